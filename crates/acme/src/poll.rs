@@ -1,0 +1,52 @@
+//! How often an order is asked about while the CA works.
+
+use std::time::Duration;
+
+/// The longest wait that a server's `Retry-After` can bring between two polls.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// The longest wait without one.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// When to ask: soon for the first time, then when the server says (RFC 8555 §7.5.1), else after growing waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Poll {
+    /// Before the first question.
+    pub first: Duration,
+    /// In all.
+    pub limit: Duration,
+}
+
+impl Poll {
+    /// Polls for at most `limit`.
+    pub fn within(limit: Duration) -> Self {
+        // A CA on the same machine needs some milliseconds, a public one seconds: that the first question comes too
+        // soon costs one request of many.
+        Poll { first: Duration::from_millis(20), limit }
+    }
+
+    /// The wait before question number `round` (from 0), after an answer that asked for `asked`.
+    pub(crate) fn wait(&self, round: u32, asked: Option<Duration>) -> Duration {
+        let growing = self.first.saturating_mul(2_u32.saturating_pow(round.min(16))).min(LONGEST);
+        match asked {
+            Some(asked) if round > 0 => asked.clamp(self.first, LONGEST_ASKED),
+            _ => growing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_question_comes_soon_and_then_the_server_decides() {
+        let poll = Poll::within(Duration::from_secs(60));
+        let seconds = Duration::from_secs;
+        assert_eq!(poll.wait(0, Some(seconds(3))), poll.first);
+        assert_eq!(poll.wait(1, Some(seconds(3))), seconds(3));
+        assert_eq!(poll.wait(1, Some(seconds(9999))), LONGEST_ASKED);
+        assert_eq!(poll.wait(2, None), 4 * poll.first);
+        assert_eq!(poll.wait(99, None), LONGEST);
+    }
+}

@@ -1,0 +1,87 @@
+//! `Retry-After` (RFC 9110 §10.2.3), and the waits between tries.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+
+/// What a server asks to be waited for; no longer than a day is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryAfter(Duration);
+
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+impl RetryAfter {
+    /// The time to wait from the moment of the answer.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+
+    pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
+        Self::parse(headers.get(http::header::RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
+    }
+
+    /// Both forms: seconds, and an HTTP date. A date in the past is no time to wait.
+    fn parse(text: &str, now: SystemTime) -> Option<Self> {
+        let text = text.trim();
+        let wait = match text.parse::<u64>() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+        };
+        Some(RetryAfter(wait.min(LONGEST)))
+    }
+}
+
+/// Growing waits with jitter, inside one budget of time.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    next: Duration,
+    left: Duration,
+}
+
+impl Backoff {
+    pub(crate) fn within(budget: Duration) -> Self {
+        Backoff { next: Duration::from_millis(250), left: budget }
+    }
+
+    /// How long to wait before the next try; `None` when the budget does not allow it.
+    pub(crate) fn wait(&mut self, asked: Option<RetryAfter>) -> Option<Duration> {
+        let jittered = self.next.mul_f64(0.75 + fastrand::f64() / 2.0);
+        self.next = (self.next * 2).min(Duration::from_secs(8));
+        let wait = asked.map_or(jittered, |asked| asked.0.max(Duration::from_millis(50)));
+        self.left = self.left.checked_sub(wait)?;
+        Some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_are_read() {
+        let now = httpdate::parse_http_date("Tue, 24 Nov 2026 10:00:00 GMT").unwrap();
+        let parse = |text| RetryAfter::parse(text, now).map(|after| after.0.as_secs());
+        assert_eq!(parse("120"), Some(120));
+        assert_eq!(parse(" Tue, 24 Nov 2026 10:00:30 GMT"), Some(30));
+        assert_eq!(parse("Tue, 24 Nov 2026 09:00:00 GMT"), Some(0));
+        assert_eq!(parse("99999999999"), Some(86_400));
+        assert_eq!(parse("soon"), None);
+        assert_eq!(parse("-1"), None);
+    }
+
+    #[test]
+    fn waits_grow_and_end_with_the_budget() {
+        let mut backoff = Backoff::within(Duration::from_secs(10));
+        let first = backoff.wait(None).unwrap();
+        assert!(first >= Duration::from_millis(187) && first <= Duration::from_millis(313));
+        assert_eq!(backoff.wait(Some(RetryAfter(Duration::from_secs(5)))), Some(Duration::from_secs(5)));
+        assert_eq!(backoff.wait(Some(RetryAfter(Duration::from_secs(5)))), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_a_panic(text in "\\PC{0,60}") {
+            let _ = RetryAfter::parse(&text, SystemTime::UNIX_EPOCH);
+        }
+    }
+}
