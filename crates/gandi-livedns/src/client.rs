@@ -1,0 +1,219 @@
+//! The client: one way in which requests are made, retried and refused.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use serde_json::Value;
+use url::Url;
+
+use crate::credential::{Credential, CredentialFacts};
+use crate::error::Error;
+use crate::exchange::{Call, Exchange, Http, NoReply, Reply};
+use crate::name::{RecordType, RelativeName};
+use crate::options::Options;
+use crate::refusal::{NotFoundKind, Refusal, excerpt, says_error};
+use crate::retry::{Budget, retry_after, retry_at};
+use crate::zone::{Zone, ZoneCache};
+
+/// A client of LiveDNS. Cheap to clone; clones share what they know about zones, and take turns at one rrset.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    exchange: Box<dyn Exchange>,
+    options: Options,
+    facts: CredentialFacts,
+    zones: ZoneCache,
+    turns: Mutex<HashMap<(String, String), Turn>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("facts", &self.0.facts).finish_non_exhaustive()
+    }
+}
+
+/// Held while the rrset at one name is changed.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// What may be done with a request whose fate is not known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It leads to the same state when it is carried out twice.
+    Harmless,
+    /// Ask first what came of it: the caller reads.
+    Unsure,
+}
+
+impl Client {
+    /// A client that sends through `http`. That client must not follow redirects and must not retry; build it with
+    /// `redirect::Policy::none()` and `retry::never()`.
+    ///
+    /// # Errors
+    /// An option or a credential that cannot be used; nothing is sent.
+    pub fn new(http: reqwest::Client, credential: Credential, options: Options) -> Result<Self, Error> {
+        options.check()?;
+        let authorization = credential.authorization()?;
+        let sharing_id = options.sharing_id.as_ref().map(|id| HeaderValue::from_str(id.as_str()));
+        let exchange = Http {
+            client: http,
+            authorization,
+            secret: credential.secret().clone(),
+            sharing_id: sharing_id
+                .transpose()
+                .map_err(|error| Error::InvalidOption { option: "sharing_id", reason: error.to_string() })?,
+            timeout: options.request_timeout,
+        };
+        let facts = CredentialFacts {
+            kind: credential.kind(),
+            shape: credential.shape(),
+            sharing_id_set: options.sharing_id.is_some(),
+        };
+        Ok(Self::with_exchange(Box::new(exchange), facts, options))
+    }
+
+    pub(crate) fn with_exchange(
+        exchange: Box<dyn Exchange>,
+        facts: CredentialFacts,
+        options: Options,
+    ) -> Self {
+        let (zones, turns) = (ZoneCache::default(), Mutex::default());
+        Client(Arc::new(Inner { exchange, options, facts, zones, turns }))
+    }
+
+    pub(crate) fn facts(&self) -> CredentialFacts {
+        self.0.facts
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    pub(crate) fn zones(&self) -> &ZoneCache {
+        &self.0.zones
+    }
+
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.0.options.retry_budget)
+    }
+
+    /// The turn at one name: inside a process, changes of one rrset go one after the other.
+    pub(crate) fn turn(&self, zone: &Zone, name: &RelativeName) -> Turn {
+        let key = (zone.fqdn().to_owned(), name.as_str().to_ascii_lowercase());
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(key).or_default().clone()
+    }
+
+    pub(crate) fn call(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Call, Error> {
+        let options = &self.0.options;
+        let mut url: Url = options.base_url.clone();
+        let no_base =
+            || Error::InvalidOption { option: "base_url", reason: "it cannot have a path".to_owned() };
+        url.path_segments_mut().map_err(|()| no_base())?.pop_if_empty().extend(segments);
+        if let Some(id) = &options.sharing_id {
+            url.query_pairs_mut().append_pair("sharing_id", id.as_str());
+        }
+        let path = format!("/{}", segments.join("/"));
+        Ok(Call { method, url, path, body: body.map(|body| Bytes::from(body.to_string())) })
+    }
+
+    /// Sends a request until there is an answer that is final, and gives it if it is a success.
+    pub(crate) async fn send(&self, call: &Call, again: Again, budget: &mut Budget) -> Result<Reply, Error> {
+        loop {
+            let begun = tokio::time::Instant::now();
+            let result = self.0.exchange.exchange(call).await;
+            let took = begun.elapsed().as_millis();
+            let (method, path) = (&call.method, &call.path);
+            let reply = match result {
+                Ok(reply) => {
+                    tracing::debug!(%method, path, status = reply.status.as_u16(), took, "LiveDNS");
+                    reply
+                }
+                Err(failure) => {
+                    tracing::debug!(%method, path, kind = %failure.kind, took, "LiveDNS");
+                    let unsent = failure.kind == crate::NetworkKind::Connect;
+                    let may_repeat = !failure.permanent && (unsent || again == Again::Harmless);
+                    match budget.pause(None).filter(|_| may_repeat) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => return Err(network(call, failure)),
+                    }
+                    continue;
+                }
+            };
+            let status = reply.status.as_u16();
+            let busy = matches!(status, 429 | 503);
+            if busy || (matches!(status, 500 | 502 | 504) && again == Again::Harmless) {
+                let asked =
+                    reply.retry_after.as_ref().and_then(|value| retry_after(value, SystemTime::now()));
+                match budget.pause(asked) {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(out_of_service(call, &reply, asked.and_then(retry_at))),
+                }
+                continue;
+            }
+            budget.succeeded();
+            return self.judge(call, reply);
+        }
+    }
+
+    fn judge(&self, call: &Call, reply: Reply) -> Result<Reply, Error> {
+        if reply.status.is_success() && !says_error(&reply.body) {
+            return Ok(reply);
+        }
+        let refusal = Box::new(Refusal::read(call.shown(), reply.status, &reply.body));
+        let facts = self.0.facts;
+        Err(match reply.status.as_u16() {
+            200..=299 | 400 | 415 | 422 => Error::Invalid { refusal },
+            401 => Error::Unauthorized { refusal, facts },
+            403 => Error::Forbidden { refusal, denied: Vec::new(), not_found: Vec::new(), facts },
+            404 => {
+                let zone = call.path.split('/').nth(2).unwrap_or_default().to_owned();
+                Error::ZoneNotVisible { zone, kind: refusal.not_found_kind(), refusal, facts }
+            }
+            409 => {
+                let name = call.path.split('/').nth(4).unwrap_or_default().to_owned();
+                Error::Conflict { name, cname: None, refusal }
+            }
+            500..=599 => Error::Server { request: call.shown(), refusal, retry_at: None },
+            _ => Error::Unexpected { refusal },
+        })
+    }
+}
+
+impl Error {
+    /// Whether this is "the rrset is not there", in a zone that is.
+    pub(crate) fn is_missing_record(&self) -> bool {
+        matches!(self, Error::ZoneNotVisible { kind: NotFoundKind::Record, .. })
+    }
+}
+
+/// The path of an rrset.
+pub(crate) fn rrset_path<'a>(zone: &'a Zone, name: &'a RelativeName, kind: &'a RecordType) -> [&'a str; 5] {
+    ["domains", zone.fqdn(), "records", name.as_str(), kind.as_str()]
+}
+
+pub(crate) fn malformed(call: &Call, body: &[u8], reason: &str) -> Error {
+    let shown = excerpt(body).unwrap_or_else(|| "an empty body".to_owned());
+    Error::Malformed { request: call.shown(), excerpt: format!("{reason}: {shown}") }
+}
+
+fn network(call: &Call, failure: NoReply) -> Error {
+    Error::Network { request: call.shown(), kind: failure.kind, source: failure.source }
+}
+
+fn out_of_service(call: &Call, reply: &Reply, retry_at: Option<jiff::Timestamp>) -> Error {
+    if reply.status.as_u16() == 429 {
+        return Error::RateLimited { request: call.shown(), retry_at };
+    }
+    let refusal = Box::new(Refusal::read(call.shown(), reply.status, &reply.body));
+    Error::Server { request: call.shown(), refusal, retry_at }
+}
