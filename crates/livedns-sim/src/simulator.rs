@@ -1,0 +1,153 @@
+//! A running simulator.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::api::World;
+use crate::auth::Credentials;
+use crate::config::Config;
+use crate::control::Control;
+use crate::faults::Faults;
+use crate::log::Log;
+use crate::state::{NameServer, Zone, Zones};
+use crate::{dns, http_server};
+
+/// Why a simulator could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address cannot be listened at, or the log cannot be opened.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The TLS certificate or key is not usable.
+    #[error("the TLS identity is not usable: {0}")]
+    Tls(String),
+}
+
+/// All that the parts of a simulator share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) servers: Vec<NameServer>,
+    pub(crate) dns_addrs: Vec<SocketAddr>,
+    pub(crate) faults: Faults,
+    pub(crate) log: Log,
+    pub(crate) latency: Duration,
+    /// Moments of the requests of the last minute.
+    pub(crate) recent: Vec<Instant>,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running simulator; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+    api: SocketAddr,
+    dns: Vec<SocketAddr>,
+    control: Option<SocketAddr>,
+    _tasks: JoinSet<()>,
+}
+
+pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+    let what = what.into();
+    move |source| Error::Io { what, source }
+}
+
+impl Simulator {
+    /// Starts the API and the name servers in the background of the current runtime.
+    ///
+    /// # Errors
+    /// An address that cannot be listened at, a log that cannot be written, a TLS identity that is none.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let mut tasks = JoinSet::new();
+        let file = match &config.request_log {
+            Some(path) => {
+                let options = std::fs::OpenOptions::new().create(true).append(true).open(path);
+                Some(options.map_err(io(format!("opening the log {}", path.display())))?)
+            }
+            None => None,
+        };
+        let zones: BTreeMap<_, _> =
+            config.zones.iter().map(|zone| (zone.name.clone(), Zone::default())).collect();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                world: World {
+                    zones: Zones(zones),
+                    credentials: Credentials {
+                        tokens: config.tokens,
+                        api_keys: config.api_keys,
+                        since: Instant::now(),
+                    },
+                    behaviour: config.behaviour,
+                },
+                servers: vec![NameServer::default(); config.dns_listen.len()],
+                dns_addrs: Vec::new(),
+                faults: Faults::default(),
+                log: Log { records: Vec::new(), file },
+                latency: Duration::ZERO,
+                recent: Vec::new(),
+            }),
+        });
+        let dns = dns::start(&config.dns_listen, &shared, &mut tasks).await?;
+        shared.lock().dns_addrs.clone_from(&dns);
+        let listener = listen(config.api_listen).await?;
+        let api = listener.local_addr().map_err(io("the API's address"))?;
+        let tls = http_server::tls(&config.tls)?;
+        tasks.spawn(http_server::serve_api(listener, tls, shared.clone()));
+        let control = match config.control_listen {
+            Some(address) => {
+                let listener = listen(address).await?;
+                let address = listener.local_addr().map_err(io("the control endpoint's address"))?;
+                tasks.spawn(http_server::serve_control(listener, Control::new(shared.clone())));
+                Some(address)
+            }
+            None => None,
+        };
+        Ok(Simulator { shared, api, dns, control, _tasks: tasks })
+    }
+
+    /// The base URL of the API: what `GandiApiBaseUrl` takes.
+    pub fn api_base_url(&self) -> String {
+        format!("https://localhost:{}/v5/livedns", self.api.port())
+    }
+
+    /// Addresses of the name servers.
+    pub fn dns_addrs(&self) -> &[SocketAddr] {
+        &self.dns
+    }
+
+    /// The URL of the control endpoint.
+    pub fn control_url(&self) -> Option<String> {
+        self.control.map(|address| format!("http://{address}"))
+    }
+
+    /// The same abilities in this process.
+    pub fn control(&self) -> Control {
+        Control::new(self.shared.clone())
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(io(format!("listening at {address}")))
+}
