@@ -1,1 +1,25 @@
-//! Placeholder.
+//! **livecert**: publicly trusted certificates from any ACME server.
+//!
+//! This crate is the certificate service, a library that a program can embed; the command `livecert` is a thin
+//! face over it. The way of the data is one direction:
+//!
+//! ```text
+//! certificate ──▶ acme (crate livecert-acme)     directory, account, order, authorizations
+//!     ├─────────▶ challenge ──▶ plugin ──▶ gandi-livedns
+//!     │               └───────▶ dns              authority, propagation
+//!     ├─────────▶ key                            keys, CSR
+//!     ├─────────▶ secret                         sources, sealing
+//!     └─────────▶ store                          generations, accounts, locks
+//! ```
+//!
+//! Start reading at [`certificate::Service::issue`].
+
+pub mod certificate;
+pub mod challenge;
+pub mod dns;
+pub mod key;
+pub mod network;
+pub mod plugin;
+pub mod progress;
+pub mod secret;
+pub mod store;

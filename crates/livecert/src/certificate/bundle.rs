@@ -1,0 +1,215 @@
+//! What a CA sends is checked before it replaces anything.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::prelude::*;
+
+use super::DomainName;
+use crate::store::{Bundle, GenerationInfo};
+
+/// A certificate's begin may be this far ahead of our clock, in seconds.
+const SKEW: i64 = 300;
+/// Longer chains than this are a mistake.
+const MAX_CHAIN: usize = 10;
+
+/// What is wrong with what the CA sent. The former certificate stays in place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// No certificate, or something that is none.
+    #[error("the CA's answer is not a chain of PEM certificates: {0}")]
+    NotAChain(String),
+    /// The certificate is for another key.
+    #[error("the certificate is for another key than the one that was sent")]
+    WrongKey,
+    /// The names are not those that were asked for.
+    #[error(
+        "the certificate has other names than those asked for (missing: {}; not asked for: {})",
+        list(missing),
+        list(extra)
+    )]
+    WrongNames {
+        /// Names that are not in it.
+        missing: Vec<String>,
+        /// Names that nobody asked for.
+        extra: Vec<String>,
+    },
+    /// It has ended already.
+    #[error("the certificate ended at {0}: is this machine's clock right?")]
+    Ended(Timestamp),
+    /// It begins in the future.
+    #[error("the certificate begins at {0}, which is in the future: is this machine's clock right?")]
+    NotYet(Timestamp),
+    /// A certificate of the chain was not issued by the next one.
+    #[error("the chain is not in order: certificate {0} was not issued by the one after it")]
+    Order(usize),
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Checks a chain (PEM, leaf first) against the key (SubjectPublicKeyInfo, DER) and the names, at the time `now`.
+/// Gives the parts as they are stored.
+///
+/// # Errors
+/// See [`BundleError`].
+pub fn check_bundle(
+    pem: &str,
+    public_key_info: &[u8],
+    names: &[DomainName],
+    server: &str,
+    now: Timestamp,
+) -> Result<(Bundle, GenerationInfo), BundleError> {
+    let not_a_chain = |reason: &dyn std::fmt::Display| BundleError::NotAChain(reason.to_string());
+    let ders: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|e| not_a_chain(&e))?;
+    if ders.is_empty() || ders.len() > MAX_CHAIN {
+        return Err(not_a_chain(&format!("it has {} certificates", ders.len())));
+    }
+    let mut chain = Vec::new();
+    for der in &ders {
+        chain.push(X509Certificate::from_der(der).map_err(|e| not_a_chain(&e))?.1);
+    }
+    let leaf = &chain[0];
+    if leaf.public_key().raw != public_key_info {
+        return Err(BundleError::WrongKey);
+    }
+    check_names(leaf, names)?;
+    let validity = check_validity(leaf, now)?;
+    for (index, pair) in chain.windows(2).enumerate() {
+        if pair[0].issuer().as_raw() != pair[1].subject().as_raw() {
+            return Err(BundleError::Order(index + 1));
+        }
+    }
+    let info = GenerationInfo::new(
+        names.iter().map(|name| name.as_str().to_owned()).collect(),
+        leaf.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+        issuer(leaf),
+        validity,
+        server.to_owned(),
+    );
+    let bundle = Bundle { leaf: to_pem(&ders[0]), chain: ders[1..].iter().map(to_pem).collect() };
+    Ok((bundle, info))
+}
+
+fn check_names(leaf: &X509Certificate<'_>, names: &[DomainName]) -> Result<(), BundleError> {
+    let asked: BTreeSet<String> = names.iter().map(|name| name.as_str().to_owned()).collect();
+    let mut found = BTreeSet::new();
+    if let Ok(Some(extension)) = leaf.subject_alternative_name() {
+        for name in &extension.value.general_names {
+            found.insert(match name {
+                GeneralName::DNSName(name) => name.to_ascii_lowercase(),
+                other => other.to_string(),
+            });
+        }
+    }
+    if asked == found {
+        return Ok(());
+    }
+    let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect();
+    Err(BundleError::WrongNames { missing: only(&asked, &found), extra: only(&found, &asked) })
+}
+
+fn check_validity(leaf: &X509Certificate<'_>, now: Timestamp) -> Result<(Timestamp, Timestamp), BundleError> {
+    let time = |time: ASN1Time| {
+        let seconds = Timestamp::from_second(time.timestamp());
+        seconds.map_err(|error| BundleError::NotAChain(format!("its validity is out of range: {error}")))
+    };
+    let (begin, end) = (time(leaf.validity().not_before)?, time(leaf.validity().not_after)?);
+    if end <= now {
+        return Err(BundleError::Ended(end));
+    }
+    if begin.as_second() > now.as_second() + SKEW {
+        return Err(BundleError::NotYet(begin));
+    }
+    Ok((begin, end))
+}
+
+fn issuer(leaf: &X509Certificate<'_>) -> String {
+    let common_name = leaf.issuer().iter_common_name().next().and_then(|name| name.as_str().ok());
+    common_name.map_or_else(|| leaf.issuer().to_string(), str::to_owned)
+}
+
+/// PEM as everybody reads it: 64 columns, LF (RFC 7468). What the CA put around the certificates is not kept.
+fn to_pem(der: &CertificateDer<'_>) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for start in (0..text.len()).step_by(64) {
+        pem.push_str(&text[start..text.len().min(start + 64)]);
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::parse_names;
+    use crate::key::{KeyType, PrivateKey};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+    struct Ca {
+        issuer: CertifiedIssuer<'static, KeyPair>,
+    }
+
+    impl Ca {
+        fn new(name: &str) -> Self {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            Ca { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+        }
+
+        fn issue(&self, names: &[&str], key: &PrivateKey, begin: i64, end: i64) -> String {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            let mut params = CertificateParams::new(names).unwrap();
+            let time = |offset: i64| {
+                let seconds = Timestamp::now().as_second() + offset;
+                rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(seconds.unsigned_abs())
+            };
+            (params.not_before, params.not_after) = (time(begin), time(end));
+            let pair = KeyPair::from_pem(secrecy::ExposeSecret::expose_secret(key.pem())).unwrap();
+            params.signed_by(&pair, &self.issuer).unwrap().pem()
+        }
+    }
+
+    #[test]
+    fn only_the_right_chain_for_the_right_key_and_names_passes() {
+        let (ca, other) = (Ca::new("Right CA"), Ca::new("Other CA"));
+        let (key, stranger) =
+            (PrivateKey::generate(KeyType::Ec256).unwrap(), PrivateKey::generate(KeyType::Ec256).unwrap());
+        let names = parse_names(["example.com", "*.example.com"]).unwrap();
+        let check = |pem: &str, key: &PrivateKey| {
+            check_bundle(pem, &key.public_key_info(), &names, "https://ca.example/", Timestamp::now())
+        };
+        let both = ["*.example.com", "EXAMPLE.com"];
+        let leaf = ca.issue(&both, &key, -60, 86_400);
+        let full = format!("{leaf}{}", ca.issuer.pem());
+
+        let (bundle, info) = check(&full, &key).unwrap();
+        assert_eq!(bundle.leaf.lines().count(), leaf.lines().count());
+        assert_eq!(info.issuer, "Right CA");
+        assert_eq!(check(&full, &stranger), Err(BundleError::WrongKey));
+        assert_eq!(check(&format!("{leaf}{}", other.issuer.pem()), &key), Err(BundleError::Order(1)));
+        let fewer = ca.issue(&["example.com", "a.example.com"], &key, -60, 86_400);
+        assert_eq!(
+            check(&fewer, &key),
+            Err(BundleError::WrongNames {
+                missing: vec!["*.example.com".into()],
+                extra: vec!["a.example.com".into()]
+            })
+        );
+        assert!(matches!(check(&ca.issue(&both, &key, -60, -1), &key), Err(BundleError::Ended(_))));
+        assert!(matches!(check(&ca.issue(&both, &key, 3600, 7200), &key), Err(BundleError::NotYet(_))));
+        for garbage in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            assert!(matches!(check(garbage, &key), Err(BundleError::NotAChain(_))), "{garbage}");
+        }
+    }
+}

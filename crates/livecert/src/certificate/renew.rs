@@ -1,0 +1,133 @@
+//! Which certificates are due, and their renewal: from what is stored, without any argument.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CertificateError, DomainName, IssueRequest, Issued, Service};
+use crate::store::{CertName, Generation, StoreError};
+
+/// Certificates that live shorter than this are renewed when half of their life is left.
+const SHORT_LIFE: SignedDuration = SignedDuration::from_hours(10 * 24);
+
+/// When a certificate is to be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The moment from which on it is due.
+    pub at: Timestamp,
+    /// Whether that moment has come.
+    pub now: bool,
+}
+
+/// When `generation` is to be renewed: when a third of its life is left, or half of it if it lives under ten days.
+pub fn due(generation: &Generation, now: Timestamp) -> Due {
+    let (begin, end) = (generation.info.not_before, generation.info.not_after);
+    let life = end.duration_since(begin);
+    let left = if life < SHORT_LIFE { life / 2 } else { life / 3 };
+    let at = end.checked_sub(left).unwrap_or(begin);
+    Due { at, now: now >= at }
+}
+
+/// One certificate of a renewal run.
+#[derive(Debug)]
+pub struct Renewal {
+    /// The certificate.
+    pub cert: CertName,
+    /// What became of it.
+    pub result: RenewalResult,
+}
+
+/// What became of a certificate in a renewal run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RenewalResult {
+    /// It is not due before this moment.
+    NotDue(Timestamp),
+    /// There is a new one.
+    Renewed(Box<Issued>),
+    /// It failed; the old one is still in place.
+    Failed(Box<CertificateError>),
+}
+
+impl Service {
+    /// Renews the certificates that are due: those of `certs`, or all if it is empty. One failure never stops the
+    /// rest. `force` renews them even if they are not due.
+    ///
+    /// # Errors
+    /// A name in `certs` that is not in the store (nothing was done then), or the store as a whole cannot be read.
+    pub async fn renew(&self, certs: &[CertName], force: bool) -> Result<Vec<Renewal>, CertificateError> {
+        let certs = if certs.is_empty() { self.store.cert_names()? } else { certs.to_vec() };
+        for cert in &certs {
+            if let Err(error @ StoreError::NoSuchCertificate { .. }) = self.store.record(cert)
+                && !self.store.cert_folder(cert).exists()
+            {
+                return Err(error.into());
+            }
+        }
+        let mut renewals = Vec::new();
+        for cert in certs {
+            let result = self.renew_one(&cert, force).await.unwrap_or_else(|error| {
+                tracing::warn!(%cert, "the renewal failed");
+                RenewalResult::Failed(Box::new(error))
+            });
+            renewals.push(Renewal { cert, result });
+            if self.interrupt.is_cancelled() {
+                break;
+            }
+        }
+        Ok(renewals)
+    }
+
+    async fn renew_one(&self, cert: &CertName, force: bool) -> Result<RenewalResult, CertificateError> {
+        let record = self.store.record(cert)?;
+        // Without a lock first: most certificates are not due, and need not wait for anybody.
+        if let Some(generation) = self.store.current(cert)?
+            && !force
+        {
+            let due = due(&generation, Timestamp::now());
+            if !due.now {
+                return Ok(RenewalResult::NotDue(due.at));
+            }
+        }
+        let names = record.names.iter().map(|name| name.parse()).collect::<Result<Vec<DomainName>, _>>()?;
+        let request = IssueRequest {
+            names,
+            cert_name: Some(cert.clone()),
+            // Whoever made the account has accepted the terms; a lost account record is made anew the same way.
+            accept_tos: false,
+            force,
+            ..IssueRequest::default()
+        };
+        let issued = self.issue(&request).await?;
+        Ok(match issued.outcome {
+            super::Outcome::NotDue(at) => RenewalResult::NotDue(at),
+            super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::GenerationInfo;
+
+    fn generation(begin: i64, end: i64) -> Generation {
+        let time = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
+        let info = GenerationInfo::new(
+            vec![],
+            String::new(),
+            String::new(),
+            (time(begin), time(end)),
+            "https://ca.example/".into(),
+        );
+        Generation { number: 1, info, current: "current".into() }
+    }
+
+    #[test]
+    fn a_certificate_is_due_with_a_third_of_its_life_left_and_a_short_one_with_half() {
+        let day = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
+        let ninety = generation(1000, 1090);
+        assert_eq!(due(&ninety, day(1059)), Due { at: day(1060), now: false });
+        assert_eq!(due(&ninety, day(1060)), Due { at: day(1060), now: true });
+        assert_eq!(due(&generation(1000, 1006), day(1003)), Due { at: day(1003), now: true });
+        assert!(due(&ninety, day(2000)).now);
+    }
+}

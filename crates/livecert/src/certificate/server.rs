@@ -1,0 +1,118 @@
+//! ACME servers by short code, as in Posh-ACME, or by the URL of their directory.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The servers that have a short code.
+pub static SERVERS: [(&str, &str); 8] = [
+    ("LE_PROD", "https://acme-v02.api.letsencrypt.org/directory"),
+    ("LE_STAGE", "https://acme-staging-v02.api.letsencrypt.org/directory"),
+    ("ZEROSSL_PROD", "https://acme.zerossl.com/v2/DV90"),
+    ("GOOGLE_PROD", "https://dv.acme-v02.api.pki.goog/directory"),
+    ("GOOGLE_STAGE", "https://dv.acme-v02.test-api.pki.goog/directory"),
+    ("SSLCOM_RSA", "https://acme.ssl.com/sslcom-dv-rsa"),
+    ("SSLCOM_ECC", "https://acme.ssl.com/sslcom-dv-ecc"),
+    ("ACTALIS_PROD", "https://acme-api.actalis.com/acme/directory"),
+];
+
+/// The URL of an ACME directory: https, always.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrl(String);
+
+/// Why a text names no ACME server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// No such short code.
+    #[error("'{given}' is neither the short code of an ACME server nor an https URL")]
+    UnknownCode {
+        /// What was given.
+        given: String,
+        /// A code that is much alike.
+        similar: Option<&'static str>,
+    },
+    /// A URL without TLS.
+    #[error("'{0}' is not an https URL, and ACME is spoken over TLS only (RFC 8555 §6.1)")]
+    NotHttps(String),
+    /// Not a URL.
+    #[error("'{given}' is not a URL: {reason}")]
+    NotAUrl {
+        /// What was given.
+        given: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ServerUrl {
+    /// The URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The short code of this URL, if it has one.
+    pub fn code(&self) -> Option<&'static str> {
+        SERVERS.iter().find(|(_, url)| *url == self.0).map(|(code, _)| *code)
+    }
+}
+
+impl Default for ServerUrl {
+    /// Let's Encrypt.
+    fn default() -> Self {
+        ServerUrl(SERVERS[0].1.to_owned())
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code().unwrap_or(&self.0))
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = ServerError;
+
+    fn from_str(text: &str) -> Result<Self, ServerError> {
+        if let Some((_, url)) = SERVERS.iter().find(|(code, _)| code.eq_ignore_ascii_case(text)) {
+            return Ok(ServerUrl((*url).to_owned()));
+        }
+        if !text.contains("://") {
+            let upper = text.to_ascii_uppercase();
+            let alike = |(code, _): &(&'static str, &str)| (strsim::jaro_winkler(&upper, code), *code);
+            let best = SERVERS.iter().map(alike).max_by(|a, b| a.0.total_cmp(&b.0));
+            let similar = best.filter(|(score, _)| *score > 0.75).map(|(_, code)| code);
+            return Err(ServerError::UnknownCode { given: text.to_owned(), similar });
+        }
+        let url = url::Url::parse(text)
+            .map_err(|error| ServerError::NotAUrl { given: text.to_owned(), reason: error.to_string() })?;
+        if url.scheme() != "https" {
+            return Err(ServerError::NotHttps(text.to_owned()));
+        }
+        Ok(ServerUrl(url.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_urls_name_servers() {
+        let stage: ServerUrl = "le_stage".parse().unwrap();
+        assert_eq!((stage.code(), stage.to_string().as_str()), (Some("LE_STAGE"), "LE_STAGE"));
+        let own: ServerUrl = "https://localhost:14000/dir".parse().unwrap();
+        assert_eq!((own.code(), own.as_str()), (None, "https://localhost:14000/dir"));
+        assert_eq!(ServerUrl::default().code(), Some("LE_PROD"));
+    }
+
+    #[test]
+    fn slips_are_explained() {
+        assert_eq!(
+            "LE_PRD".parse::<ServerUrl>(),
+            Err(ServerError::UnknownCode { given: "LE_PRD".into(), similar: Some("LE_PROD") })
+        );
+        assert!(matches!("xyz".parse::<ServerUrl>(), Err(ServerError::UnknownCode { similar: None, .. })));
+        assert!(matches!("http://ca.example/".parse::<ServerUrl>(), Err(ServerError::NotHttps(_))));
+        assert!(matches!("https://".parse::<ServerUrl>(), Err(ServerError::NotAUrl { .. })));
+    }
+}

@@ -1,0 +1,215 @@
+//! dns-01 (RFC 8555 §8.4): a TXT value at `_acme-challenge`, published by a plugin and watched until it is everywhere.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream;
+
+use crate::dns::{
+    AuthorityError, Expected, Located, Locator, PropagationError, ResolveError, Resolver, ServerView, Watch,
+    look, watch,
+};
+use crate::plugin::{Leftover, Plugin, PluginError, TxtRecord};
+
+/// Names whose servers are looked for at a time.
+const SIDE_BY_SIDE: usize = 16;
+
+/// Where the proof for a name is looked for by the CA.
+pub fn validation_name(base: &str) -> String {
+    format!("_acme-challenge.{base}")
+}
+
+/// What must be shown for one authorization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The name that is authorized, without `*.`.
+    pub base: String,
+    /// The TXT value.
+    pub value: String,
+}
+
+/// Why a proof could not be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChallengeError {
+    /// There is no resolver to begin with.
+    #[error("no DNS resolver can be used")]
+    Resolver(#[from] ResolveError),
+    /// Nobody answers for the name.
+    #[error("the DNS of {name} is not in order")]
+    Authority {
+        /// The name of the certificate, without `*.`.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: AuthorityError,
+    },
+    /// The plugin failed.
+    #[error("the TXT records could not be written")]
+    Plugin(#[from] PluginError),
+    /// The records did not become visible.
+    #[error(transparent)]
+    Propagation(#[from] PropagationError),
+}
+
+/// How it is found out that the records are public.
+#[derive(Debug, Clone)]
+pub struct PropagationSettings {
+    /// Resolvers; none means the system's.
+    pub resolvers: Vec<SocketAddr>,
+    /// Servers to ask instead of the zone's own; none means the zone's own.
+    pub authoritative: Vec<SocketAddr>,
+    /// How long the records may take.
+    pub limit: Duration,
+}
+
+impl Default for PropagationSettings {
+    fn default() -> Self {
+        PropagationSettings {
+            resolvers: Vec::new(),
+            authoritative: Vec::new(),
+            limit: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Solves dns-01 challenges with one plugin.
+pub struct DnsSolver {
+    plugin: Arc<dyn Plugin>,
+    locator: Locator,
+    limit: Duration,
+}
+
+/// Where the proofs of names have to be, by the name of the certificate (without `*.`).
+#[derive(Debug, Clone, Default)]
+pub struct Placement(BTreeMap<String, Located>);
+
+impl Placement {
+    /// The records for `proofs`. Names that are aliases of one another give records at one name.
+    pub fn records(&self, proofs: &[Proof]) -> Vec<TxtRecord> {
+        let mut records = Vec::new();
+        for proof in proofs {
+            let Some(located) = self.0.get(&proof.base) else { continue };
+            let record = TxtRecord {
+                fqdn: located.fqdn.clone(),
+                value: proof.value.clone(),
+                apex: Some(located.authority.zone.clone()),
+            };
+            if !records.contains(&record) {
+                records.push(record);
+            }
+        }
+        records
+    }
+
+    fn expected(&self, proofs: &[Proof]) -> Vec<Expected> {
+        let mut by_name = BTreeMap::<&str, Expected>::new();
+        for proof in proofs {
+            let Some(located) = self.0.get(&proof.base) else { continue };
+            let new = || Expected {
+                fqdn: located.fqdn.clone(),
+                values: Vec::new(),
+                authority: located.authority.clone(),
+            };
+            by_name.entry(&located.fqdn).or_insert_with(new).values.push(proof.value.clone());
+        }
+        by_name.into_values().collect()
+    }
+}
+
+impl DnsSolver {
+    /// A solver on `plugin`.
+    ///
+    /// # Errors
+    /// The system names no resolver, and none was given.
+    pub fn new(plugin: Arc<dyn Plugin>, settings: &PropagationSettings) -> Result<Self, ChallengeError> {
+        let locator = if settings.authoritative.is_empty() {
+            Locator::through(Resolver::new(&settings.resolvers)?)
+        } else {
+            Locator::fixed(&settings.authoritative)
+        };
+        Ok(DnsSolver { plugin, locator, limit: settings.limit })
+    }
+
+    /// Finds out where the proofs for `bases` have to be, and lets the plugin find its zones.
+    ///
+    /// # Errors
+    /// A name whose DNS is not in order, or that the plugin cannot write. Nothing was changed.
+    pub async fn prepare(&self, bases: &[String]) -> Result<Placement, ChallengeError> {
+        let locate = |base: &String| {
+            let base = base.clone();
+            async move {
+                let located = self.locator.locate(&validation_name(&base)).await;
+                located
+                    .map(|located| (base.clone(), located))
+                    .map_err(|source| ChallengeError::Authority { name: base, source })
+            }
+        };
+        let found: Vec<_> = stream::iter(bases.iter().map(locate)).buffered(SIDE_BY_SIDE).collect().await;
+        let placement = Placement(found.into_iter().collect::<Result<_, _>>()?);
+        let proof = |base: &String| Proof { base: base.clone(), value: String::new() };
+        let records = placement.records(&bases.iter().map(proof).collect::<Vec<_>>());
+        self.plugin.prepare(&records).await?;
+        Ok(placement)
+    }
+
+    /// Publishes the records. Do not drop the future halfway: a write that is cut off may still take effect.
+    ///
+    /// # Errors
+    /// The plugin's. Withdraw the records all the same.
+    pub async fn publish(&self, records: &[TxtRecord]) -> Result<(), ChallengeError> {
+        Ok(self.plugin.publish(records).await?)
+    }
+
+    /// Waits until every authoritative server shows every proof.
+    ///
+    /// # Errors
+    /// Not in time: which server lacks what.
+    pub async fn propagate(
+        &self,
+        placement: &Placement,
+        proofs: &[Proof],
+        report: impl FnMut(Watch),
+    ) -> Result<(), ChallengeError> {
+        Ok(watch(&placement.expected(proofs), self.limit, report).await?)
+    }
+
+    /// Removes the records.
+    pub async fn withdraw(&self, records: &[TxtRecord]) -> Vec<Leftover> {
+        self.plugin.withdraw(records).await
+    }
+
+    /// What the name servers show for a name at this moment: for the report of a failed validation.
+    pub async fn seen(&self, placement: &Placement, base: &str) -> Vec<ServerView> {
+        let Some(located) = placement.0.get(base) else { return Vec::new() };
+        join_all(located.authority.servers.iter().map(|server| look(&located.fqdn, server))).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::Authority;
+
+    #[test]
+    fn aliases_of_one_name_share_their_records() {
+        let located = |fqdn: &str| Located {
+            fqdn: fqdn.into(),
+            authority: Authority { zone: "example.net".into(), servers: Vec::new() },
+        };
+        let placement = Placement(BTreeMap::from([
+            ("a.example".to_owned(), located("proofs.example.net")),
+            ("b.example".to_owned(), located("proofs.example.net")),
+        ]));
+        let proof = |base: &str, value: &str| Proof { base: base.into(), value: value.into() };
+        let proofs = [proof("a.example", "1"), proof("b.example", "2"), proof("a.example", "1")];
+        let records = placement.records(&proofs);
+        assert_eq!(records.iter().map(|r| r.value.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+        let expected = placement.expected(&proofs[..2]);
+        assert_eq!((expected.len(), expected[0].values.len()), (1, 2));
+    }
+}

@@ -1,0 +1,5 @@
+//! Challenges: what has to be shown, where, and when all the world can see it.
+
+mod dns;
+
+pub use dns::{ChallengeError, DnsSolver, Placement, Proof, PropagationSettings, validation_name};

@@ -1,0 +1,313 @@
+//! Who answers for a name: from the zone's delegation, through referrals and CNAMEs, to the servers' addresses.
+//!
+//! A caching resolver is asked about zones and name servers only, never about a validation name: its "there is
+//! nothing" would be remembered for hours (RFC 2308) and be the answer when the record is there.
+
+use std::net::SocketAddr;
+
+use futures_util::future::join_all;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+
+use super::exchange::{DnsError, absolute, ask};
+use super::resolver::{ResolveError, Resolver};
+
+/// More CNAMEs or referrals in a row than this are a mistake; resolvers give up sooner.
+const MAX_STEPS: usize = 16;
+
+/// One address of one name server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameServer {
+    /// The server's name; its address where it was given without a name.
+    pub name: String,
+    /// Where it is asked.
+    pub address: SocketAddr,
+}
+
+/// A zone and all addresses of the servers that answer for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Authority {
+    /// The apex of the zone, lower case, without trailing dot.
+    pub zone: String,
+    /// Its servers.
+    pub servers: Vec<NameServer>,
+}
+
+/// Where a name really lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The name at the end of the CNAME chain, lower case, without trailing dot: what must be published.
+    pub fqdn: String,
+    /// Who answers for it.
+    pub authority: Authority,
+}
+
+/// Why nobody could be found who answers for a name.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorityError {
+    /// The resolvers do not help.
+    #[error("the name servers of {name} cannot be found")]
+    Resolve {
+        /// The name.
+        name: String,
+        /// Why.
+        #[source]
+        source: ResolveError,
+    },
+    /// No server of the zone answers.
+    #[error("no name server of {zone} answers")]
+    Silent {
+        /// The zone.
+        zone: String,
+        /// The last one's reason.
+        #[source]
+        source: DnsError,
+    },
+    /// The zone is delegated to servers without an address.
+    #[error("the name servers of {zone} ({servers}) have no address")]
+    NoAddress {
+        /// The zone.
+        zone: String,
+        /// Their names.
+        servers: String,
+    },
+    /// Nothing in public DNS is above the name.
+    #[error("public DNS knows no zone for {name}: is the domain registered and delegated?")]
+    NoZone {
+        /// The name.
+        name: String,
+    },
+    /// The servers that the zone is delegated to do not know it.
+    #[error(
+        "{server} answers {code} for {name}: the zone {zone} is delegated to it, but it does not serve the zone"
+    )]
+    Lame {
+        /// The server.
+        server: SocketAddr,
+        /// Its response code.
+        code: String,
+        /// The name that was asked for.
+        name: String,
+        /// The zone.
+        zone: String,
+    },
+    /// CNAMEs in a circle, or too many.
+    #[error("the CNAMEs from {name} go in a circle, or are more than {MAX_STEPS}: {chain}")]
+    Loop {
+        /// The name at the beginning.
+        name: String,
+        /// The way so far.
+        chain: String,
+    },
+    /// The name is not one.
+    #[error(transparent)]
+    Name(DnsError),
+}
+
+/// Finds authorities.
+#[derive(Debug, Clone)]
+pub struct Locator {
+    resolver: Option<Resolver>,
+    fixed: Vec<NameServer>,
+    port: u16,
+}
+
+impl Locator {
+    /// Finds name servers through `resolver`, starting at the delegation.
+    pub fn through(resolver: Resolver) -> Self {
+        Locator { resolver: Some(resolver), fixed: Vec::new(), port: 53 }
+    }
+
+    /// Asks these servers, whatever the zone is delegated to (split horizon, tests).
+    pub fn fixed(servers: &[SocketAddr]) -> Self {
+        let server = |&address: &SocketAddr| NameServer { name: address.to_string(), address };
+        Locator { resolver: None, fixed: servers.iter().map(server).collect(), port: 53 }
+    }
+
+    /// The port that name servers are asked at: 53 everywhere but in tests.
+    #[must_use]
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Follows delegations and CNAMEs from `fqdn` to where its TXT records have to be.
+    ///
+    /// # Errors
+    /// See [`AuthorityError`]. That a name does not exist yet is no error: it is about to be made.
+    pub async fn locate(&self, fqdn: &str) -> Result<Located, AuthorityError> {
+        let mut name = absolute(fqdn).map_err(AuthorityError::Name)?.to_lowercase();
+        let mut chain = vec![name.clone()];
+        let mut authority = self.begin(&name).await?;
+        for _ in 0..MAX_STEPS {
+            let answer = first_answer(&authority, &name).await?;
+            match step(&authority, &name, &answer)? {
+                Step::Here { apex } => {
+                    if let Some(apex) = apex {
+                        authority.zone = apex;
+                    }
+                    return Ok(Located { fqdn: plain(&name), authority });
+                }
+                Step::Cname(target) => {
+                    let looped = chain.contains(&target);
+                    chain.push(target.clone());
+                    if looped {
+                        break;
+                    }
+                    name = target;
+                    authority = self.begin(&name).await?;
+                }
+                Step::Referral { zone, servers } => {
+                    authority = self.delegation(&zone, &servers, &answer).await?
+                }
+            }
+        }
+        let chain = chain.iter().map(plain).collect::<Vec<_>>().join(" → ");
+        Err(AuthorityError::Loop { name: fqdn.to_owned(), chain })
+    }
+
+    /// The zone above `name`, by asking the resolver for the SOA of the names above it: an answer or the authority
+    /// section names the apex (RFC 2308 §3). The name itself is left out, so that no resolver remembers its absence.
+    async fn begin(&self, name: &Name) -> Result<Authority, AuthorityError> {
+        let Some(resolver) = &self.resolver else {
+            let zone = plain(&name.base_name());
+            return Ok(Authority { zone, servers: self.fixed.clone() });
+        };
+        let failed = |source| AuthorityError::Resolve { name: plain(name), source };
+        let mut above = name.base_name();
+        while !above.is_root() {
+            let answer = resolver.ask(&above, RecordType::SOA).await.map_err(failed)?;
+            if let Some(apex) = soa_owner(&answer)
+                && !apex.is_root()
+                && apex.zone_of(name)
+            {
+                let answer = resolver.ask(&apex, RecordType::NS).await.map_err(failed)?;
+                let servers = name_servers(&answer.answers, &apex);
+                if !servers.is_empty() {
+                    return self.delegation(&apex, &servers, &answer).await;
+                }
+            }
+            above = above.base_name();
+        }
+        Err(AuthorityError::NoZone { name: plain(name) })
+    }
+
+    /// All addresses of the servers of `zone`: glue where the answer has it, else asked for.
+    async fn delegation(
+        &self,
+        zone: &Name,
+        servers: &[Name],
+        answer: &Message,
+    ) -> Result<Authority, AuthorityError> {
+        let found = join_all(servers.iter().map(|server| async move {
+            let glue: Vec<_> = answer
+                .additionals
+                .iter()
+                .filter(|record| record.name == *server)
+                .filter_map(|record| record.data.ip_addr())
+                .collect();
+            match (&self.resolver, glue.is_empty()) {
+                (Some(resolver), true) => (server, resolver.addresses(server).await),
+                _ => (server, Ok(glue)),
+            }
+        }))
+        .await;
+        let mut all = Vec::new();
+        let mut failure = None;
+        for (server, addresses) in found {
+            match addresses {
+                Ok(addresses) => {
+                    all.extend(addresses.into_iter().map(|ip| NameServer {
+                        name: plain(server),
+                        address: SocketAddr::new(ip, self.port),
+                    }))
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        all.sort();
+        all.dedup();
+        match (all.is_empty(), failure) {
+            (false, _) => Ok(Authority { zone: plain(zone), servers: all }),
+            (true, Some(source)) => Err(AuthorityError::Resolve { name: plain(zone), source }),
+            (true, None) => {
+                let servers = servers.iter().map(plain).collect::<Vec<_>>().join(", ");
+                Err(AuthorityError::NoAddress { zone: plain(zone), servers })
+            }
+        }
+    }
+}
+
+enum Step {
+    /// The server answers for the name itself; the apex where it tells it.
+    Here { apex: Option<String> },
+    /// The name is another name for this one.
+    Cname(Name),
+    /// A zone further down answers for it.
+    Referral { zone: Name, servers: Vec<Name> },
+}
+
+fn step(authority: &Authority, name: &Name, answer: &Message) -> Result<Step, AuthorityError> {
+    let code = answer.metadata.response_code;
+    if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        let server = authority.servers.first().map_or(SocketAddr::from(([0, 0, 0, 0], 53)), |s| s.address);
+        let (code, name, zone) = (code.to_string(), plain(name), authority.zone.clone());
+        return Err(AuthorityError::Lame { server, code, name, zone });
+    }
+    let cname = answer.answers.iter().find_map(|record| match &record.data {
+        RData::CNAME(target) if record.name == *name => Some(target.0.to_lowercase()),
+        _ => None,
+    });
+    if let Some(target) = cname {
+        return Ok(Step::Cname(target));
+    }
+    // No answer, no SOA, but NS of a zone on the way to the name: a referral (RFC 1034 §4.3.2).
+    if answer.answers.is_empty() && soa_owner(answer).is_none() {
+        let below = answer.authorities.iter().find(|record| {
+            record.record_type() == RecordType::NS
+                && record.name.zone_of(name)
+                && plain(&record.name) != authority.zone
+        });
+        if let Some(zone) = below.map(|record| record.name.to_lowercase()) {
+            let servers = name_servers(&answer.authorities, &zone);
+            return Ok(Step::Referral { zone, servers });
+        }
+    }
+    Ok(Step::Here { apex: soa_owner(answer).filter(|apex| apex.zone_of(name)).map(|apex| plain(&apex)) })
+}
+
+/// The first server that answers, asked one after the other: this is a question about structure, and one answer does.
+async fn first_answer(authority: &Authority, name: &Name) -> Result<Message, AuthorityError> {
+    let mut last = None;
+    for server in &authority.servers {
+        match ask(server.address, name, RecordType::TXT, false).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(source) => Err(AuthorityError::Silent { zone: authority.zone.clone(), source }),
+        None => Err(AuthorityError::NoAddress { zone: authority.zone.clone(), servers: String::new() }),
+    }
+}
+
+fn soa_owner(answer: &Message) -> Option<Name> {
+    let mut records = answer.answers.iter().chain(&answer.authorities);
+    records.find(|record| record.record_type() == RecordType::SOA).map(|record| record.name.to_lowercase())
+}
+
+fn name_servers(records: &[hickory_proto::rr::Record], zone: &Name) -> Vec<Name> {
+    let of_zone = |record: &&hickory_proto::rr::Record| record.name == *zone;
+    let target = |record: &hickory_proto::rr::Record| match &record.data {
+        RData::NS(server) => Some(server.0.to_lowercase()),
+        _ => None,
+    };
+    records.iter().filter(of_zone).filter_map(target).collect()
+}
+
+/// A name as people and LiveDNS write it: lower case, no dot at the end.
+fn plain(name: &Name) -> String {
+    let text = name.to_lowercase().to_ascii();
+    text.strip_suffix('.').unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,14 @@
+//! DNS as a client of certificates needs it: who answers for a name, and do all of them show what was published.
+//!
+//! Servers are asked one by one, by address, without recursion and without a cache: that is what tells the state of
+//! the world from somebody's memory of it. See `docs/decisions/0003-dns-client-on-hickory-proto.md`.
+
+mod authority;
+mod exchange;
+mod propagation;
+mod resolver;
+
+pub use authority::{Authority, AuthorityError, Located, Locator, NameServer};
+pub use exchange::{DnsError, ask};
+pub use propagation::{Expected, Lacking, PropagationError, ServerView, Watch, look, watch};
+pub use resolver::{ResolveError, Resolver};

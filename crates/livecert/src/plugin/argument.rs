@@ -1,0 +1,428 @@
+//! Plugin parameters: declared, parsed, read from their sources, and stored without a secret in clear.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{PluginInfo, Surroundings};
+use crate::secret::{Prompter, SealError, SealingKey, SecretError, Source};
+use crate::store::StoredArgument;
+
+/// How a literal is noted in a state file, where other secrets have their source.
+const LITERAL: &str = "literal";
+
+/// What kind of value a parameter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParameterKind {
+    /// A secret: takes a source, never the secret itself.
+    Secret,
+    /// A secret given in clear: deprecated; `instead` says what to use.
+    Insecure {
+        /// The parameter to use instead.
+        instead: &'static str,
+    },
+    /// No secret.
+    Plain,
+}
+
+/// A parameter of a plugin.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: ParameterKind,
+    /// Whether it is a credential, of which a plugin takes exactly one.
+    pub credential: bool,
+    /// What it is, in a line.
+    pub help: &'static str,
+}
+
+/// What is wrong with a plugin's name or arguments. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgumentError {
+    /// No such plugin.
+    #[error("there is no plugin '{name}'")]
+    UnknownPlugin {
+        /// The name that was given.
+        name: String,
+        /// A plugin whose name is much alike.
+        similar: Option<String>,
+    },
+    /// No such parameter.
+    #[error("the plugin '{plugin}' has no parameter '{name}'")]
+    UnknownParameter {
+        /// The plugin.
+        plugin: &'static str,
+        /// The name that was given.
+        name: String,
+        /// A parameter whose name is much alike.
+        similar: Option<String>,
+    },
+    /// Arguments for a plugin that is not named.
+    #[error("plugin arguments are given, but no plugin")]
+    WithoutPlugin,
+    /// Not of the form KEY=SOURCE. The text is not repeated: it may be a secret.
+    #[error("a plugin argument must have the form KEY=SOURCE, and one has no '='")]
+    NoEquals,
+    /// The same parameter twice.
+    #[error("{0} is given twice")]
+    Repeated(&'static str),
+    /// A secret parameter with a literal.
+    #[error("{0} takes the place where the secret is, not the secret itself")]
+    LiteralSecret(&'static str),
+    /// More than one credential.
+    #[error("{0} and {1} are both given, and exactly one credential is needed")]
+    TwoCredentials(&'static str, &'static str),
+    /// No credential, neither as an argument nor in the environment, and nobody to ask.
+    #[error("the plugin '{plugin}' needs a credential, and none is given")]
+    NoCredential {
+        /// The plugin.
+        plugin: &'static str,
+        /// The parameter that should be used.
+        parameter: &'static str,
+        /// The environment variables that were looked at.
+        variables: Vec<String>,
+    },
+    /// The secret cannot be read.
+    #[error("{parameter} cannot be read")]
+    Secret {
+        /// The parameter.
+        parameter: &'static str,
+        /// Why.
+        #[source]
+        source: SecretError,
+    },
+    /// The stored secret cannot be opened.
+    #[error("the stored value of {parameter} cannot be opened")]
+    Sealed {
+        /// The parameter.
+        parameter: &'static str,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// The value is not one that the parameter can have.
+    #[error("{parameter} is wrong: {reason}")]
+    Invalid {
+        /// The parameter.
+        parameter: &'static str,
+        /// Why. Never repeats a secret.
+        reason: String,
+    },
+    /// The plugin works with a person, and none is there.
+    #[error("the plugin '{plugin}' needs a person at a terminal, and there is no terminal")]
+    NeedsTerminal {
+        /// The plugin.
+        plugin: &'static str,
+    },
+}
+
+/// Where the value of a parameter comes from.
+#[derive(Debug, Clone)]
+pub enum ArgumentSource {
+    /// A secret at its source.
+    Secret(Source),
+    /// A secret that was given in clear (deprecated).
+    Literal(SecretString),
+    /// A value that is no secret.
+    Plain(String),
+    /// As it was stored.
+    Stored(StoredArgument),
+}
+
+/// Sources of the arguments of one plugin, by the parameter's declared name.
+pub type ArgumentSources = BTreeMap<&'static str, ArgumentSource>;
+
+/// The name out of `names` that is most like `name`, if one is alike enough to be meant.
+pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    names
+        .map(|other| (strsim::jaro_winkler(&lower, &other.to_ascii_lowercase()), other))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, other)| other.to_owned())
+}
+
+/// Parses `KEY=SOURCE` arguments. Letter case of the key does not matter, as in Posh-ACME.
+///
+/// # Errors
+/// An unknown or repeated parameter, two credentials, a secret in clear. No message repeats a value.
+pub fn parse_arguments(
+    plugin: &'static PluginInfo,
+    given: &[String],
+) -> Result<ArgumentSources, ArgumentError> {
+    let mut sources = ArgumentSources::new();
+    for argument in given {
+        let (key, value) = argument.split_once('=').ok_or(ArgumentError::NoEquals)?;
+        let parameter = parameter(plugin, key)?;
+        let source = match parameter.kind {
+            ParameterKind::Plain => ArgumentSource::Plain(value.to_owned()),
+            ParameterKind::Insecure { .. } => ArgumentSource::Literal(SecretString::from(value)),
+            ParameterKind::Secret => ArgumentSource::Secret(secret_source(parameter, value)?),
+        };
+        if sources.insert(parameter.name, source).is_some() {
+            return Err(ArgumentError::Repeated(parameter.name));
+        }
+    }
+    one_credential(plugin, &sources)?;
+    Ok(sources)
+}
+
+fn parameter(plugin: &'static PluginInfo, key: &str) -> Result<&'static Parameter, ArgumentError> {
+    let found = plugin.parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(key));
+    found.ok_or_else(|| ArgumentError::UnknownParameter {
+        plugin: plugin.name,
+        name: key.to_owned(),
+        similar: similar(key, plugin.parameters.iter().map(|parameter| parameter.name)),
+    })
+}
+
+fn secret_source(parameter: &'static Parameter, value: &str) -> Result<Source, ArgumentError> {
+    match value.parse::<Source>() {
+        Ok(source) => source.absolute().map_err(|source| ArgumentError::Secret {
+            parameter: parameter.name,
+            source: SecretError::File { path: ".".into(), source },
+        }),
+        Err(SecretError::Literal) => Err(ArgumentError::LiteralSecret(parameter.name)),
+        Err(source) => Err(ArgumentError::Secret { parameter: parameter.name, source }),
+    }
+}
+
+fn credentials(plugin: &'static PluginInfo) -> impl Iterator<Item = &'static str> {
+    plugin.parameters.iter().filter(|parameter| parameter.credential).map(|parameter| parameter.name)
+}
+
+fn one_credential(plugin: &'static PluginInfo, sources: &ArgumentSources) -> Result<(), ArgumentError> {
+    let mut given = credentials(plugin).filter(|name| sources.contains_key(name));
+    match (given.next(), given.next()) {
+        (Some(first), Some(second)) => Err(ArgumentError::TwoCredentials(first, second)),
+        _ => Ok(()),
+    }
+}
+
+/// Adds the credential from the environment, or a prompt, where none was given.
+///
+/// # Errors
+/// [`ArgumentError::NoCredential`] when a credential is needed, none is there, and nobody can be asked.
+pub(crate) fn with_default_credential(
+    plugin: &'static PluginInfo,
+    mut sources: ArgumentSources,
+    prompter: &dyn Prompter,
+) -> Result<ArgumentSources, ArgumentError> {
+    if plugin.environment.is_empty() || credentials(plugin).any(|name| sources.contains_key(name)) {
+        return Ok(sources);
+    }
+    let set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    for credential in plugin.environment {
+        let file = format!("{}_FILE", credential.variable);
+        let source = if set(credential.variable) {
+            Source::Env(credential.variable.to_owned())
+        } else if set(&file) {
+            let path = std::env::var_os(&file).unwrap_or_default();
+            Source::File(std::path::absolute(&path).unwrap_or_else(|_| path.into()))
+        } else {
+            continue;
+        };
+        sources.insert(credential.parameter, ArgumentSource::Secret(source));
+        return Ok(sources);
+    }
+    let parameter = plugin.environment[0].parameter;
+    if prompter.interactive() {
+        sources.insert(parameter, ArgumentSource::Secret(Source::Prompt));
+        return Ok(sources);
+    }
+    let both = |credential: &super::EnvironmentCredential| {
+        [credential.variable.to_owned(), format!("{}_FILE", credential.variable)]
+    };
+    let variables = plugin.environment.iter().flat_map(both).collect();
+    Err(ArgumentError::NoCredential { plugin: plugin.name, parameter, variables })
+}
+
+/// The arguments of a plugin, with their values.
+#[derive(Debug, Default)]
+pub struct Arguments {
+    secrets: BTreeMap<&'static str, SecretString>,
+    plain: BTreeMap<&'static str, String>,
+    stored: BTreeMap<String, StoredArgument>,
+    deprecated: Vec<(&'static str, &'static str)>,
+}
+
+impl Arguments {
+    /// Reads all values from their sources. `place` is what sealed values are bound to.
+    ///
+    /// # Errors
+    /// A source that cannot be read, or a sealed value that cannot be opened.
+    pub async fn resolve(
+        plugin: &'static PluginInfo,
+        sources: &ArgumentSources,
+        place: &str,
+        key: &SealingKey,
+        surroundings: &Surroundings,
+    ) -> Result<Self, ArgumentError> {
+        let mut all = Arguments::default();
+        for parameter in plugin.parameters {
+            let name = parameter.name;
+            let Some(source) = sources.get(name) else { continue };
+            if let ParameterKind::Insecure { instead } = parameter.kind {
+                all.deprecated.push((name, instead));
+            }
+            let sealed_place = format!("{place}/{name}");
+            let prompter = &surroundings.prompter;
+            match source {
+                ArgumentSource::Plain(value) => all.take_plain(name, value),
+                ArgumentSource::Stored(StoredArgument::Plain(value)) => all.take_plain(name, value),
+                ArgumentSource::Literal(value) => {
+                    all.keep(name, LITERAL, value.clone(), key, &sealed_place)?
+                }
+                ArgumentSource::Secret(source) => {
+                    let failed = |source| ArgumentError::Secret { parameter: name, source };
+                    let value = source.read(name, prompter).await.map_err(failed)?;
+                    if source.must_be_kept() {
+                        all.keep(name, &source.to_string(), value, key, &sealed_place)?;
+                    } else {
+                        all.refer(name, source.to_string(), value);
+                    }
+                }
+                ArgumentSource::Stored(stored @ StoredArgument::Secret { .. }) => {
+                    let value = read_stored(name, stored, key, &sealed_place, prompter).await?;
+                    all.secrets.insert(name, value);
+                    all.stored.insert(name.to_owned(), stored.clone());
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn take_plain(&mut self, name: &'static str, value: &str) {
+        self.plain.insert(name, value.to_owned());
+        self.stored.insert(name.to_owned(), StoredArgument::Plain(value.to_owned()));
+    }
+
+    fn refer(&mut self, name: &'static str, source: String, value: SecretString) {
+        self.secrets.insert(name, value);
+        self.stored.insert(name.to_owned(), StoredArgument::Secret { source, sealed: None });
+    }
+
+    fn keep(
+        &mut self,
+        name: &'static str,
+        source: &str,
+        value: SecretString,
+        key: &SealingKey,
+        place: &str,
+    ) -> Result<(), ArgumentError> {
+        let failed = |source| ArgumentError::Sealed { parameter: name, source };
+        let sealed = Some(key.seal(place, value.expose_secret().as_bytes()).map_err(failed)?);
+        self.secrets.insert(name, value);
+        self.stored.insert(name.to_owned(), StoredArgument::Secret { source: source.to_owned(), sealed });
+        Ok(())
+    }
+
+    /// A secret value.
+    pub fn secret(&self, name: &str) -> Option<&SecretString> {
+        self.secrets.get(name)
+    }
+
+    /// A value that is no secret.
+    pub fn plain(&self, name: &str) -> Option<&str> {
+        self.plain.get(name).map(String::as_str)
+    }
+
+    /// What a renewal will need.
+    pub fn stored(&self) -> &BTreeMap<String, StoredArgument> {
+        &self.stored
+    }
+
+    /// Deprecated parameters in use, each with the one to use instead.
+    pub fn deprecated(&self) -> &[(&'static str, &'static str)] {
+        &self.deprecated
+    }
+}
+
+/// Reads a stored secret: the source first where it still speaks (a corrected variable must win over an old copy),
+/// then the sealed copy.
+async fn read_stored(
+    name: &'static str,
+    stored: &StoredArgument,
+    key: &SealingKey,
+    place: &str,
+    prompter: &Arc<dyn Prompter>,
+) -> Result<SecretString, ArgumentError> {
+    let StoredArgument::Secret { source, sealed } = stored else {
+        return Err(ArgumentError::LiteralSecret(name));
+    };
+    let failed = |source| ArgumentError::Secret { parameter: name, source };
+    let parsed = if source == LITERAL { Source::Prompt } else { source.parse().map_err(failed)? };
+    let Some(sealed) = sealed else {
+        return parsed.read(name, prompter).await.map_err(failed);
+    };
+    if let Source::Env(variable) = &parsed
+        && std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+    {
+        return parsed.read(name, prompter).await.map_err(failed);
+    }
+    key.open_text(place, sealed).map_err(|source| ArgumentError::Sealed { parameter: name, source })
+}
+
+/// The sources of stored arguments; parameters that the plugin does not know (any more) are passed over.
+pub(crate) fn stored_sources(
+    plugin: &'static PluginInfo,
+    stored: &BTreeMap<String, StoredArgument>,
+) -> ArgumentSources {
+    let known = |parameter: &'static Parameter| {
+        stored.get(parameter.name).map(|value| (parameter.name, ArgumentSource::Stored(value.clone())))
+    };
+    plugin.parameters.iter().filter_map(known).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::find;
+
+    fn parse(given: &[&str]) -> Result<ArgumentSources, ArgumentError> {
+        parse_arguments(
+            find("gandi").unwrap(),
+            &given.iter().map(|&text| text.to_owned()).collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn arguments_are_parsed_by_their_declared_names() {
+        let sources = parse(&["gandipat=env:PAT", "GandiTTL=600"]).unwrap();
+        assert!(matches!(&sources["GandiPAT"], ArgumentSource::Secret(Source::Env(name)) if name == "PAT"));
+        assert!(matches!(&sources["GandiTTL"], ArgumentSource::Plain(value) if value == "600"));
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused_without_repeating_a_value() {
+        let canary = "canary0123456789canary";
+        for given in [
+            vec![format!("GandiPAT={canary}")],
+            vec![format!("GandiPAT=https:{canary}")],
+            vec![format!("GandiPTA={canary}")],
+            vec![canary.to_owned()],
+            vec![format!("GandiTokenInsecure={canary}"), "GandiToken=env:X".to_owned()],
+            vec!["GandiToken=env:X".to_owned(), format!("GandiToken={canary}")],
+        ] {
+            let error = parse_arguments(find("gandi").unwrap(), &given).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains(canary), "{error:?}");
+        }
+        assert!(matches!(
+            parse(&["GandiPAT=env:A", "GandiToken=env:B"]),
+            Err(ArgumentError::TwoCredentials("GandiPAT", "GandiToken"))
+        ));
+        assert!(matches!(parse(&["GandiPAT=secret"]), Err(ArgumentError::LiteralSecret("GandiPAT"))));
+        assert!(
+            matches!(parse(&["GandiPTA=env:A"]), Err(ArgumentError::UnknownParameter { similar: Some(name), .. }) if name == "GandiPAT")
+        );
+        assert!(
+            matches!(find("gandy"), Err(ArgumentError::UnknownPlugin { similar: Some(name), .. }) if name == "gandi")
+        );
+        assert!(matches!(find("route53"), Err(ArgumentError::UnknownPlugin { similar: None, .. })));
+    }
+}

@@ -1,0 +1,219 @@
+//! The plugin `gandi`: TXT records through Gandi's LiveDNS API. How records are changed without harm to others is in
+//! the crate `gandi-livedns`; here are its parameters and the way from records to rrsets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use gandi_livedns::{Client, Credential, Options, SharingId, Ttl, Zone};
+
+use super::{
+    ArgumentError, Arguments, EnvironmentCredential, Leftover, Parameter, ParameterKind, Pending, Plugin,
+    PluginError, PluginInfo, Surroundings, TxtRecord,
+};
+
+const PAT: &str = "GandiPAT";
+const TOKEN: &str = "GandiToken";
+const TOKEN_INSECURE: &str = "GandiTokenInsecure";
+const BASE_URL: &str = "GandiApiBaseUrl";
+const SHARING_ID: &str = "GandiSharingId";
+const TTL: &str = "GandiTTL";
+
+/// Requests under way at a time. LiveDNS takes 0.2 to 0.6 s for each, and allows 1000 a minute.
+const SIDE_BY_SIDE: usize = 8;
+
+pub(super) static INFO: PluginInfo = PluginInfo {
+    name: "gandi",
+    summary: "writes the TXT records through Gandi's LiveDNS API",
+    parameters: &[
+        Parameter {
+            name: PAT,
+            kind: ParameterKind::Secret,
+            credential: true,
+            help: "personal access token, with 'Manage domain name technical configurations'",
+        },
+        Parameter { name: TOKEN, kind: ParameterKind::Secret, credential: true, help: "legacy API key" },
+        Parameter {
+            name: TOKEN_INSECURE,
+            kind: ParameterKind::Insecure { instead: TOKEN },
+            credential: true,
+            help: "legacy API key in clear (deprecated: every user of the machine can read arguments)",
+        },
+        Parameter {
+            name: BASE_URL,
+            kind: ParameterKind::Plain,
+            credential: false,
+            help: "base URL of the API, for the sandbox and for tests",
+        },
+        Parameter {
+            name: SHARING_ID,
+            kind: ParameterKind::Plain,
+            credential: false,
+            help: "organisation (UUID), where the token sees several",
+        },
+        Parameter {
+            name: TTL,
+            kind: ParameterKind::Plain,
+            credential: false,
+            help: "TTL of new records in seconds, 300 to 2592000 [default: 300]",
+        },
+    ],
+    environment: &[
+        EnvironmentCredential { variable: "GANDI_PAT", parameter: PAT },
+        EnvironmentCredential { variable: "GANDI_TOKEN", parameter: TOKEN },
+    ],
+    connect,
+};
+
+fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn Plugin>, ArgumentError> {
+    let credential = credential(arguments)?;
+    let options = options(arguments)?;
+    let client = Client::new(surroundings.http.clone(), credential, options)
+        .map_err(|error| ArgumentError::Invalid { parameter: BASE_URL, reason: error.to_string() })?;
+    Ok(Arc::new(Gandi { client }))
+}
+
+fn credential(arguments: &Arguments) -> Result<Credential, ArgumentError> {
+    let made = if let Some(token) = arguments.secret(PAT) {
+        (PAT, Credential::new_personal_access_token(token))
+    } else if let Some(key) = arguments.secret(TOKEN) {
+        (TOKEN, Credential::new_api_key(key))
+    } else if let Some(key) = arguments.secret(TOKEN_INSECURE) {
+        (TOKEN_INSECURE, Credential::new_api_key(key))
+    } else {
+        let variables = Vec::new();
+        return Err(ArgumentError::NoCredential { plugin: INFO.name, parameter: PAT, variables });
+    };
+    let (parameter, credential) = made;
+    credential.map_err(|error| ArgumentError::Invalid { parameter, reason: error.to_string() })
+}
+
+fn options(arguments: &Arguments) -> Result<Options, ArgumentError> {
+    let invalid = |parameter, reason: String| ArgumentError::Invalid { parameter, reason };
+    let mut options = Options::default();
+    if let Some(url) = arguments.plain(BASE_URL) {
+        options.base_url =
+            url.parse().map_err(|error: url::ParseError| invalid(BASE_URL, error.to_string()))?;
+    }
+    if let Some(id) = arguments.plain(SHARING_ID) {
+        let id: SharingId =
+            id.parse().map_err(|error: gandi_livedns::Error| invalid(SHARING_ID, error.to_string()))?;
+        options.sharing_id = Some(id);
+    }
+    if let Some(seconds) = arguments.plain(TTL) {
+        let ttl = seconds.parse::<u32>().ok().and_then(|seconds| Ttl::from_seconds(seconds).ok());
+        options.ttl = ttl.ok_or_else(|| {
+            invalid(TTL, format!("'{seconds}' is not a number of seconds from 300 to 2592000"))
+        })?;
+    }
+    Ok(options)
+}
+
+struct Gandi {
+    client: Client,
+}
+
+/// The values of one name, in one write.
+struct Group<'a> {
+    fqdn: &'a str,
+    apex: Option<&'a str>,
+    records: Vec<&'a TxtRecord>,
+}
+
+impl Group<'_> {
+    fn values(&self) -> Vec<String> {
+        self.records.iter().map(|record| record.value.clone()).collect()
+    }
+
+    fn leftovers(&self, error: PluginError) -> Vec<Leftover> {
+        let reason = Arc::new(error);
+        let left = |record: &&TxtRecord| Leftover { record: (*record).clone(), reason: reason.clone() };
+        self.records.iter().map(left).collect()
+    }
+
+    fn error(&self, source: gandi_livedns::Error) -> PluginError {
+        PluginError::Gandi { fqdn: self.fqdn.to_owned(), source }
+    }
+}
+
+/// Awaits all of them, some at a time; the answers are in the order of the questions.
+async fn side_by_side<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let work: Vec<_> = work.collect();
+    stream::iter(work).buffered(SIDE_BY_SIDE).collect().await
+}
+
+fn group(records: &[TxtRecord]) -> Vec<Group<'_>> {
+    let mut groups = BTreeMap::<&str, Group<'_>>::new();
+    for record in records {
+        let new = || Group { fqdn: &record.fqdn, apex: record.apex.as_deref(), records: Vec::new() };
+        groups.entry(&record.fqdn).or_insert_with(new).records.push(record);
+    }
+    groups.into_values().collect()
+}
+
+impl Gandi {
+    async fn zone(&self, group: &Group<'_>) -> Result<Zone, PluginError> {
+        self.client.find_zone(group.fqdn, group.apex).await.map_err(|source| group.error(source))
+    }
+
+    async fn add(&self, group: &Group<'_>) -> Result<(), PluginError> {
+        let zone = self.zone(group).await?;
+        let added = self.client.add_txt(&zone, group.fqdn, &group.values()).await;
+        let added = added.map_err(|source| group.error(source))?;
+        tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?added, "published");
+        Ok(())
+    }
+
+    async fn remove(&self, group: &Group<'_>) -> Result<(), PluginError> {
+        let zone = self.zone(group).await?;
+        let removed = self.client.remove_txt(&zone, group.fqdn, &group.values()).await;
+        let removed = removed.map_err(|source| group.error(source))?;
+        tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?removed, "withdrawn");
+        Ok(())
+    }
+}
+
+impl Plugin for Gandi {
+    fn prepare<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        Box::pin(async move {
+            let groups = group(records);
+            let zones = groups.iter().map(|group| self.zone(group));
+            side_by_side(zones).await.into_iter().try_for_each(|zone| zone.map(drop))
+        })
+    }
+
+    fn publish<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        Box::pin(async move {
+            let groups = group(records);
+            // Every write is seen through to its end, also when another one failed: a request that is cut off
+            // halfway may still take effect, after the clean-up has looked.
+            side_by_side(groups.iter().map(|group| self.add(group))).await.into_iter().collect()
+        })
+    }
+
+    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>> {
+        Box::pin(async move {
+            let groups = group(records);
+            let removed = side_by_side(groups.iter().map(|group| self.remove(group))).await;
+            let failed =
+                groups.iter().zip(removed).filter_map(|(group, removed)| Some((group, removed.err()?)));
+            failed.flat_map(|(group, error)| group.leftovers(error)).collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_one_name_travel_together() {
+        let record =
+            |fqdn: &str, value: &str| TxtRecord { fqdn: fqdn.into(), value: value.into(), apex: None };
+        let records = [record("b.example", "1"), record("a.example", "2"), record("b.example", "3")];
+        let groups = group(&records);
+        let shown: Vec<_> = groups.iter().map(|group| (group.fqdn, group.values())).collect();
+        assert_eq!(shown, [("a.example", vec!["2".to_owned()]), ("b.example", vec!["1".into(), "3".into()])]);
+    }
+}

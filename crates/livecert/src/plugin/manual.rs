@@ -1,0 +1,83 @@
+//! The plugin `manual`: a person writes the records.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::{
+    ArgumentError, Arguments, Leftover, Pending, Plugin, PluginError, PluginInfo, Surroundings, TxtRecord,
+};
+use crate::secret::Prompter;
+
+pub(super) static INFO: PluginInfo = PluginInfo {
+    name: "manual",
+    summary: "shows the TXT records and waits until you have written them",
+    parameters: &[],
+    environment: &[],
+    connect,
+};
+
+fn connect(_: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn Plugin>, ArgumentError> {
+    if !surroundings.prompter.interactive() {
+        return Err(ArgumentError::NeedsTerminal { plugin: INFO.name });
+    }
+    Ok(Arc::new(Manual { prompter: surroundings.prompter.clone() }))
+}
+
+struct Manual {
+    prompter: Arc<dyn Prompter>,
+}
+
+impl Manual {
+    /// Waits for a person, on a thread of its own: timers and signals go on meanwhile.
+    async fn confirm(&self, message: String) -> bool {
+        let prompter = self.prompter.clone();
+        tokio::task::spawn_blocking(move || prompter.confirm(&message)).await.unwrap_or(false)
+    }
+}
+
+impl Plugin for Manual {
+    fn publish<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        Box::pin(async move {
+            let message = table("Add these TXT records (keep what is there already):", records);
+            if self.confirm(message).await { Ok(()) } else { Err(PluginError::NotConfirmed) }
+        })
+    }
+
+    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>> {
+        Box::pin(async move {
+            let message = table("These TXT records have done their work; remove them:", records);
+            self.confirm(message).await;
+            Vec::new()
+        })
+    }
+}
+
+fn table(heading: &str, records: &[TxtRecord]) -> String {
+    let mut by_name = BTreeMap::<&str, Vec<&str>>::new();
+    for record in records {
+        by_name.entry(&record.fqdn).or_default().push(&record.value);
+    }
+    let mut text = format!("{heading}\n");
+    for (name, values) in by_name {
+        for value in values {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {name}. TXT \"{value}\"");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_values_of_a_name_are_shown_together() {
+        let record =
+            |fqdn: &str, value: &str| TxtRecord { fqdn: fqdn.into(), value: value.into(), apex: None };
+        let text =
+            table("Add:", &[record("b.example", "1"), record("a.example", "2"), record("b.example", "3")]);
+        assert_eq!(text, "Add:\n  a.example. TXT \"2\"\n  b.example. TXT \"1\"\n  b.example. TXT \"3\"\n");
+    }
+}

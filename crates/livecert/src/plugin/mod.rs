@@ -1,0 +1,146 @@
+//! Plugins: what publishes a proof. A plugin has heard of no ACME; it is given TXT records and takes care of them.
+//!
+//! A new DNS plugin is one file here: its [`PluginInfo`] declares its parameters, from which checks, help and storage
+//! follow, and its connect function makes a [`Plugin`] from the resolved arguments. Then it is listed in [`ALL`].
+
+mod argument;
+mod gandi;
+mod manual;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use argument::{
+    ArgumentError, ArgumentSource, ArgumentSources, Arguments, Parameter, ParameterKind, parse_arguments,
+};
+pub(crate) use argument::{stored_sources, with_default_credential};
+
+use crate::secret::Prompter;
+
+/// A future of a plugin.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One TXT value at one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TxtRecord {
+    /// The full name, lower case, without trailing dot. CNAMEs are already followed.
+    pub fqdn: String,
+    /// The value, unquoted, at most 255 octets of printable ASCII.
+    pub value: String,
+    /// The apex of the zone that public DNS shows for the name, where it is known: a hint which spares questions.
+    pub apex: Option<String>,
+}
+
+/// A value that could not be removed.
+#[derive(Debug)]
+pub struct Leftover {
+    /// The record that is still there, or may be.
+    pub record: TxtRecord,
+    /// Why.
+    pub reason: Arc<PluginError>,
+}
+
+/// Publishes and withdraws TXT values.
+///
+/// Every plugin keeps to this: several values at one name are possible; only the given values are ever added or
+/// removed; the deepest zone wins; doing a thing twice does no harm; an error is never taken for "nothing there".
+pub trait Plugin: Send + Sync {
+    /// Looks ahead for the zones of `records` (their values may be empty), while the ACME order is being made.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish); nothing was written.
+    fn prepare<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        let _ = records;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Publishes all `records`, side by side where it can.
+    ///
+    /// # Errors
+    /// The first failure. Some of the records may have been published: withdraw all of them.
+    fn publish<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>>;
+
+    /// Removes these values and nothing else. A value that is not there is no failure.
+    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>>;
+}
+
+/// Why a plugin could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PluginError {
+    /// LiveDNS.
+    #[error("LiveDNS: {fqdn}")]
+    Gandi {
+        /// The record's name.
+        fqdn: String,
+        /// What the API client says.
+        #[source]
+        source: gandi_livedns::Error,
+    },
+    /// The person at the terminal did not confirm.
+    #[error("the records were not confirmed")]
+    NotConfirmed,
+}
+
+/// What a plugin declares about itself.
+#[derive(Debug)]
+pub struct PluginInfo {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// Its parameters.
+    pub parameters: &'static [Parameter],
+    /// Credentials from the environment, tried in this order when no credential parameter is given.
+    pub environment: &'static [EnvironmentCredential],
+    connect: Connect,
+}
+
+/// A credential that is taken from the environment: `variable` holds it, `variable_FILE` names a file with it.
+#[derive(Debug)]
+pub struct EnvironmentCredential {
+    /// The variable, such as `GANDI_PAT`.
+    pub variable: &'static str,
+    /// The parameter that it stands for.
+    pub parameter: &'static str,
+}
+
+type Connect = fn(&Arguments, &Surroundings) -> Result<Arc<dyn Plugin>, ArgumentError>;
+
+/// What every plugin is given beside its arguments.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The process's HTTP client.
+    pub http: reqwest::Client,
+    /// The person at the terminal, if there is one.
+    pub prompter: Arc<dyn Prompter>,
+}
+
+/// All plugins.
+pub static ALL: [&PluginInfo; 2] = [&gandi::INFO, &manual::INFO];
+
+/// The plugin with this name.
+///
+/// # Errors
+/// [`ArgumentError::UnknownPlugin`], with a name that is much alike.
+pub fn find(name: &str) -> Result<&'static PluginInfo, ArgumentError> {
+    let names = ALL.iter().map(|plugin| plugin.name);
+    ALL.iter().find(|plugin| plugin.name.eq_ignore_ascii_case(name)).copied().ok_or_else(|| {
+        ArgumentError::UnknownPlugin { name: name.to_owned(), similar: argument::similar(name, names) }
+    })
+}
+
+impl PluginInfo {
+    /// Makes the plugin ready; no network is touched.
+    ///
+    /// # Errors
+    /// A value that the parameter cannot have, or nobody at the terminal where one is needed.
+    pub fn connect(
+        &self,
+        arguments: &Arguments,
+        surroundings: &Surroundings,
+    ) -> Result<Arc<dyn Plugin>, ArgumentError> {
+        (self.connect)(arguments, surroundings)
+    }
+}

@@ -1,0 +1,89 @@
+//! What happens while a certificate is made, as events: the command line draws them, a program may count them.
+
+use std::time::Duration;
+
+use crate::store::CertName;
+
+/// Hears of events. Called from the tasks that do the work, so it must not block.
+pub trait Progress: Send + Sync {
+    /// Something happened to the work on `cert`.
+    fn event(&self, cert: &CertName, event: Event<'_>);
+}
+
+/// Nobody listens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn event(&self, _: &CertName, _: Event<'_>) {}
+}
+
+/// An event.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Another process works on the certificate; `holder` is how it describes itself.
+    WaitingForLock {
+        /// Who holds the lock.
+        holder: &'a str,
+    },
+    /// A deprecated parameter is in use.
+    Deprecated {
+        /// The parameter.
+        parameter: &'a str,
+        /// The one to use instead.
+        instead: &'a str,
+    },
+    /// An account was made at the server.
+    AccountCreated {
+        /// Its URL.
+        url: &'a str,
+    },
+    /// An order exists.
+    Ordered {
+        /// How many names are in it.
+        names: usize,
+        /// How many of them still have to be proved.
+        open: usize,
+    },
+    /// The records are written.
+    Published {
+        /// How many values.
+        values: usize,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The name servers were looked at.
+    Propagating {
+        /// Pairs of name and server which show everything.
+        ready: usize,
+        /// All such pairs.
+        all: usize,
+    },
+    /// Every name server shows everything.
+    Propagated {
+        /// How long it took.
+        took: Duration,
+    },
+    /// The CA has validated all names.
+    Validated {
+        /// How long it took.
+        took: Duration,
+    },
+    /// The new certificate is in place.
+    Stored {
+        /// Its generation.
+        generation: u32,
+    },
+    /// The records are being removed.
+    CleaningUp,
+    /// A value could not be removed.
+    LeftBehind {
+        /// The name.
+        fqdn: &'a str,
+        /// The value.
+        value: &'a str,
+        /// Why, with its causes.
+        reason: &'a str,
+    },
+}

@@ -1,0 +1,7 @@
+//! Secrets: where they are read from, and how they rest on disk.
+
+mod sealed;
+mod source;
+
+pub use sealed::{SealError, Sealed, SealingKey};
+pub use source::{Prompter, SecretError, Source};

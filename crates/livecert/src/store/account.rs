@@ -1,0 +1,94 @@
+//! Accounts: the URL that the server gave, and the sealed key.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::file::{private_folder, read_json, write_json};
+use super::{Store, StoreError};
+use crate::secret::Sealed;
+
+const ACCOUNT_VERSION: u32 = 1;
+
+/// `account.json`: one account at one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountRecord {
+    version: u32,
+    /// Directory URL of the server.
+    pub server: String,
+    /// The account's URL (`kid`, RFC 8555 §7.3). `None` while the server has not answered yet: the key is on disk
+    /// before the account is made, so that a lost answer loses no account.
+    pub url: Option<String>,
+    /// The contacts it was made with, as given.
+    pub contact: Vec<String>,
+    /// The sealed private key, PKCS#8 DER.
+    pub key: Sealed,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl AccountRecord {
+    /// A record of the current layout, without URL yet.
+    pub fn new(server: String, contact: Vec<String>, key: Sealed) -> Self {
+        AccountRecord { version: ACCOUNT_VERSION, server, url: None, contact, key, created: Timestamp::now() }
+    }
+
+    /// The place that an account key is sealed for.
+    pub fn sealing_place(server: &str) -> String {
+        format!("account/{server}")
+    }
+}
+
+/// The folder name of a server: readable, safe, and different for different directory URLs.
+pub fn server_folder(url: &str) -> String {
+    let readable = url.strip_prefix("https://").unwrap_or(url);
+    let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
+    let mut name: String = readable.chars().map(safe).collect();
+    name.truncate(180);
+    // Two URLs may look alike after that; the digest tells them apart.
+    let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
+    let tag: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{tag}", name.trim_start_matches('.'))
+}
+
+impl Store {
+    fn account_path(&self, server: &str) -> PathBuf {
+        self.accounts().join(server_folder(server)).join("account.json")
+    }
+
+    /// The account at a server; `None` if there is none.
+    ///
+    /// # Errors
+    /// The file is damaged, from a newer version, or cannot be read.
+    pub fn account(&self, server: &str) -> Result<Option<AccountRecord>, StoreError> {
+        read_json(&self.account_path(server), ACCOUNT_VERSION)
+    }
+
+    /// Stores the account of its server.
+    ///
+    /// # Errors
+    /// It cannot be written; the old file is still whole.
+    pub fn save_account(&self, account: &AccountRecord) -> Result<(), StoreError> {
+        let path = self.account_path(&account.server);
+        if let Some(folder) = path.parent() {
+            private_folder(folder).map_err(StoreError::write(folder))?;
+        }
+        write_json(&path, account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_servers_have_different_folders_and_none_leaves_its_parent() {
+        let a = server_folder("https://acme.example/dir/a");
+        assert!(a.starts_with("acme.example_dir_a-"), "{a}");
+        assert_ne!(a, server_folder("https://acme.example/dir_a"));
+        assert!(!server_folder("https://../../x").contains('/'));
+        assert!(!server_folder("https://../../x").starts_with('.'));
+    }
+}

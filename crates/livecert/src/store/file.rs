@@ -1,0 +1,83 @@
+//! Files that are either the old one or the new one, never half of each.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::StoreError;
+
+/// Temporary files carry this prefix, so that what a killed process left behind is known for what it is.
+pub(super) const TEMPORARY: &str = ".livecert-";
+
+/// Replaces `path` by `bytes`: temporary file in the same folder, fsync, rename, fsync of the folder.
+pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    let permissions = {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::Permissions::from_mode(mode)
+    };
+    #[cfg(unix)]
+    builder.permissions(permissions.clone());
+    let write = || -> std::io::Result<()> {
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        // The creation mode went through the umask; the mode that was asked for is the one that counts.
+        #[cfg(unix)]
+        file.as_file().set_permissions(permissions.clone())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_folder(folder)
+    };
+    write().map_err(StoreError::write(path))
+}
+
+/// Makes renames and new names in `folder` survive a power loss.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder (and its parents) that only its owner can enter.
+pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}
+
+/// Writes a state file, as JSON that a person can read.
+pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|source| StoreError::Damaged { path: path.to_owned(), source })?;
+    text.push('\n');
+    replace(path, text.as_bytes(), 0o600)
+}
+
+/// Reads a state file of at most version `known`; `None` if it is not there.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path, known: u32) -> Result<Option<T>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::read(path)(error)),
+    };
+    let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
+    // The version first: a newer file need not look like ours in anything else.
+    let Version { version } = serde_json::from_str(&text).map_err(damaged)?;
+    if version > known {
+        return Err(StoreError::NewerVersion { path: path.to_owned(), found: version, known });
+    }
+    serde_json::from_str(&text).map(Some).map_err(damaged)
+}

@@ -1,0 +1,268 @@
+//! Generations: each issued certificate is a folder that is complete or is not there.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::file::{private_folder, read_json, replace, sync_folder, write_json};
+
+const GENERATION_VERSION: u32 = 1;
+const PARTIAL: &str = ".partial";
+
+/// The parts of an issued certificate, as PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// The certificate of the names itself.
+    pub leaf: String,
+    /// The certificates above it, in order.
+    pub chain: String,
+}
+
+/// `generation.json`: what `list` and `renew` need to know without reading the certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerationInfo {
+    version: u32,
+    /// The names in the certificate.
+    pub names: Vec<String>,
+    /// Serial number, in hexadecimal.
+    pub serial: String,
+    /// Who issued it (common name, or the whole subject where there is none).
+    pub issuer: String,
+    /// Begin of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
+    /// Directory URL of the server that issued it.
+    pub server: String,
+    /// When livecert got it.
+    pub issued: Timestamp,
+}
+
+impl GenerationInfo {
+    /// Information of the current layout, issued now.
+    pub fn new(
+        names: Vec<String>,
+        serial: String,
+        issuer: String,
+        (not_before, not_after): (Timestamp, Timestamp),
+        server: String,
+    ) -> Self {
+        let issued = Timestamp::now();
+        GenerationInfo {
+            version: GENERATION_VERSION,
+            names,
+            serial,
+            issuer,
+            not_before,
+            not_after,
+            server,
+            issued,
+        }
+    }
+}
+
+/// A complete generation on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number, from 1.
+    pub number: u32,
+    /// What it is.
+    pub info: GenerationInfo,
+    /// `HOME/certs/CERT/current`: the paths that services should use, valid over renewals.
+    pub current: PathBuf,
+}
+
+/// The files of a generation, in the order in which they are listed.
+const FILES: [&str; 4] = ["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"];
+
+impl Generation {
+    pub(super) fn current(cert: &Path) -> Result<Option<Self>, StoreError> {
+        let link = cert.join("current");
+        let target = match std::fs::read_link(&link) {
+            Ok(target) => target,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::read(&link)(error)),
+        };
+        let number = target.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let path = cert.join(&target).join("generation.json");
+        let info = read_json(&path, GENERATION_VERSION)?;
+        let missing = || StoreError::read(&path)(std::io::Error::from(std::io::ErrorKind::NotFound));
+        Ok(Some(Generation {
+            number: number.ok_or_else(missing)?,
+            info: info.ok_or_else(missing)?,
+            current: link,
+        }))
+    }
+
+    /// Paths of its files through `current`: `privkey`, `cert`, `chain`, `fullchain`.
+    pub fn files(&self) -> [(&'static str, PathBuf); 4] {
+        FILES.map(|file| (file.trim_end_matches(".pem"), self.current.join(file)))
+    }
+
+    /// Its private key, PEM.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn private_key(&self) -> Result<secrecy::SecretString, StoreError> {
+        let path = self.current.join(FILES[0]);
+        Ok(secrecy::SecretString::from(std::fs::read_to_string(&path).map_err(StoreError::read(&path))?))
+    }
+}
+
+/// A generation in the making: `generations/N.partial`. Not visible to readers; removed at the next begin if its
+/// process died.
+#[derive(Debug)]
+pub struct Draft {
+    cert: PathBuf,
+    folder: PathBuf,
+    number: u32,
+}
+
+impl Draft {
+    pub(super) fn begin(cert: &Path) -> Result<Self, StoreError> {
+        let generations = cert.join("generations");
+        private_folder(&generations).map_err(StoreError::write(&generations))?;
+        let mut number = 0;
+        for entry in std::fs::read_dir(&generations).map_err(StoreError::read(&generations))? {
+            let path = entry.map_err(StoreError::read(&generations))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.ends_with(PARTIAL) {
+                // Its lock is ours now, so whoever made it is dead.
+                std::fs::remove_dir_all(&path).map_err(StoreError::write(&path))?;
+            } else if let Ok(found) = name.parse::<u32>() {
+                number = number.max(found);
+            }
+        }
+        let number = number + 1;
+        let folder = generations.join(format!("{number}{PARTIAL}"));
+        private_folder(&folder).map_err(StoreError::write(&folder))?;
+        sync_folder(&generations).map_err(StoreError::write(&generations))?;
+        Ok(Draft { cert: cert.to_owned(), folder, number })
+    }
+
+    /// Puts the private key (PEM, mode 0600) on disk. Before finalize, so that no certificate is ever without its key.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_key(&self, pem: &secrecy::SecretString) -> Result<(), StoreError> {
+        use secrecy::ExposeSecret;
+        replace(&self.folder.join(FILES[0]), pem.expose_secret().as_bytes(), 0o600)
+    }
+
+    /// Completes the generation and makes it the current one by one rename.
+    ///
+    /// # Errors
+    /// Something cannot be written; the former generation is still the current one, and whole.
+    pub fn complete(self, bundle: &Bundle, info: GenerationInfo) -> Result<Generation, StoreError> {
+        let file = |name: &str, text: &str| replace(&self.folder.join(name), text.as_bytes(), 0o644);
+        file(FILES[1], &bundle.leaf)?;
+        file(FILES[2], &bundle.chain)?;
+        file(FILES[3], &format!("{}{}", bundle.leaf, bundle.chain))?;
+        write_json(&self.folder.join("generation.json"), &info)?;
+
+        let generations = self.cert.join("generations");
+        let folder = generations.join(self.number.to_string());
+        std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
+        sync_folder(&generations).map_err(StoreError::write(&generations))?;
+        point(&self.cert, self.number)?;
+        Ok(Generation { number: self.number, info, current: self.cert.join("current") })
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After `complete` the folder has another name and there is nothing to remove. A key without a certificate
+        // is of no use to anybody.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Swaps `current`: a new symbolic link beside it, renamed over it.
+fn point(cert: &Path, number: u32) -> Result<(), StoreError> {
+    let link = cert.join("current");
+    let swap = || -> std::io::Result<()> {
+        let next = cert.join(format!("{}current", super::file::TEMPORARY));
+        match std::fs::remove_file(&next) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        std::os::unix::fs::symlink(Path::new("generations").join(number.to_string()), &next)?;
+        std::fs::rename(&next, &link)?;
+        sync_folder(cert)
+    };
+    swap().map_err(StoreError::write(&link))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::{ExposeSecret, SecretString};
+
+    fn info(serial: &str) -> GenerationInfo {
+        let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::now());
+        GenerationInfo::new(
+            vec!["example.com".into()],
+            serial.into(),
+            "CA".into(),
+            (from, to),
+            "https://x".into(),
+        )
+    }
+
+    fn bundle(mark: &str) -> Bundle {
+        Bundle { leaf: format!("leaf {mark}\n"), chain: format!("chain {mark}\n") }
+    }
+
+    #[test]
+    fn a_generation_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Generation::current(folder.path()).unwrap(), None);
+
+        let draft = Draft::begin(folder.path()).unwrap();
+        draft.write_key(&SecretString::from("key 1")).unwrap();
+        assert_eq!(Generation::current(folder.path()).unwrap(), None);
+        let first = draft.complete(&bundle("1"), info("01")).unwrap();
+        assert_eq!(first.number, 1);
+        assert_eq!(Generation::current(folder.path()).unwrap().unwrap(), first);
+
+        let draft = Draft::begin(folder.path()).unwrap();
+        draft.write_key(&SecretString::from("key 2")).unwrap();
+        assert_eq!(first.private_key().unwrap().expose_secret(), "key 1");
+        let second = draft.complete(&bundle("2"), info("02")).unwrap();
+        assert_eq!(second.number, 2);
+        let text = |file| std::fs::read_to_string(second.current.join(file)).unwrap();
+        assert_eq!(
+            (text("privkey.pem"), text("fullchain.pem")),
+            ("key 2".into(), "leaf 2\nchain 2\n".into())
+        );
+    }
+
+    #[test]
+    fn a_draft_that_failed_leaves_nothing_and_a_killed_one_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Draft::begin(folder.path()).unwrap());
+        let generations = folder.path().join("generations");
+        assert_eq!(std::fs::read_dir(&generations).unwrap().count(), 0);
+
+        std::mem::forget(Draft::begin(folder.path()).unwrap());
+        assert_eq!(std::fs::read_dir(&generations).unwrap().count(), 1);
+        let draft = Draft::begin(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(&generations).unwrap().count(), 1);
+        drop(draft);
+    }
+
+    #[test]
+    fn the_private_key_is_for_its_owner_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let draft = Draft::begin(folder.path()).unwrap();
+        draft.write_key(&SecretString::from("key")).unwrap();
+        let generation = draft.complete(&bundle("1"), info("01")).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&generation.current.join("privkey.pem")), 0o600);
+        assert_eq!(mode(&generation.current), 0o700);
+    }
+}

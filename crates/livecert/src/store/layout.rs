@@ -1,0 +1,270 @@
+//! Where things lie in the state folder.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::file::{private_folder, read_json, sync_folder, write_json};
+use super::record::RECORD_VERSION;
+use super::{CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, StoreError};
+use crate::certificate::DomainName;
+
+/// The name of a certificate in the store: a folder name that is safe everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CertName(String);
+
+/// Why a text cannot name a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' cannot name a certificate: letters, digits, '-', '_', '.' and '!' can, up to 240 of them, no dot in front"
+)]
+pub struct CertNameError(pub String);
+
+impl CertName {
+    /// The text, which is the folder's name too.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CertName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for CertName {
+    type Err = CertNameError;
+
+    fn from_str(text: &str) -> Result<Self, CertNameError> {
+        let fits = (1..=240).contains(&text.len())
+            && !text.starts_with(['.', '-'])
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!".contains(&b));
+        if fits { Ok(CertName(text.to_owned())) } else { Err(CertNameError(text.to_owned())) }
+    }
+}
+
+impl From<&DomainName> for CertName {
+    /// `*` becomes `!`, as in Posh-ACME.
+    fn from(name: &DomainName) -> Self {
+        let mut text = name.as_str().replace('*', "!");
+        text.truncate(240);
+        CertName(text)
+    }
+}
+
+/// The state folder.
+#[derive(Debug, Clone)]
+pub struct Store {
+    home: PathBuf,
+}
+
+impl Store {
+    /// Opens the folder for reading; nothing is made.
+    pub fn read_only(home: &Path) -> Self {
+        Store { home: home.to_owned() }
+    }
+
+    /// Opens the folder, makes what is missing in it (mode 0700) and proves that it can be written.
+    ///
+    /// # Errors
+    /// [`StoreError::Home`] with the system's reason.
+    pub fn open(home: &Path) -> Result<Self, StoreError> {
+        let store = Store { home: home.to_owned() };
+        let prepare = || -> std::io::Result<()> {
+            for folder in [store.home.clone(), store.certs(), store.accounts(), store.locks()] {
+                private_folder(&folder)?;
+            }
+            // Permissions alone do not tell: the file system may be full or read-only.
+            tempfile::Builder::new().prefix(super::file::TEMPORARY).tempfile_in(&store.home).map(drop)
+        };
+        prepare().map_err(|source| StoreError::Home { path: home.to_owned(), source })?;
+        Ok(store)
+    }
+
+    /// The state folder itself.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Where the sealing key lies.
+    pub fn sealing_key(&self) -> PathBuf {
+        self.home.join("sealing.key")
+    }
+
+    pub(super) fn accounts(&self) -> PathBuf {
+        self.home.join("accounts")
+    }
+
+    fn certs(&self) -> PathBuf {
+        self.home.join("certs")
+    }
+
+    fn locks(&self) -> PathBuf {
+        self.home.join("locks")
+    }
+
+    /// The folder of one certificate.
+    pub fn cert_folder(&self, name: &CertName) -> PathBuf {
+        self.certs().join(name.as_str())
+    }
+
+    fn record_path(&self, name: &CertName) -> PathBuf {
+        self.cert_folder(name).join("certificate.json")
+    }
+
+    /// Names of all certificates in the store, sorted.
+    ///
+    /// # Errors
+    /// The folder cannot be read. A store that was never used has none.
+    pub fn cert_names(&self) -> Result<Vec<CertName>, StoreError> {
+        let folder = self.certs();
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::read(&folder)(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(StoreError::read(&folder))?;
+            let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            // A folder without either is what a first try left that failed.
+            let path = entry.path();
+            if let Some(name) = name
+                && (path.join("certificate.json").exists() || path.join("current").exists())
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What is stored about a certificate; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// The file is damaged, from a newer version, or cannot be read.
+    pub fn find_record(&self, name: &CertName) -> Result<Option<CertificateRecord>, StoreError> {
+        read_json(&self.record_path(name), RECORD_VERSION)
+    }
+
+    /// What is stored about a certificate that must be there.
+    ///
+    /// # Errors
+    /// As [`find_record`](Self::find_record), and [`StoreError::NoSuchCertificate`] with a name that is alike.
+    pub fn record(&self, name: &CertName) -> Result<CertificateRecord, StoreError> {
+        if let Some(record) = self.find_record(name)? {
+            return Ok(record);
+        }
+        let alike = |other: &CertName| (strsim::jaro_winkler(name.as_str(), other.as_str()), other.clone());
+        let similar = self
+            .cert_names()?
+            .iter()
+            .map(alike)
+            .filter(|(score, other)| *score > 0.8 && other != name)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, other)| other.0);
+        Err(StoreError::NoSuchCertificate { name: name.0.clone(), similar })
+    }
+
+    /// Stores what is known about a certificate.
+    ///
+    /// # Errors
+    /// It cannot be written; the old file is still whole.
+    pub fn save_record(&self, name: &CertName, record: &CertificateRecord) -> Result<(), StoreError> {
+        let folder = self.cert_folder(name);
+        private_folder(&folder).map_err(StoreError::write(&folder))?;
+        sync_folder(&self.certs()).map_err(StoreError::write(&folder))?;
+        write_json(&self.record_path(name), record)
+    }
+
+    /// The generation that `current` points to; `None` before the first one.
+    ///
+    /// # Errors
+    /// It is there, but cannot be read.
+    pub fn current(&self, name: &CertName) -> Result<Option<Generation>, StoreError> {
+        Generation::current(&self.cert_folder(name))
+    }
+
+    /// Begins a new generation. Call only with the certificate's lock held.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn begin(&self, name: &CertName, lock: &CertLock) -> Result<Draft, StoreError> {
+        lock.proves(name);
+        Draft::begin(&self.cert_folder(name))
+    }
+
+    /// Takes the lock of a certificate, waiting for another process up to `patience`; `waiting` is told once who
+    /// holds it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when the other one did not finish in time.
+    pub async fn lock(
+        &self,
+        name: &CertName,
+        patience: std::time::Duration,
+        waiting: impl FnOnce(&LockHolder),
+    ) -> Result<CertLock, StoreError> {
+        CertLock::take(&self.locks(), name, patience, waiting).await
+    }
+
+    /// Takes the lock of the account at a server; it is held for a few requests only.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process keeps it for two minutes.
+    pub async fn lock_account(&self, server: &str) -> Result<Lock, StoreError> {
+        // '@' is in no certificate's name.
+        let name = format!("account@{}", super::server_folder(server));
+        Lock::take(&self.locks(), &name, std::time::Duration::from_secs(120), |_| ()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_certificates_never_leave_their_folder() {
+        for good in ["example.com", "!.example.com", "mail_host-1"] {
+            assert!(good.parse::<CertName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "../x", "a/b", "a b", ".hidden", "-rf", "ü", "a\0b"] {
+            assert!(bad.parse::<CertName>().is_err(), "{bad:?}");
+        }
+        let wildcard: DomainName = "*.example.com".parse().unwrap();
+        assert_eq!(CertName::from(&wildcard).as_str(), "!.example.com");
+    }
+
+    #[test]
+    fn a_damaged_state_file_is_named_and_the_others_stay_usable() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (good, bad): (CertName, CertName) =
+            ("good.example".parse().unwrap(), "bad.example".parse().unwrap());
+        let record = CertificateRecord::example();
+        store.save_record(&good, &record).unwrap();
+        store.save_record(&bad, &record).unwrap();
+        let path = store.record_path(&bad);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+
+        assert!(matches!(store.record(&bad), Err(StoreError::Damaged { path: named, .. }) if named == path));
+        assert_eq!(store.record(&good).unwrap(), record);
+        assert_eq!(store.cert_names().unwrap(), [bad.clone(), good]);
+
+        std::fs::write(&path, r#"{"version": 99, "anything": []}"#).unwrap();
+        assert!(matches!(store.record(&bad), Err(StoreError::NewerVersion { found: 99, .. })));
+    }
+
+    #[test]
+    fn a_name_with_a_slip_is_told_what_was_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.save_record(&"example.com".parse().unwrap(), &CertificateRecord::example()).unwrap();
+        let error = store.record(&"exmaple.com".parse().unwrap()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::NoSuchCertificate { similar: Some(name), .. } if name == "example.com")
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! The state folder: certificates in generations, accounts, locks. The store has heard of no network.
+//!
+//! ```text
+//! HOME/
+//!   sealing.key                               what sealed values are opened with (mode 0600)
+//!   accounts/SERVER/account.json              the account's URL and its sealed key
+//!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
+//!   certs/CERT/generations/N/…                privkey.pem cert.pem chain.pem fullchain.pem generation.json
+//!   certs/CERT/current -> generations/N       swapped by one rename
+//!   locks/CERT.lock                           held while a certificate is worked on
+//! ```
+//!
+//! A state file is JSON with a `version`, written to a temporary file, synced, renamed, and its folder synced.
+
+mod account;
+mod error;
+mod file;
+mod generation;
+mod layout;
+mod lock;
+mod record;
+
+pub use account::{AccountRecord, server_folder};
+pub use error::StoreError;
+pub use generation::{Bundle, Draft, Generation, GenerationInfo};
+pub use layout::{CertName, CertNameError, Store};
+pub use lock::{CertLock, Lock, LockHolder};
+pub use record::{CertificateRecord, PropagationRecord, StoredArgument};

@@ -1,0 +1,129 @@
+//! What is kept about a certificate, so that a renewal needs no argument again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::key::KeyType;
+use crate::secret::Sealed;
+
+/// The newest layout of `certificate.json` that is understood.
+pub(super) const RECORD_VERSION: u32 = 1;
+
+/// `certificate.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateRecord {
+    /// Layout version of the file.
+    pub version: u32,
+    /// The names, normalised, in the order of the first request.
+    pub names: Vec<String>,
+    /// Directory URL of the ACME server.
+    pub server: String,
+    /// Type of the certificate's key.
+    pub key_type: KeyType,
+    /// Keep the key at renewals.
+    #[serde(default)]
+    pub reuse_key: bool,
+    /// The plugin that publishes the proofs.
+    pub plugin: String,
+    /// Its parameters.
+    #[serde(default)]
+    pub plugin_args: BTreeMap<String, StoredArgument>,
+    /// How the publication is watched.
+    #[serde(default)]
+    pub propagation: PropagationRecord,
+    /// How long the CA may take to validate, in seconds.
+    pub validation_timeout: u64,
+    /// What went wrong at the last try, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When the last try ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempt: Option<Timestamp>,
+}
+
+/// A plugin parameter at rest: never a secret in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum StoredArgument {
+    /// A secret by its source, with the sealed value where nobody will be there to give it again.
+    Secret {
+        /// The source, such as `file:/etc/livecert/gandi.pat`.
+        source: String,
+        /// The sealed value of `prompt`, `env:` and literals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sealed: Option<Sealed>,
+    },
+    /// A parameter that is no secret.
+    Plain(String),
+}
+
+/// How a certificate's publications are watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PropagationRecord {
+    /// Resolvers (`ADDR:PORT`); none means the system's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<std::net::SocketAddr>,
+    /// Servers to ask instead of the zone's own; none means the zone's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authoritative: Vec<std::net::SocketAddr>,
+    /// How long a record may take to be everywhere, in seconds; none means the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+}
+
+impl CertificateRecord {
+    /// A record of the current layout.
+    pub fn new(names: Vec<String>, server: String, plugin: String) -> Self {
+        CertificateRecord {
+            version: RECORD_VERSION,
+            names,
+            server,
+            key_type: KeyType::default(),
+            reuse_key: false,
+            plugin,
+            plugin_args: BTreeMap::new(),
+            propagation: PropagationRecord::default(),
+            validation_timeout: 120,
+            last_error: None,
+            last_attempt: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        let mut record = CertificateRecord::new(
+            vec!["example.com".into(), "*.example.com".into()],
+            "https://acme.example/directory".into(),
+            "gandi".into(),
+        );
+        record.plugin_args.insert(
+            "GandiPAT".into(),
+            StoredArgument::Secret { source: "file:/etc/pat".into(), sealed: None },
+        );
+        record.plugin_args.insert("GandiTTL".into(), StoredArgument::Plain("600".into()));
+        record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        let record = CertificateRecord::example();
+        let text = serde_json::to_string_pretty(&record).unwrap();
+        assert_eq!(serde_json::from_str::<CertificateRecord>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn a_field_that_a_person_mistyped_is_an_error_and_not_ignored() {
+        let mut value = serde_json::to_value(CertificateRecord::example()).unwrap();
+        value["key_typ"] = "rsa-2048".into();
+        assert!(serde_json::from_value::<CertificateRecord>(value).is_err());
+    }
+}
