@@ -1,2 +1,60 @@
-//! Placeholder.
-fn main() {}
+//! Everything that a contributor of livecert runs: `cargo xtask demo`, `cargo xtask test`, `cargo xtask measure`.
+
+mod demo;
+mod measure;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Everything that a contributor of livecert runs")]
+struct Words {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Get a certificate from a real ACME server on this machine, and show what happens
+    Demo,
+    /// Set up what is missing and run every test
+    Test,
+    /// Count requests and take times, for docs/performance.md
+    Measure,
+}
+
+/// What a task ends with when it fails.
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let result = match Words::parse().command {
+        Command::Demo => demo::run(),
+        Command::Test => test::run(),
+        Command::Measure => measure::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a task's message to the person who runs it")]
+fn complain(error: &dyn std::error::Error) {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a task's words to the person who runs it")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,2 +1,36 @@
-//! Placeholder.
-fn main() {}
+//! The command line `livecert`: arguments, prompts, progress, tables, JSON, exit status. No logic: that is in the
+//! library `livecert`.
+
+mod arguments;
+mod command;
+mod context;
+mod failure;
+mod hint;
+mod interrupt;
+mod logging;
+mod output;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Arguments;
+use output::Output;
+
+fn main() -> ExitCode {
+    // Asked before parsing, because a JSON document is promised for wrong words too.
+    let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::wrong_words(&error, json),
+    };
+    let output = Output::new(arguments.globals.json);
+    if let Err(failure) = logging::start(&arguments.globals) {
+        return failure.report(&output);
+    }
+    match command::run(arguments, &output) {
+        Ok(status) => status.into(),
+        Err(failure) => failure.report(&output),
+    }
+}

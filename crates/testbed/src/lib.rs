@@ -1,1 +1,196 @@
-//! Placeholder.
+//! Real servers for livecert's end-to-end tests and its demo: Pebble as the CA, the LiveDNS simulator as Gandi and as
+//! DNS, all on free loopback ports, with a certificate authority of their own.
+
+mod livecert;
+mod pebble;
+
+use std::path::{Path, PathBuf};
+
+use livedns_sim::pki::TestCa;
+use livedns_sim::{ApiKeyConfig, Config, Control, Simulator, TokenConfig, ZoneConfig};
+use tempfile::TempDir;
+
+pub use livecert::{Livecert, Outcome};
+pub use pebble::{Pebble, PebbleOptions};
+
+/// A token that the simulator knows, for all zones.
+pub const PAT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// A legacy API key that the simulator knows.
+pub const API_KEY: &str = "abcdefghijklmnopqrstuvwx";
+/// A token that may see `example.org` only.
+pub const LIMITED_PAT: &str = "76543210fedcba9876543210fedcba9876543210";
+
+/// Why the servers could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A program could not be started.
+    #[error("{program} could not be started ({hint})")]
+    Program {
+        /// The program.
+        program: String,
+        /// What to do.
+        hint: &'static str,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A server started, and did not answer.
+    #[error("{program} does not answer: {said}")]
+    Silent {
+        /// The program.
+        program: String,
+        /// What it said last.
+        said: String,
+    },
+    /// The simulator.
+    #[error(transparent)]
+    Simulator(#[from] livedns_sim::Error),
+    /// A certificate for the servers.
+    #[error("a test certificate could not be made: {0}")]
+    Pki(String),
+    /// A file or folder.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+    let what = what.into();
+    move |source| Error::Io { what, source }
+}
+
+/// What a testbed is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Zones of the simulator.
+    pub zones: Vec<String>,
+    /// How many name servers answer for them.
+    pub name_servers: usize,
+    /// Settings of Pebble.
+    pub pebble: PebbleOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let zones = ["example.com", "example.org", "example.net"].map(str::to_owned).to_vec();
+        Options { zones, name_servers: 1, pebble: PebbleOptions::default() }
+    }
+}
+
+/// The running servers, and a folder for state and secrets. All of it goes when this is dropped.
+#[derive(Debug)]
+pub struct Testbed {
+    folder: TempDir,
+    simulator: Simulator,
+    pebble: Pebble,
+    // Dropped last: the simulator's tasks run on it.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Testbed {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// Pebble is not installed, or something does not start.
+    pub fn start(options: &Options) -> Result<Self, Error> {
+        let folder =
+            tempfile::Builder::new().prefix("livecert-testbed-").tempdir().map_err(io("a folder"))?;
+        let pki = |error: &dyn std::fmt::Display| Error::Pki(error.to_string());
+        let ca = TestCa::new("livecert test CA").map_err(|error| pki(&error))?;
+        let tls = ca.issue(&["localhost", "127.0.0.1"]).map_err(|error| pki(&error))?;
+        std::fs::write(folder.path().join("ca.pem"), ca.pem()).map_err(io("writing the CA"))?;
+
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(io("starting a runtime"))?;
+        let mut config = Config::small("example.com", PAT, tls.clone());
+        config.zones = options.zones.iter().map(|zone| ZoneConfig::new(zone)).collect();
+        let mut limited = TokenConfig::new(LIMITED_PAT);
+        limited.domains = vec!["example.org".to_owned()];
+        config.tokens.push(limited);
+        config.api_keys.push(ApiKeyConfig { key: API_KEY.to_owned() });
+        // 127.0.0.0/8 is all loopback on Linux: each name server has an address of its own, at one port.
+        config.dns_listen = (1..=options.name_servers)
+            .filter_map(|number| u8::try_from(number).ok())
+            .map(|number| std::net::SocketAddr::from(([127, 0, 0, number], 0)))
+            .collect();
+        let simulator = runtime.block_on(Simulator::start(config))?;
+        let pebble = Pebble::start(folder.path(), &tls, simulator.dns_addrs()[0], &options.pebble)?;
+        Ok(Testbed { folder, simulator, pebble, _runtime: runtime })
+    }
+
+    /// A folder for whatever a test wants to keep.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The root certificate of both servers, PEM.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The simulator's inside.
+    pub fn gandi(&self) -> Control {
+        self.simulator.control()
+    }
+
+    /// The simulator.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// Pebble.
+    pub fn pebble(&self) -> &Pebble {
+        &self.pebble
+    }
+
+    /// Pebble, to stop it.
+    pub fn pebble_mut(&mut self) -> &mut Pebble {
+        &mut self.pebble
+    }
+
+    /// The state folder that [`livecert`](Self::livecert) uses.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// A file with this secret, readable for its owner alone.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn secret_file(&self, name: &str, secret: &str) -> Result<PathBuf, Error> {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, format!("{secret}\n")).map_err(io("writing a secret"))?;
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, private).map_err(io("writing a secret"))?;
+        Ok(path)
+    }
+
+    /// The command at `binary`, set up for these servers: state folder, trusted root, and a clean environment.
+    pub fn livecert(&self, binary: &Path) -> Livecert {
+        Livecert::new(binary, &self.home(), &self.ca())
+    }
+
+    /// The words of `livecert issue` that point to these servers, after the names.
+    pub fn issue_words(&self) -> Vec<String> {
+        let mut words = vec![
+            "--server".to_owned(),
+            self.pebble.directory(),
+            "--accept-tos".to_owned(),
+            "--plugin".to_owned(),
+            "gandi".to_owned(),
+            "--plugin-arg".to_owned(),
+            format!("GandiApiBaseUrl={}", self.simulator.api_base_url()),
+        ];
+        for address in self.simulator.dns_addrs() {
+            words.extend(["--authoritative".to_owned(), address.to_string()]);
+        }
+        words
+    }
+}

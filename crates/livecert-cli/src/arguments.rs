@@ -1,0 +1,188 @@
+//! The words of the command line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Certificates from any ACME server, proved by TXT records that are written through Gandi's API.
+#[derive(Debug, Parser)]
+#[command(name = "livecert", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  livecert issue example.com '*.example.com' --plugin gandi \\
+      --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --accept-tos --contact you@example.com
+  livecert renew          renew what is due; meant to run daily
+  livecert list           what is there, and until when")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Globals {
+    /// State folder [default: /var/lib/livecert for root, else the user's data folder]
+    #[arg(long, global = true, env = "LIVECERT_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// PEM file with trusted roots, beside the system's
+    #[arg(long, global = true, env = "LIVECERT_CA_BUNDLE", value_name = "FILE")]
+    pub(crate) ca_bundle: Option<PathBuf>,
+    /// Print exactly one JSON document on stdout, also on failure
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more (-v: what is done, -vv: every request)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Form of the log on stderr
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Get a certificate, or do nothing when the stored one is not due
+    Issue(Box<Issue>),
+    /// Renew the named certificates, or all that are due
+    Renew(Renew),
+    /// List the certificates in the store
+    List,
+    /// Show a certificate
+    Show(Cert),
+    /// Print the paths of a certificate's files
+    Files(Cert),
+}
+
+/// A certificate in the store.
+#[derive(Debug, Args)]
+pub(crate) struct Cert {
+    /// Its name in the store (see `livecert list`)
+    #[arg(value_name = "CERT")]
+    pub(crate) cert: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    /// Names in the store; all that are due if there is none
+    #[arg(value_name = "CERT")]
+    pub(crate) certs: Vec<String>,
+    /// Renew even if not due
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  livecert issue example.com '*.example.com' --plugin gandi --accept-tos \\
+      --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --contact you@example.com
+  livecert issue example.com --plugin gandi --server LE_STAGE --accept-tos   (token from GANDI_PAT)
+
+A secret parameter takes the place where the secret is: prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME.
+Parameters of the plugin gandi: GandiPAT, GandiToken, GandiTokenInsecure, GandiApiBaseUrl, GandiSharingId, GandiTTL.")]
+pub(crate) struct Issue {
+    /// Names for the certificate, such as example.com and '*.example.com'
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The certificate's name in the store [default: the first name, '*' written as '!']
+    #[arg(long, value_name = "CERT")]
+    pub(crate) cert_name: Option<String>,
+    /// Issue even if the stored certificate is not due
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// ACME server: LE_PROD, LE_STAGE, ZEROSSL_PROD, GOOGLE_PROD, GOOGLE_STAGE, SSLCOM_RSA, SSLCOM_ECC, ACTALIS_PROD
+    /// or the https URL of a directory [default: the certificate's, else LE_PROD]
+    #[arg(long, env = "LIVECERT_SERVER", value_name = "CODE|URL", help_heading = "ACME")]
+    pub(crate) server: Option<String>,
+    /// Accept the server's terms of service (once, when the account is made)
+    #[arg(long, help_heading = "ACME")]
+    pub(crate) accept_tos: bool,
+    /// Mail address for a new account; repeatable
+    #[arg(long, value_name = "MAIL", help_heading = "ACME")]
+    pub(crate) contact: Vec<String>,
+    /// Key type of a new account: ec-256, ec-384, rsa-2048, rsa-3072, rsa-4096 [default: ec-256]
+    #[arg(long, value_name = "TYPE", help_heading = "ACME")]
+    pub(crate) account_key_type: Option<String>,
+    /// How long the CA may take to validate, such as 90s or 5m [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "ACME")]
+    pub(crate) validation_timeout: Option<Duration>,
+
+    /// Key type of the certificate: ec-256, ec-384, rsa-2048, rsa-3072, rsa-4096 [default: ec-256]
+    #[arg(long, value_name = "TYPE", help_heading = "Key")]
+    pub(crate) key_type: Option<String>,
+    /// Make a new key at each renewal (the default)
+    #[arg(long, conflicts_with = "reuse_key", help_heading = "Key")]
+    pub(crate) always_new_key: bool,
+    /// Keep the key at renewals
+    #[arg(long, help_heading = "Key")]
+    pub(crate) reuse_key: bool,
+
+    /// What publishes the proofs: gandi or manual [default: manual]
+    #[arg(long, value_name = "NAME", help_heading = "DNS")]
+    pub(crate) plugin: Option<String>,
+    /// Parameter of the plugin; repeatable
+    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
+    pub(crate) plugin_arg: Vec<String>,
+    /// Resolver for all look-ups; repeatable [default: the system's]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server, help_heading = "DNS")]
+    pub(crate) resolver: Vec<SocketAddr>,
+    /// Ask this server instead of the zone's own name servers; repeatable (split horizon, tests)
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server, help_heading = "DNS")]
+    pub(crate) authoritative: Vec<SocketAddr>,
+    /// How long the records may take to be at every name server [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "DNS")]
+    pub(crate) propagation_timeout: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is not a duration such as 90s, 5m or 1h30m");
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
+}
+
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let ip: IpAddr =
+        bare.parse().map_err(|_| format!("'{text}' is not an address such as 192.0.2.1 or [::1]:5353"))?;
+    Ok(SocketAddr::new(ip, 53))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declarations_are_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_and_servers_are_parsed() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        for wrong in ["", "5", "0s", "-5s", "soon"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(dns_server("192.0.2.1").unwrap().to_string(), "192.0.2.1:53");
+        assert_eq!(dns_server("::1").unwrap().to_string(), "[::1]:53");
+        assert_eq!(dns_server("[::1]:5353").unwrap().to_string(), "[::1]:5353");
+        assert!(dns_server("localhost").is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! `livecert issue`.
+
+use livecert::certificate::{
+    CertificateError, IssueRequest, Issued, Outcome, PropagationRequest, ServerUrl, parse_names,
+};
+use livecert::key::KeyType;
+use livecert::plugin::{self, ArgumentError};
+use livecert::store::CertName;
+use serde_json::json;
+
+use super::view::{GenerationView, distance, moment};
+use crate::arguments::{Globals, Issue};
+use crate::context;
+use crate::failure::Failure;
+use crate::output::{Output, Status};
+
+pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    // Everything that can be wrong with the words is known before anything is touched.
+    let request = request(words)?;
+    let issued = context::block_on(async { Ok(context::service(globals)?.issue(&request).await?) })?;
+    output.show(&document(&issued), || text(&issued));
+    Ok(Status::Done)
+}
+
+fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
+    let key_type = |text: &Option<String>| -> Result<Option<KeyType>, CertificateError> {
+        Ok(text.as_deref().map(str::parse).transpose()?)
+    };
+    let plugin = words.plugin.as_deref().map(plugin::find).transpose()?;
+    let arguments = match plugin {
+        Some(plugin) => plugin::parse_arguments(plugin, &words.plugin_arg)?,
+        None if words.plugin_arg.is_empty() => plugin::ArgumentSources::new(),
+        None => return Err(ArgumentError::WithoutPlugin.into()),
+    };
+    let reuse_key = match (words.reuse_key, words.always_new_key) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    };
+    Ok(IssueRequest {
+        names: parse_names(words.names.iter().map(String::as_str))?,
+        cert_name: words.cert_name.as_deref().map(str::parse::<CertName>).transpose()?,
+        server: words.server.as_deref().map(str::parse::<ServerUrl>).transpose()?,
+        accept_tos: words.accept_tos,
+        contact: words.contact,
+        account_key_type: key_type(&words.account_key_type)?,
+        key_type: key_type(&words.key_type)?,
+        reuse_key,
+        plugin,
+        arguments,
+        propagation: PropagationRequest {
+            resolvers: words.resolver,
+            authoritative: words.authoritative,
+            limit: words.propagation_timeout,
+        },
+        validation_timeout: words.validation_timeout,
+        force: words.force,
+    })
+}
+
+pub(super) fn document(issued: &Issued) -> serde_json::Value {
+    let leftovers = issued.leftovers.iter().map(|left| {
+        json!({"fqdn": left.record.fqdn, "value": left.record.value, "reason": left.reason.to_string()})
+    });
+    json!({
+        "schema": 1,
+        "result": match issued.outcome { Outcome::NotDue(_) => "not-due", _ => "new" },
+        "name": issued.cert.as_str(),
+        "names": issued.generation.info.names,
+        "server": issued.generation.info.server,
+        "certificate": GenerationView::new(&issued.generation),
+        "leftovers": leftovers.collect::<Vec<_>>(),
+    })
+}
+
+fn text(issued: &Issued) -> String {
+    let now = jiff::Timestamp::now();
+    let generation = &issued.generation;
+    let end = generation.info.not_after;
+    let head = match issued.outcome {
+        Outcome::NotDue(at) => format!(
+            "Nothing to do: the certificate {} is valid until {}, and due {} ({}).\n\
+             Use --force for a new one all the same.\n",
+            issued.cert,
+            moment(end),
+            distance(at, now),
+            moment(at),
+        ),
+        _ => format!(
+            "Certificate {} for {}, issued by {}, valid until {} ({}).\n",
+            issued.cert,
+            generation.info.names.join(", "),
+            generation.info.issuer,
+            moment(end),
+            distance(end, now),
+        ),
+    };
+    let files = generation.files().map(|(what, path)| format!("  {what:<10} {}\n", path.display()));
+    head + &files.concat()
+}

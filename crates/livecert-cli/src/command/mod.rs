@@ -1,0 +1,24 @@
+//! The commands, one file each: parse, call the library, show.
+
+mod files;
+mod issue;
+mod list;
+mod renew;
+mod show;
+mod view;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+use crate::output::{Output, Status};
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failure> {
+    let globals = &arguments.globals;
+    match arguments.command {
+        Command::Issue(words) => issue::run(*words, globals, output),
+        Command::Renew(words) => renew::run(&words, globals, output),
+        Command::List => list::run(globals, output),
+        Command::Show(words) => show::run(&words, globals, output),
+        Command::Files(words) => files::run(&words, globals, output),
+    }
+}

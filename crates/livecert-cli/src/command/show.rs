@@ -1,0 +1,53 @@
+//! `livecert show CERT`.
+
+use livecert::certificate::CertificateError;
+use livecert::store::CertName;
+
+use super::view::{CertificateView, distance, moment, whole};
+use crate::arguments::{Cert, Globals};
+use crate::context;
+use crate::failure::Failure;
+use crate::output::{Output, Status, table};
+
+pub(super) fn run(words: &Cert, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    let name: CertName = words.cert.parse().map_err(CertificateError::CertName)?;
+    let store = context::store(globals)?;
+    let certificate = CertificateView::read(&store, &name).map_err(CertificateError::from)?;
+    output.show(&certificate, || text(&certificate));
+    Ok(Status::Done)
+}
+
+fn text(certificate: &CertificateView) -> String {
+    let now = jiff::Timestamp::now();
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |what: &str, value: String| rows.push(vec![what.to_owned(), value]);
+    row("name", certificate.name.clone());
+    for (index, name) in certificate.names.iter().enumerate() {
+        row(if index == 0 { "names" } else { "" }, name.clone());
+    }
+    row("server", certificate.server.clone());
+    row("key", certificate.key_type.clone());
+    row("plugin", certificate.plugin.clone());
+    for (key, value) in &certificate.plugin_args {
+        row("", format!("{key} = {value}"));
+    }
+    if let Some(current) = &certificate.current {
+        row("state", current.state(now).to_owned());
+        row("generation", current.generation.to_string());
+        row("issuer", current.issuer.clone());
+        row("serial", current.serial.clone());
+        row("begins", moment(current.not_before));
+        row("ends", format!("{} ({})", moment(current.not_after), distance(current.not_after, now)));
+        row("renewal", format!("{} ({})", moment(current.renew_at), distance(current.renew_at, now)));
+        for (what, path) in &current.files {
+            row(what, path.display().to_string());
+        }
+    }
+    if let Some(error) = &certificate.last_error {
+        row("last error", error.clone());
+    }
+    if let Some(at) = certificate.last_attempt {
+        row("last try", whole(at).to_string());
+    }
+    table(&rows)
+}

@@ -1,0 +1,123 @@
+//! How a certificate is shown, to people and in JSON.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit};
+use livecert::certificate::due;
+use livecert::store::{CertName, CertificateRecord, Generation, StoreError, StoredArgument};
+use serde::Serialize;
+
+/// A certificate as `--json` shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct CertificateView {
+    pub(crate) name: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) server: String,
+    pub(crate) key_type: String,
+    pub(crate) plugin: String,
+    pub(crate) plugin_args: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_attempt: Option<Timestamp>,
+    #[serde(flatten)]
+    pub(crate) current: Option<GenerationView>,
+}
+
+/// What is in place.
+#[derive(Debug, Serialize)]
+pub(crate) struct GenerationView {
+    pub(crate) generation: u32,
+    pub(crate) serial: String,
+    pub(crate) issuer: String,
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
+    pub(crate) renew_at: Timestamp,
+    pub(crate) files: BTreeMap<&'static str, PathBuf>,
+}
+
+/// A state file that cannot be used.
+#[derive(Debug, Serialize)]
+pub(crate) struct Damage {
+    pub(crate) name: String,
+    pub(crate) error: String,
+}
+
+impl GenerationView {
+    pub(crate) fn new(generation: &Generation) -> Self {
+        GenerationView {
+            generation: generation.number,
+            serial: generation.info.serial.clone(),
+            issuer: generation.info.issuer.clone(),
+            not_before: generation.info.not_before,
+            not_after: generation.info.not_after,
+            renew_at: due(generation, Timestamp::now()).at,
+            files: generation.files().into_iter().collect(),
+        }
+    }
+
+    /// How it stands, in a word.
+    pub(crate) fn state(&self, now: Timestamp) -> &'static str {
+        if now >= self.not_after {
+            "expired"
+        } else if now >= self.renew_at {
+            "due"
+        } else {
+            "valid"
+        }
+    }
+}
+
+impl CertificateView {
+    pub(crate) fn new(name: &CertName, record: &CertificateRecord, current: Option<&Generation>) -> Self {
+        let argument = |(key, value): (&String, &StoredArgument)| {
+            let shown = match value {
+                StoredArgument::Plain(value) => value.clone(),
+                StoredArgument::Secret { source, sealed: None } => source.clone(),
+                StoredArgument::Secret { source, sealed: Some(_) } => format!("{source} (sealed)"),
+            };
+            (key.clone(), shown)
+        };
+        CertificateView {
+            name: name.to_string(),
+            names: record.names.clone(),
+            server: record.server.clone(),
+            key_type: record.key_type.to_string(),
+            plugin: record.plugin.clone(),
+            plugin_args: record.plugin_args.iter().map(argument).collect(),
+            last_error: record.last_error.clone(),
+            last_attempt: record.last_attempt,
+            current: current.map(GenerationView::new),
+        }
+    }
+
+    /// Reads a certificate from the store.
+    pub(crate) fn read(store: &livecert::store::Store, name: &CertName) -> Result<Self, StoreError> {
+        let record = store.record(name)?;
+        Ok(CertificateView::new(name, &record, store.current(name)?.as_ref()))
+    }
+}
+
+/// A moment as people read it: the local day and minute.
+pub(crate) fn moment(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// How far away a moment is, in whole days (or hours, when it is near).
+pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
+    let hours = at.duration_since(now).as_hours();
+    let amount = |number: i64, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
+    match hours {
+        48.. => format!("in {}", amount(hours / 24, "day")),
+        0..48 => format!("in {}", amount(hours, "hour")),
+        -47..0 => format!("{} ago", amount(-hours, "hour")),
+        _ => format!("{} ago", amount(-hours / 24, "day")),
+    }
+}
+
+/// A moment without parts of seconds.
+pub(crate) fn whole(at: Timestamp) -> Timestamp {
+    at.round(Unit::Second).unwrap_or(at)
+}

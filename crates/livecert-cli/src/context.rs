@@ -1,0 +1,60 @@
+//! What commands share: the state folder, and the service on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use livecert::certificate::{CertificateError, Service};
+use livecert::plugin::Surroundings;
+use livecert::store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::Globals;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::terminal::{Lines, Terminal};
+
+/// The state folder that is meant.
+pub(crate) fn home(globals: &Globals) -> Result<PathBuf, Failure> {
+    if let Some(home) = &globals.home {
+        return std::path::absolute(home)
+            .map_err(|error| Failure::wrong(&format!("'{}' is no folder: {error}", home.display())));
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/livecert"));
+    }
+    let data = dirs::data_dir().ok_or_else(|| {
+        Failure::wrong(
+            "there is no home folder to keep the state in: name a folder with --home or LIVECERT_HOME",
+        )
+    })?;
+    Ok(data.join("livecert"))
+}
+
+/// The store, for commands that only read.
+pub(crate) fn store(globals: &Globals) -> Result<Store, Failure> {
+    Ok(Store::read_only(&home(globals)?))
+}
+
+/// Runs `work` on a runtime of one thread: it waits for servers nearly all of its time, and start-up counts.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::internal(&format!("the runtime cannot be started: {error}")))?;
+    let result = runtime.block_on(work);
+    // A thread may still wait for somebody at the terminal.
+    runtime.shutdown_background();
+    result
+}
+
+/// The service, which is stopped by signals. Must be called in the runtime.
+pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
+    let http =
+        livecert::network::http_client(globals.ca_bundle.as_deref()).map_err(CertificateError::from)?;
+    let store = Store::open(&home(globals)?).map_err(CertificateError::from)?;
+    let terminal = Arc::new(Terminal::default());
+    let token = CancellationToken::new();
+    interrupt::listen(token.clone(), terminal.clone())?;
+    let surroundings = Surroundings { http, prompter: terminal };
+    let progress = Arc::new(Lines::new(globals.quiet));
+    Ok(Service::new(store, surroundings, progress, token)?)
+}

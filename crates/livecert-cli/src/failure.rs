@@ -1,0 +1,131 @@
+//! Failures as they are shown: what, why, what to do; and as JSON.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use livecert::certificate::CertificateError;
+use serde_json::{Value, json};
+
+use crate::hint;
+use crate::output::{Output, Status};
+use crate::terminal::write_err;
+
+/// Why a command ended without its result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library's reason.
+    Certificate(Box<CertificateError>),
+    /// A reason of the command line's own.
+    Plain { status: Status, kind: &'static str, message: String },
+}
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        Failure::Certificate(Box::new(error))
+    }
+}
+
+impl Failure {
+    pub(crate) fn wrong(message: &str) -> Self {
+        Failure::Plain { status: Status::Wrong, kind: "usage", message: message.to_owned() }
+    }
+
+    pub(crate) fn failed(message: &str) -> Self {
+        Failure::Plain { status: Status::Failed, kind: "failed", message: message.to_owned() }
+    }
+
+    pub(crate) fn internal(message: &str) -> Self {
+        Failure::Plain { status: Status::Failed, kind: "internal", message: message.to_owned() }
+    }
+
+    /// Shows the failure and gives the exit status.
+    pub(crate) fn report(&self, output: &Output) -> ExitCode {
+        let (status, document, text) = match self {
+            Failure::Certificate(error) => {
+                let status = if error.is_input() { Status::Wrong } else { Status::Failed };
+                (status, error_document(error), describe(error))
+            }
+            Failure::Plain { status, kind, message } => {
+                (*status, json!({"kind": kind, "message": message}), format!("{}{message}\n", label()))
+            }
+        };
+        if output.is_json() {
+            output.show(&json!({"error": document}), String::new);
+        } else {
+            write_err(&text);
+        }
+        status.into()
+    }
+}
+
+/// Wrong words: clap's explanation, or a document with it.
+pub(crate) fn wrong_words(error: &clap::Error, json: bool) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+    let asked_for = matches!(error.kind(), DisplayHelp | DisplayVersion);
+    if json && !asked_for {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let document = json!({"error": {"kind": "usage", "message": message, "hint": "see livecert --help"}});
+        Output::new(true).show(&document, String::new);
+        return Status::Wrong.into();
+    }
+    let _ = error.print();
+    if asked_for { Status::Done.into() } else { Status::Wrong.into() }
+}
+
+/// An error with its causes and the next step, for people.
+pub(crate) fn describe(error: &CertificateError) -> String {
+    let mut text = format!("{}{error}\n", label());
+    for cause in causes(error) {
+        text.push_str(&format!("  because: {cause}\n"));
+    }
+    if let CertificateError::Refused { failures, .. } = error {
+        for failure in failures {
+            for seen in &failure.seen {
+                text.push_str(&format!("  {}: {seen}\n", failure.name));
+            }
+        }
+    }
+    if let Some(hint) = hint::hint(error) {
+        text.push_str(&format!("  next: {hint}\n"));
+    }
+    text
+}
+
+/// An error as `--json` shows it.
+pub(crate) fn error_document(error: &CertificateError) -> Value {
+    let mut document = json!({
+        "kind": hint::kind(error),
+        "message": error.to_string(),
+        "causes": causes(error),
+    });
+    if let Some(hint) = hint::hint(error) {
+        document["hint"] = hint.into();
+    }
+    if let CertificateError::Refused { failures, .. } = error {
+        let failure = |failure: &livecert::certificate::Failure| json!({"name": failure.name, "problem": failure.problem, "seen": failure.seen});
+        document["failures"] = failures.iter().map(failure).collect();
+    }
+    document
+}
+
+/// The causes below an error, without those that it repeats anyway.
+fn causes(error: &CertificateError) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+        }
+        said = text;
+        next = cause.source();
+    }
+    causes
+}
+
+fn label() -> String {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    format!("{style}error{style:#}: ")
+}

@@ -1,0 +1,345 @@
+//! The next step for each error, and its stable name for scripts.
+
+use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKind};
+use livecert::certificate::{BundleError, CertificateError, NameError, ServerError};
+use livecert::challenge::ChallengeError;
+use livecert::dns::AuthorityError;
+use livecert::plugin::{ArgumentError, PluginError};
+use livecert::secret::{SealError, SecretError};
+use livecert::store::StoreError;
+use livecert_acme::{ProblemKind, TransportError};
+
+/// The error's stable name.
+pub(crate) fn kind(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::NoNames
+        | CertificateError::Name(_)
+        | CertificateError::ValidationNameTooLong { .. } => "name",
+        CertificateError::CertName(_) => "cert-name",
+        CertificateError::Server(_) => "server",
+        CertificateError::Argument(ArgumentError::Secret { .. } | ArgumentError::NoCredential { .. }) => {
+            "credential"
+        }
+        CertificateError::Argument(_) => "plugin-argument",
+        CertificateError::Store(StoreError::NoSuchCertificate { .. }) => "no-such-certificate",
+        CertificateError::Store(StoreError::Locked { .. }) => "locked",
+        CertificateError::Store(StoreError::Damaged { .. } | StoreError::NewerVersion { .. }) => {
+            "state-damaged"
+        }
+        CertificateError::Store(_) => "state-folder",
+        CertificateError::Seal(_) => "sealing-key",
+        CertificateError::Network(_) => "network",
+        CertificateError::Key(_) | CertificateError::AccountKey { .. } => "key",
+        CertificateError::TermsNotAccepted { .. } => "terms-not-accepted",
+        CertificateError::ExternalAccountRequired { .. } => "external-account-required",
+        CertificateError::Acme { source, .. } => acme_kind(source),
+        CertificateError::NoChallenge { .. } => "no-challenge",
+        CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
+        CertificateError::Challenge(ChallengeError::Plugin(error)) => plugin_kind(error),
+        CertificateError::Challenge(_) => "dns",
+        CertificateError::Refused { .. } => "refused",
+        CertificateError::Bundle(_) => "certificate-rejected",
+        CertificateError::Interrupted => "interrupted",
+        _ => "other",
+    }
+}
+
+fn acme_kind(error: &livecert_acme::Error) -> &'static str {
+    use livecert_acme::Error;
+    match error {
+        Error::Transport { source: TransportError::Tls(_), .. } => "tls-not-trusted",
+        Error::Transport { .. } => "server-unreachable",
+        Error::NotADirectory { .. } => "not-acme",
+        Error::RetryLater { .. } => "rate-limited",
+        Error::Unsettled { .. } => "timeout",
+        _ => "acme",
+    }
+}
+
+fn plugin_kind(error: &PluginError) -> &'static str {
+    use gandi_livedns::Error;
+    let PluginError::Gandi { source, .. } = error else { return "plugin" };
+    match source {
+        Error::Unauthorized { .. } => "gandi-unauthorized",
+        Error::Forbidden { .. } => "gandi-forbidden",
+        Error::NoZone { .. } | Error::ZoneNotVisible { .. } => "gandi-no-zone",
+        Error::RateLimited { .. } => "gandi-rate-limited",
+        Error::Network { kind: NetworkKind::Tls, .. } => "gandi-tls",
+        Error::Network { .. } | Error::OutOfTime { .. } => "gandi-unreachable",
+        Error::Conflict { .. } => "gandi-conflict",
+        Error::LostUpdate { .. } => "gandi-lost-update",
+        _ => "gandi",
+    }
+}
+
+/// What to do next, where there is something to do.
+pub(crate) fn hint(error: &CertificateError) -> Option<String> {
+    let text = match error {
+        CertificateError::NoNames => {
+            "name at least one domain, as in: livecert issue example.com '*.example.com'"
+        }
+        CertificateError::Name(error) => return name(error),
+        CertificateError::ValidationNameTooLong { .. } => {
+            "use a shorter name, or a wildcard of a name above it"
+        }
+        CertificateError::CertName(_) => {
+            "give another name with --cert-name; `livecert list` shows those in use"
+        }
+        CertificateError::Server(ServerError::UnknownCode { similar: Some(code), .. }) => {
+            return Some(format!("did you mean {code}?"));
+        }
+        CertificateError::Server(_) => {
+            "give a code such as LE_PROD or LE_STAGE, or the https URL of a directory"
+        }
+        CertificateError::Argument(error) => return argument(error),
+        CertificateError::Store(error) => return store(error),
+        CertificateError::Seal(error) => return Some(seal(error)),
+        CertificateError::Network(_) => {
+            "install the package ca-certificates, or name a PEM file with certificates with --ca-bundle"
+        }
+        CertificateError::AccountKey { .. } => {
+            "bring back sealing.key and accounts/ from one backup, or remove that account's folder for a new account"
+        }
+        CertificateError::TermsNotAccepted { .. } => "read the terms, then give --accept-tos",
+        CertificateError::ExternalAccountRequired { .. } => "use another server for now, such as LE_PROD",
+        CertificateError::Acme { source, .. } => return acme(source),
+        CertificateError::NoChallenge { .. } => "this server cannot be used with DNS; use another one",
+        CertificateError::Challenge(error) => return challenge(error),
+        CertificateError::Refused { .. } => {
+            "read the CA's words above; when it names CAA, DNSSEC or another server's answer, that has to be mended in \
+             DNS first. Try with --server LE_STAGE until it works: failures at LE_PROD count against its limits"
+        }
+        CertificateError::Bundle(BundleError::Ended(_) | BundleError::NotYet(_)) => {
+            "set this machine's clock"
+        }
+        CertificateError::Bundle(_) => {
+            "try again; if it comes back, tell the CA: what it sent is not what was ordered"
+        }
+        CertificateError::Interrupted => "run the same command again",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn name(error: &NameError) -> Option<String> {
+    Some(match error {
+        NameError::Wildcard(_) => {
+            "one wildcard covers one level: '*.example.com' covers a.example.com, and not a.b.example.com"
+                .to_owned()
+        }
+        NameError::Character { character: ':' | '/' | '@', .. } => {
+            "give the domain name alone, without scheme, port, path or user".to_owned()
+        }
+        NameError::IpAddress(_) => "give a domain name".to_owned(),
+        _ => return None,
+    })
+}
+
+fn argument(error: &ArgumentError) -> Option<String> {
+    Some(match error {
+        ArgumentError::UnknownPlugin { similar, .. } => {
+            did_you_mean(similar.as_deref(), "the plugins are gandi and manual")
+        }
+        ArgumentError::UnknownParameter { plugin, similar, .. } => {
+            let parameters = livecert::plugin::find(plugin)
+                .map(|plugin| plugin.parameters.iter().map(|parameter| parameter.name).collect::<Vec<_>>());
+            let all = parameters.map(|names| names.join(", ")).unwrap_or_default();
+            let all =
+                if all.is_empty() { "it has none".to_owned() } else { format!("its parameters are {all}") };
+            did_you_mean(similar.as_deref(), &all)
+        }
+        ArgumentError::WithoutPlugin => "name the plugin too, as in: --plugin gandi".to_owned(),
+        ArgumentError::NoEquals => {
+            "write it as in: --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat".to_owned()
+        }
+        ArgumentError::Repeated(_) => "give it once".to_owned(),
+        ArgumentError::LiteralSecret(parameter) => format!(
+            "arguments can be read by every user of this machine, so a secret is never one. Give {parameter}=prompt, \
+             {parameter}=file:PATH, {parameter}=env:VAR, {parameter}=cmd:COMMAND or {parameter}=systemd-cred:NAME. \
+             If that was a real token, it is in your shell's history now: replace it"
+        ),
+        ArgumentError::TwoCredentials(first, _) => format!("keep one of them; {first} is the one to prefer"),
+        ArgumentError::NoCredential { parameter, variables, .. } => {
+            let variables = if variables.is_empty() {
+                String::new()
+            } else {
+                format!(", or set one of {}", variables.join(", "))
+            };
+            format!("give --plugin-arg {parameter}=file:PATH{variables}; at a terminal it is asked for")
+        }
+        ArgumentError::Secret { parameter, source } => return secret(parameter, source),
+        ArgumentError::Sealed { parameter, .. } => {
+            format!("give the secret again: livecert issue … --plugin-arg {parameter}=…")
+        }
+        ArgumentError::Invalid { .. } => return None,
+        ArgumentError::NeedsTerminal { .. } => {
+            "run it at a terminal, or use a plugin that writes the records itself: --plugin gandi".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+fn did_you_mean(similar: Option<&str>, otherwise: &str) -> String {
+    similar.map_or_else(|| otherwise.to_owned(), |similar| format!("did you mean {similar}?"))
+}
+
+fn secret(parameter: &str, error: &SecretError) -> Option<String> {
+    Some(match error {
+        SecretError::FileMode { path, .. } => format!("chmod 600 '{}'", path.display()),
+        SecretError::File { .. } => {
+            format!("check the path; the file holds the secret and nothing else ({parameter}=file:PATH)")
+        }
+        SecretError::EnvMissing(variable) => {
+            format!("set {variable}, and see that the program that starts livecert passes it on")
+        }
+        SecretError::Empty(_) => "put the secret there, and nothing else".to_owned(),
+        SecretError::NotOneLine(_) => "leave the secret there on one line, and nothing else".to_owned(),
+        SecretError::Command(_) => {
+            "run the command by hand: it has to print the secret, and end with status 0".to_owned()
+        }
+        SecretError::NoCredentialsDirectory => {
+            "this source works in a systemd unit with LoadCredential=; use file: or env: elsewhere".to_owned()
+        }
+        SecretError::NoTerminal(_) => {
+            format!("give {parameter}=file:PATH or {parameter}=env:VAR, which need nobody at a terminal")
+        }
+        SecretError::Unsupported(_) => "use file:, env:, cmd:, systemd-cred: or prompt".to_owned(),
+        SecretError::MissingOperand(_) => {
+            "write it as in file:/etc/livecert/gandi.pat or env:GANDI_PAT".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+fn seal(error: &SealError) -> String {
+    match error {
+        SealError::KeyFileMode { path, .. } => format!("chmod 600 '{}'", path.display()),
+        SealError::CannotOpen { .. } => {
+            "bring back sealing.key from the same backup as the rest of the state folder, or give the secret again with `livecert issue`".to_owned()
+        }
+        SealError::KeyDamaged { .. } => "bring back that file from a backup; without it, remove it, and give secrets and accounts anew".to_owned(),
+        _ => "see that the state folder belongs to you and can be written".to_owned(),
+    }
+}
+
+fn store(error: &StoreError) -> Option<String> {
+    Some(match error {
+        StoreError::Home { .. } => "name a folder that you can write with --home or LIVECERT_HOME".to_owned(),
+        StoreError::Write { .. } => {
+            "see that the disk has room and the folder belongs to you; what was there before is still whole"
+                .to_owned()
+        }
+        StoreError::Damaged { path, .. } => format!(
+            "bring back {} from a backup, or move it away and issue the certificate again; the others are not affected",
+            path.display()
+        ),
+        StoreError::NewerVersion { .. } => "use the newer livecert that wrote it".to_owned(),
+        StoreError::NoSuchCertificate { similar: Some(similar), .. } => format!("did you mean {similar}?"),
+        StoreError::NoSuchCertificate { .. } => "`livecert list` shows what is there".to_owned(),
+        StoreError::Locked { .. } => "wait until it has ended, or end it".to_owned(),
+        _ => return None,
+    })
+}
+
+fn acme(error: &livecert_acme::Error) -> Option<String> {
+    use livecert_acme::Error;
+    Some(match error {
+        Error::Transport { source: TransportError::Tls(_), .. } => {
+            "if this is a server of your own, name its root certificate with --ca-bundle FILE; there is no way to go on without".to_owned()
+        }
+        Error::Transport { .. } => "check the URL, the network and this machine's DNS, then try again; nothing was changed".to_owned(),
+        Error::NotADirectory { .. } => "give the URL of the directory, such as https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+        Error::RetryLater { .. } => "wait until then; trying sooner makes it later".to_owned(),
+        Error::Unsettled { .. } => "the CA is slow: try again later, or with a longer --validation-timeout".to_owned(),
+        Error::Problem(problem) => match problem.kind() {
+            ProblemKind::RateLimited => "wait until the moment that the CA names".to_owned(),
+            ProblemKind::UserActionRequired => "the CA's terms have changed: read them at the URL above, then give --accept-tos".to_owned(),
+            ProblemKind::RejectedIdentifier => "this CA does not give certificates for that name".to_owned(),
+            ProblemKind::Caa => "a CAA record of the domain does not allow this CA: add it there".to_owned(),
+            ProblemKind::InvalidContact | ProblemKind::UnsupportedContact => "give another --contact, or none".to_owned(),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn challenge(error: &ChallengeError) -> Option<String> {
+    Some(match error {
+        ChallengeError::Resolver(_) => "name a resolver with --resolver ADDR".to_owned(),
+        ChallengeError::Authority { source: AuthorityError::NoZone { .. }, .. } => {
+            "check the spelling, and that the domain is registered and its name servers are set".to_owned()
+        }
+        ChallengeError::Authority { source: AuthorityError::Loop { .. }, .. } => "mend the CNAME records".to_owned(),
+        ChallengeError::Authority { .. } => {
+            "look with `dig +trace`; if this machine's resolver is not to be trusted, name another with --resolver ADDR".to_owned()
+        }
+        ChallengeError::Propagation(_) => {
+            "if LiveDNS is only slow, give a longer --propagation-timeout; if a server never shows the record, the zone is \
+             not delegated to LiveDNS, or somebody else removes the value"
+                .to_owned()
+        }
+        ChallengeError::Plugin(PluginError::Gandi { source, .. }) => return gandi(source),
+        _ => return None,
+    })
+}
+
+fn gandi(error: &gandi_livedns::Error) -> Option<String> {
+    use gandi_livedns::Error;
+    Some(match error {
+        Error::Unauthorized { facts, .. } => format!(
+            "{}{}",
+            mixed_up(*facts),
+            "the credential is mistyped, deleted or expired: make a new one at account.gandi.net (docs/gandi.md shows how)"
+        ),
+        Error::Forbidden { facts, denied, .. } => {
+            let zone = if denied.is_empty() {
+                String::new()
+            } else {
+                " (or is limited to other domains)".to_owned()
+            };
+            let sharing =
+                if facts.sharing_id_set { "; or GandiSharingId is not needed: leave it out" } else { "" };
+            format!(
+                "{}the token is mistyped or expired, or lacks 'Manage domain name technical configurations'{zone}{sharing}",
+                mixed_up(*facts)
+            )
+        }
+        Error::NoZone { name, facts, .. } => {
+            let sharing = if facts.sharing_id_set {
+                "the organisation in GandiSharingId is another one"
+            } else {
+                "it belongs to another organisation (try GandiSharingId)"
+            };
+            format!(
+                "one of these is so: the domain of {name} is not at Gandi, or does not use LiveDNS; the token is limited to other domains; {sharing}"
+            )
+        }
+        Error::ZoneNotVisible { .. } => "the zone has gone, or the token may not see it any more".to_owned(),
+        Error::RateLimited { .. } => {
+            "wait a minute: Gandi allows 1000 requests a minute from one address".to_owned()
+        }
+        Error::Network { kind: NetworkKind::Tls, .. } => {
+            "if this is a server of your own, name its root certificate with --ca-bundle FILE".to_owned()
+        }
+        Error::Network { .. } => "check the network, then try again; see status.gandi.net".to_owned(),
+        Error::Server { .. } => "Gandi has a fault: try again later; see status.gandi.net".to_owned(),
+        Error::Conflict { cname: Some(target), .. } => format!(
+            "a CNAME to {target} is at that name, where no TXT record can be; is another --resolver's view of it out of date?"
+        ),
+        Error::LegacyHost => "leave out GandiApiBaseUrl: the default is the current host".to_owned(),
+        _ => return None,
+    })
+}
+
+/// A credential that looks like the other kind: said first, because it is the likeliest cause.
+fn mixed_up(facts: CredentialFacts) -> &'static str {
+    match (facts.kind, facts.shape) {
+        (CredentialKind::PersonalAccessToken, CredentialShape::LooksLikeApiKey) => {
+            "this looks like an API key given as GandiPAT: give it as GandiToken. Else "
+        }
+        (CredentialKind::ApiKey, CredentialShape::LooksLikePersonalAccessToken) => {
+            "this looks like a personal access token given as GandiToken: give it as GandiPAT. Else "
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,108 @@
+//! Results on stdout: text for people, or exactly one JSON document.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+/// Where results go.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+/// What the process tells whoever called it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Done, or nothing was due.
+    Done,
+    /// It failed.
+    Failed,
+    /// The words or the input were wrong, and nothing was done.
+    Wrong,
+    /// Some certificates succeeded, and some failed.
+    Partly,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        ExitCode::from(match status {
+            Status::Done => 0,
+            Status::Failed => 1,
+            Status::Wrong => 2,
+            Status::Partly => 3,
+        })
+    }
+}
+
+impl Status {
+    /// The status of several pieces of work.
+    pub(crate) fn of(succeeded: usize, failed: usize) -> Self {
+        match (succeeded, failed) {
+            (_, 0) => Status::Done,
+            (0, _) => Status::Failed,
+            _ => Status::Partly,
+        }
+    }
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Output { json }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Shows a result. A reader that has gone away (`livecert list | head`) is no failure of ours.
+    pub(crate) fn show(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
+        let text = if self.json { to_json(document) } else { text() };
+        let mut stdout = anstream::stdout();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+}
+
+/// A document as it is printed.
+pub(crate) fn to_json(document: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(document);
+    text.unwrap_or_else(|error| format!(r#"{{"error":{{"kind":"internal","message":"{error}"}}}}"#)) + "\n"
+}
+
+/// Columns as wide as their widest cell.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_line_up() {
+        let rows = [vec!["a".to_owned(), "bb".into()], vec!["ccc".into(), "d".into()]];
+        assert_eq!(table(&rows), "a    bb\nccc  d\n");
+    }
+
+    #[test]
+    fn several_pieces_of_work_have_one_status() {
+        assert_eq!(Status::of(2, 0), Status::Done);
+        assert_eq!(Status::of(0, 0), Status::Done);
+        assert_eq!(Status::of(0, 1), Status::Failed);
+        assert_eq!(Status::of(1, 1), Status::Partly);
+    }
+}

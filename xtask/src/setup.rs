@@ -1,0 +1,62 @@
+//! What the tasks need on the machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Failure, say};
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Sees to it that Pebble is there: installs Debian's package where that is possible, else says what to do.
+pub(crate) fn pebble() -> Result<(), Failure> {
+    if found("pebble") {
+        return Ok(());
+    }
+    if !found("apt-get") {
+        return Err(
+            "the ACME test server Pebble is missing: install it (github.com/letsencrypt/pebble) so that \
+                    `pebble` is in PATH, and try again"
+                .into(),
+        );
+    }
+    say("Installing Debian's package 'pebble', an ACME test server that runs on this machine only …");
+    let elevate: &[&str] = if is_root()? { &[] } else { &["sudo"] };
+    // The lists may be old or missing; that an update fails is told by the installation.
+    let _ = apt(elevate, &["update", "-qq"]);
+    apt(elevate, &["install", "-y", "-qq", "--no-install-recommends", "pebble"])?;
+    if found("pebble") { Ok(()) } else { Err("apt-get has installed 'pebble', but it is not in PATH".into()) }
+}
+
+fn apt(elevate: &[&str], words: &[&str]) -> Result<(), Failure> {
+    let all: Vec<&str> = elevate.iter().copied().chain(["apt-get"]).chain(words.iter().copied()).collect();
+    let status = Command::new(all[0]).args(&all[1..]).env("DEBIAN_FRONTEND", "noninteractive").status()?;
+    if status.success() { Ok(()) } else { Err(format!("`{}` failed: run it by hand", all.join(" ")).into()) }
+}
+
+fn found(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> Result<bool, Failure> {
+    let id = Command::new("id").arg("-u").output()?;
+    Ok(id.stdout.trim_ascii() == b"0")
+}
+
+/// Builds with cargo, and gives the folder of the programs.
+pub(crate) fn build(words: &[&str]) -> Result<PathBuf, Failure> {
+    cargo(&[&["build", "--locked"], words].concat())?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(target.join(if words.contains(&"--release") { "release" } else { "debug" }))
+}
+
+/// Runs cargo in the workspace.
+pub(crate) fn cargo(words: &[&str]) -> Result<(), Failure> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program).args(words).current_dir(root()).status()?;
+    if status.success() { Ok(()) } else { Err(format!("`cargo {}` failed", words.join(" ")).into()) }
+}
