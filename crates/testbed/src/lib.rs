@@ -11,6 +11,7 @@ use livedns_sim::{ApiKeyConfig, Config, Control, Simulator, TokenConfig, ZoneCon
 use tempfile::TempDir;
 
 pub use livecert::{Livecert, Outcome};
+pub use livedns_sim as sim;
 pub use pebble::{Pebble, PebbleOptions};
 
 /// A token that the simulator knows, for all zones.

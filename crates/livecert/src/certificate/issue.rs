@@ -217,7 +217,10 @@ impl Service {
         let report = |watch: crate::dns::Watch| {
             self.progress.event(cert, Event::Propagating { ready: watch.ready, all: watch.all });
         };
-        self.unless_interrupted(solver.propagate(placement, proofs, report)).await??;
+        let stop = self.interrupt.cancelled();
+        if !solver.propagate(placement, proofs, report, stop).await? {
+            return Err(CertificateError::Interrupted);
+        }
         self.progress.event(cert, Event::Propagated { took: begun.elapsed() });
 
         let begun = Instant::now();

@@ -18,6 +18,11 @@ use crate::plugin::{Leftover, Plugin, PluginError, TxtRecord};
 /// Names whose servers are looked for at a time.
 const SIDE_BY_SIDE: usize = 16;
 
+/// When it is first looked whether another writer has dropped our values; LiveDNS needs seconds to publish.
+const FIRST_KEEP: Duration = Duration::from_secs(2);
+/// The longest wait between two such looks.
+const LONGEST_KEEP: Duration = Duration::from_secs(30);
+
 /// Where the proof for a name is looked for by the CA.
 pub fn validation_name(base: &str) -> String {
     format!("_acme-challenge.{base}")
@@ -165,17 +170,36 @@ impl DnsSolver {
         Ok(self.plugin.publish(records).await?)
     }
 
-    /// Waits until every authoritative server shows every proof.
+    /// Waits until every authoritative server shows every proof, or `stop` is done. While it takes long, values that
+    /// another writer has dropped are put back. `false` if it was stopped.
     ///
     /// # Errors
-    /// Not in time: which server lacks what.
+    /// Not in time: which server lacks what. The plugin, when a value cannot be put back.
     pub async fn propagate(
         &self,
         placement: &Placement,
         proofs: &[Proof],
         report: impl FnMut(Watch),
-    ) -> Result<(), ChallengeError> {
-        Ok(watch(&placement.expected(proofs), self.limit, report).await?)
+        stop: impl Future<Output = ()>,
+    ) -> Result<bool, ChallengeError> {
+        let (expected, records) = (placement.expected(proofs), placement.records(proofs));
+        let watching = watch(&expected, self.limit, report);
+        tokio::pin!(watching, stop);
+        let mut pause = FIRST_KEEP;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => return Ok(false),
+                watched = &mut watching => {
+                    watched?;
+                    return Ok(true);
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
+            // Outside the select: a write is seen through to its end.
+            self.plugin.keep(&records).await?;
+            pause = (pause * 2).min(LONGEST_KEEP);
+        }
     }
 
     /// Removes the records.

@@ -2,7 +2,9 @@
 //! the crate `gandi-livedns`; here are its parameters and the way from records to rrsets.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -12,6 +14,7 @@ use super::{
     ArgumentError, Arguments, EnvironmentCredential, Leftover, Parameter, ParameterKind, Pending, Plugin,
     PluginError, PluginInfo, Surroundings, TxtRecord,
 };
+use crate::store::Lock;
 
 const PAT: &str = "GandiPAT";
 const TOKEN: &str = "GandiToken";
@@ -22,6 +25,9 @@ const TTL: &str = "GandiTTL";
 
 /// Requests under way at a time. LiveDNS takes 0.2 to 0.6 s for each, and allows 1000 a minute.
 const SIDE_BY_SIDE: usize = 8;
+
+/// How long other processes may take for their turns at one name.
+const TURN: Duration = Duration::from_secs(120);
 
 pub(super) static INFO: PluginInfo = PluginInfo {
     name: "gandi",
@@ -71,7 +77,7 @@ fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn
     let options = options(arguments)?;
     let client = Client::new(surroundings.http.clone(), credential, options)
         .map_err(|error| ArgumentError::Invalid { parameter: BASE_URL, reason: error.to_string() })?;
-    Ok(Arc::new(Gandi { client }))
+    Ok(Arc::new(Gandi { client, locks: surroundings.locks.clone() }))
 }
 
 fn credential(arguments: &Arguments) -> Result<Credential, ArgumentError> {
@@ -112,6 +118,7 @@ fn options(arguments: &Arguments) -> Result<Options, ArgumentError> {
 
 struct Gandi {
     client: Client,
+    locks: PathBuf,
 }
 
 /// The values of one name, in one write.
@@ -157,8 +164,19 @@ impl Gandi {
         self.client.find_zone(group.fqdn, group.apex).await.map_err(|source| group.error(source))
     }
 
+    /// The turn at one name among the processes of this machine: LiveDNS has no compare-and-swap, so two of them that
+    /// read and write at the same time would drop each other's values.
+    async fn turn(&self, group: &Group<'_>) -> Result<Lock, PluginError> {
+        // A name may be as long as a file name; its digest is not.
+        let digest = ring::digest::digest(&ring::digest::SHA256, group.fqdn.as_bytes());
+        let name: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let taken = Lock::take(&self.locks, &format!("txt@{name}"), TURN, |_| ()).await;
+        taken.map_err(|source| PluginError::Turn { fqdn: group.fqdn.to_owned(), source })
+    }
+
     async fn add(&self, group: &Group<'_>) -> Result<(), PluginError> {
         let zone = self.zone(group).await?;
+        let _turn = self.turn(group).await?;
         let added = self.client.add_txt(&zone, group.fqdn, &group.values()).await;
         let added = added.map_err(|source| group.error(source))?;
         tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?added, "published");
@@ -167,6 +185,7 @@ impl Gandi {
 
     async fn remove(&self, group: &Group<'_>) -> Result<(), PluginError> {
         let zone = self.zone(group).await?;
+        let _turn = self.turn(group).await?;
         let removed = self.client.remove_txt(&zone, group.fqdn, &group.values()).await;
         let removed = removed.map_err(|source| group.error(source))?;
         tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?removed, "withdrawn");
@@ -190,6 +209,11 @@ impl Plugin for Gandi {
             // halfway may still take effect, after the clean-up has looked.
             side_by_side(groups.iter().map(|group| self.add(group))).await.into_iter().collect()
         })
+    }
+
+    fn keep<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        // An addition of values that are there already writes nothing.
+        self.publish(records)
     }
 
     fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>> {

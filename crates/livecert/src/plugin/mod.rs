@@ -8,6 +8,7 @@ mod gandi;
 mod manual;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -61,6 +62,16 @@ pub trait Plugin: Send + Sync {
     /// The first failure. Some of the records may have been published: withdraw all of them.
     fn publish<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>>;
 
+    /// Puts back values that another writer has dropped since they were published; asks nobody, and writes nothing
+    /// when they are all there. Plugins whose records nobody else writes have nothing to do.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    fn keep<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        let _ = records;
+        Box::pin(async { Ok(()) })
+    }
+
     /// Removes these values and nothing else. A value that is not there is no failure.
     fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>>;
 }
@@ -77,6 +88,15 @@ pub enum PluginError {
         /// What the API client says.
         #[source]
         source: gandi_livedns::Error,
+    },
+    /// Another process of this machine keeps its turn at the name.
+    #[error("the turn to write {fqdn} did not come")]
+    Turn {
+        /// The record's name.
+        fqdn: String,
+        /// Who keeps it.
+        #[source]
+        source: crate::store::StoreError,
     },
     /// The person at the terminal did not confirm.
     #[error("the records were not confirmed")]
@@ -115,6 +135,8 @@ pub struct Surroundings {
     pub http: reqwest::Client,
     /// The person at the terminal, if there is one.
     pub prompter: Arc<dyn Prompter>,
+    /// The folder where processes of this machine take turns at what can be written by one at a time only.
+    pub locks: PathBuf,
 }
 
 /// All plugins.

@@ -100,7 +100,8 @@ impl Store {
         self.home.join("certs")
     }
 
-    fn locks(&self) -> PathBuf {
+    /// Where processes of this machine take turns.
+    pub fn locks(&self) -> PathBuf {
         self.home.join("locks")
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{CertName, StoreError};
 
 /// Between two looks at a lock that is held. Work on a certificate takes seconds, so this is no wait to speak of.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 /// Who holds a lock, as it wrote itself down; for people, not for decisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,12 @@ impl CertLock {
 }
 
 impl Lock {
-    pub(super) async fn take(
+    /// Takes the lock `name` in `folder`, waiting for another process up to `patience`; `waiting` is told once who
+    /// holds it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when the other one did not finish in time; the file cannot be made.
+    pub async fn take(
         folder: &Path,
         name: &str,
         patience: Duration,

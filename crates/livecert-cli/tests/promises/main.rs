@@ -1,0 +1,96 @@
+//! What livecert promises, proved through the real command against a real ACME server (Pebble), real DNS over the
+//! wire and the LiveDNS simulator. One file for each promise, named like it.
+
+mod a_certificate_is_made_kept_and_renewed;
+mod a_neighbours_value_survives;
+mod a_secret_never_shows;
+mod bad_days_are_explained;
+mod credentials_come_from_their_sources;
+mod no_request_too_many;
+mod our_values_are_gone_afterwards;
+mod two_at_once_do_no_harm;
+mod wrong_words_do_nothing;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use testbed::{Livecert, Options, Outcome, PAT, PebbleOptions, Testbed};
+
+/// The command under test.
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_livecert"))
+}
+
+/// Servers for one test, and the command set up for them.
+struct Bench {
+    testbed: Testbed,
+    livecert: Livecert,
+    token: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(&Options::default())
+    }
+
+    /// No nonce is refused, so that requests can be counted.
+    fn counting() -> Self {
+        let pebble = PebbleOptions { nonce_reject: 0, ..PebbleOptions::default() };
+        Self::with(&Options { pebble, ..Options::default() })
+    }
+
+    fn with(options: &Options) -> Self {
+        let testbed = Testbed::start(options).unwrap();
+        let livecert = testbed.livecert(&binary());
+        let token = testbed.secret_file("gandi.pat", PAT).unwrap();
+        Bench { testbed, livecert, token }
+    }
+
+    /// The words of an issue with the token in its file.
+    fn words(&self, names: &[&str], more: &[&str]) -> Vec<String> {
+        let mut words = self.words_without_credential(names, more);
+        words.extend(["--plugin-arg".to_owned(), format!("GandiPAT=file:{}", self.token.display())]);
+        words
+    }
+
+    fn words_without_credential(&self, names: &[&str], more: &[&str]) -> Vec<String> {
+        let mut words = vec!["issue".to_owned()];
+        words.extend(names.iter().chain(more).map(|&word| word.to_owned()));
+        words.extend(self.testbed.issue_words());
+        words
+    }
+
+    fn issue(&self, names: &[&str], more: &[&str]) -> Outcome {
+        self.livecert.run(self.words(names, more)).unwrap()
+    }
+
+    fn run(&self, words: &[&str]) -> Outcome {
+        self.livecert.run(words).unwrap()
+    }
+
+    /// TXT values at a name of `example.com`, with their TTL, as the API gives them.
+    fn txt(&self, name: &str) -> Option<(u32, Vec<String>)> {
+        let zone = self.testbed.gandi().zone("example.com");
+        zone.get(&format!("{name}/TXT")).map(|rrset| (rrset.ttl, rrset.values.clone()))
+    }
+
+    fn cert(&self, name: &str) -> PathBuf {
+        self.testbed.home().join("certs").join(name)
+    }
+}
+
+/// An outcome that has to be this one.
+#[track_caller]
+fn expect(outcome: &Outcome, status: i32) {
+    assert_eq!(outcome.status, Some(status), "stdout: {}\nstderr: {}", outcome.stdout, outcome.stderr);
+}
+
+/// The one document on stdout.
+#[track_caller]
+fn document(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {}", outcome.stdout))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,44 @@
+use super::{Bench, expect};
+
+/// What one run asks for with an account in place. Pebble uses one authorization of a hundred again even when told
+/// never to; such a run is not the one that is counted.
+fn force(bench: &Bench, names: &[&str]) -> (Vec<String>, Vec<testbed::sim::RequestRecord>) {
+    expect(&bench.issue(names, &["--force"]), 0);
+    loop {
+        let before = bench.testbed.pebble().requests().len();
+        bench.testbed.gandi().clear_requests();
+        expect(&bench.issue(names, &["--force"]), 0);
+        let acme = bench.testbed.pebble().requests().split_off(before);
+        if acme.iter().filter(|request| request.contains("chalZ")).count() == names.len() {
+            return (acme, bench.testbed.gandi().requests());
+        }
+    }
+}
+
+#[test]
+fn for_one_name_with_an_account_in_place() {
+    let bench = Bench::counting();
+    let (acme, gandi) = force(&bench, &["www.example.com"]);
+    // Each poll that the server makes necessary is one more.
+    let polls = acme.iter().filter(|request| request.contains("my-order")).count();
+    assert!(acme.len() <= 9 + polls.saturating_sub(2), "{acme:#?}");
+    assert!(polls <= 4, "{acme:#?}");
+    let asked: Vec<_> = gandi.iter().map(|one| format!("{} {}", one.method, one.status)).collect();
+    assert_eq!(asked, ["GET 200", "POST 201", "GET 200", "DELETE 204"]);
+}
+
+#[test]
+fn for_twenty_names_in_one_zone() {
+    let bench = Bench::counting();
+    let names: Vec<String> = (1..=20).map(|number| format!("host{number}.example.com")).collect();
+    let (acme, gandi) = force(&bench, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(acme.len() <= 7 + 2 * 20 + 7 + 4, "{}: {acme:#?}", acme.len());
+    let zones = gandi.iter().filter(|one| !one.path.contains("/records/")).count();
+    assert_eq!(zones, 1, "{gandi:#?}");
+    assert_eq!(gandi.len(), 1 + 3 * 20);
+    let mut clients: Vec<_> = gandi.iter().map(|one| one.client.as_str()).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    assert_eq!(clients.len(), 1, "{clients:?}");
+    assert!(gandi.iter().all(|one| one.http == "HTTP/2.0"));
+}

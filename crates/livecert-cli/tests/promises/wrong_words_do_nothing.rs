@@ -1,0 +1,77 @@
+use testbed::PAT;
+
+use super::{Bench, document, expect};
+
+/// Words that are wrong, and a part of what is said about them.
+const WRONG: [(&[&str], &str); 15] = [
+    (&["issue"], "no name"),
+    (&["issue", "*.*.example.com"], "whole first label"),
+    (&["issue", "foo..com"], "empty label"),
+    (&["issue", "192.0.2.1"], "not supported yet"),
+    (&["issue", "https://example.com"], "without scheme"),
+    (&["issue", "example.com", "--plugin", "gandy"], "did you mean gandi?"),
+    (
+        &["issue", "example.com", "--plugin", "gandi", "--plugin-arg", "GandiPTA=env:X"],
+        "did you mean GandiPAT?",
+    ),
+    (
+        &["issue", "example.com", "--plugin", "gandi", "--plugin-arg", "GandiPAT=keyring:a/b"],
+        "not supported yet",
+    ),
+    (&["issue", "example.com", "--plugin-arg", "GandiPAT=env:X"], "--plugin gandi"),
+    (&["issue", "example.com", "--server", "LE_PRD"], "did you mean LE_PROD?"),
+    (&["issue", "example.com", "--server", "http://localhost/dir"], "https"),
+    (&["issue", "example.com", "--key-type", "rsa-1024"], "rsa-1024"),
+    (&["issue", "example.com", "--cert-name", "../etc"], "cannot name a certificate"),
+    (&["issue", "example.com"], "terminal"),
+    (&["renew", "nothing.example"], "no certificate named"),
+];
+
+#[test]
+fn each_is_explained_with_status_2() {
+    let bench = Bench::new();
+    for (words, part) in WRONG {
+        let outcome = bench.run(words);
+        expect(&outcome, 2);
+        assert!(outcome.stderr.contains(part), "{words:?}: {}", outcome.stderr);
+        let json = bench.livecert.run(words.iter().copied().chain(["--json"])).unwrap();
+        expect(&json, 2);
+        assert!(document(&json)["error"]["message"].is_string(), "{words:?}");
+    }
+    let long = format!("{}.example.com", "a".repeat(64));
+    let outcome = bench.run(&["issue", &long]);
+    expect(&outcome, 2);
+    assert!(outcome.stderr.contains("64 octets"), "{}", outcome.stderr);
+    assert_eq!(bench.testbed.pebble().requests().len(), 0);
+    assert_eq!(bench.testbed.gandi().requests().len(), 0);
+}
+
+#[test]
+fn two_credentials_or_a_literal_are_refused_and_the_secret_is_not_repeated() {
+    let bench = Bench::new();
+    let words = |arguments: &[&str]| {
+        let mut words = bench.words_without_credential(&["example.com"], &["-vv"]);
+        words.extend(
+            arguments.iter().flat_map(|argument| ["--plugin-arg".to_owned(), (*argument).to_owned()]),
+        );
+        words
+    };
+    let both = bench.livecert.run(words(&["GandiPAT=env:A", "GandiToken=env:B"])).unwrap();
+    expect(&both, 2);
+    assert!(both.stderr.contains("exactly one credential"), "{}", both.stderr);
+    for literal in [format!("GandiPAT={PAT}"), format!("GandiToken={PAT}"), PAT.to_owned()] {
+        let outcome = bench.livecert.run(words(&[&literal])).unwrap();
+        expect(&outcome, 2);
+        assert!(!outcome.stderr.contains(PAT), "{}", outcome.stderr);
+    }
+    assert_eq!(bench.testbed.pebble().requests().len(), 0);
+}
+
+#[test]
+fn words_that_nobody_knows_are_a_document_too() {
+    let bench = Bench::new();
+    let outcome = bench.run(&["issue", "--json", "--no-such-option"]);
+    expect(&outcome, 2);
+    assert_eq!(document(&outcome)["error"]["kind"], "usage");
+    expect(&bench.run(&["--help"]), 0);
+}
