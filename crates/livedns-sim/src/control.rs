@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::behaviour::Behaviour;
 use crate::faults::FaultRule;
-use crate::log::RequestRecord;
+use crate::log::{DnsQuery, RequestRecord};
 use crate::simulator::Shared;
 use crate::state::{Rrset, quoted, unquoted};
 
@@ -73,6 +73,11 @@ impl Control {
     /// Forgets the requests so far; the log file stays.
     pub fn clear_requests(&self) {
         self.shared.lock().log.records.clear();
+    }
+
+    /// The questions to the name servers so far.
+    pub fn dns_queries(&self) -> Vec<DnsQuery> {
+        self.shared.lock().log.dns.clone()
     }
 
     /// Makes each answer of the API this much later.
@@ -142,6 +147,7 @@ impl Control {
                 Err(error) => parsed(error),
             },
             (&Method::GET, ["requests"]) => (200, json!(self.requests())),
+            (&Method::GET, ["dns-queries"]) => (200, json!(self.dns_queries())),
             (&Method::DELETE, ["requests"]) => {
                 self.clear_requests();
                 done

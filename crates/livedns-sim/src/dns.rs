@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use crate::api::server_names;
+use crate::log::DnsQuery;
 use crate::simulator::{Error, Shared, State, io};
 use crate::state::{Rrset, Zone, unquoted};
 
@@ -92,7 +93,13 @@ impl RequestHandler for Handler {
             request.request_info().ok().map(|info| (Name::from(info.query.name()), info.query.query_type()));
         let sections = match query {
             Some((name, kind)) if request.metadata.op_code == OpCode::Query => {
-                let state = self.shared.lock();
+                let mut state = self.shared.lock();
+                state.log.dns.push(DnsQuery {
+                    server: self.index,
+                    name: plain(&name),
+                    kind: kind.to_string(),
+                    recursive: request.metadata.recursion_desired,
+                });
                 let server = state.servers.get(self.index).copied().unwrap_or_default();
                 if server.down {
                     return silent(metadata);
@@ -168,7 +175,8 @@ fn resolve(state: &State, name: &Name, kind: RecordType, delay: Duration) -> Sec
         sections.answers.extend(found);
         return sections;
     }
-    Sections { code: ResponseCode::ServFail, ..Sections::default() }
+    // A circle: the server gives what it has followed, as BIND and Knot do.
+    sections
 }
 
 fn records(

@@ -21,6 +21,6 @@ pub use behaviour::{Behaviour, EmptyList, MissingRrset, Refusal};
 pub use config::{ApiKeyConfig, Config, TokenConfig, ZoneConfig};
 pub use control::Control;
 pub use faults::{Fault, FaultRule};
-pub use log::RequestRecord;
+pub use log::{DnsQuery, RequestRecord};
 pub use simulator::{Error, Simulator};
 pub use state::Rrset;

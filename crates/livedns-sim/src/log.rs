@@ -27,9 +27,23 @@ pub struct RequestRecord {
     pub ms: f64,
 }
 
+/// A question to a name server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsQuery {
+    /// Which name server, from 0.
+    pub server: usize,
+    /// The name, lower case, without trailing dot.
+    pub name: String,
+    /// The type.
+    pub kind: String,
+    /// Whether recursion was desired, as of a resolver.
+    pub recursive: bool,
+}
+
 /// The log.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
+    pub(crate) dns: Vec<DnsQuery>,
     pub(crate) records: Vec<RequestRecord>,
     pub(crate) file: Option<std::fs::File>,
 }

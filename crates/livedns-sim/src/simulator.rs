@@ -104,7 +104,7 @@ impl Simulator {
                 servers: vec![NameServer::default(); config.dns_listen.len()],
                 dns_addrs: Vec::new(),
                 faults: Faults::default(),
-                log: Log { records: Vec::new(), file },
+                log: Log { file, ..Log::default() },
                 latency: Duration::ZERO,
                 recent: Vec::new(),
             }),

@@ -1,6 +1,8 @@
 //! What livecert promises, proved through the real command against a real ACME server (Pebble), real DNS over the
 //! wire and the LiveDNS simulator. One file for each promise, named like it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod a_certificate_is_made_kept_and_renewed;
 mod a_neighbours_value_survives;
 mod a_secret_never_shows;
