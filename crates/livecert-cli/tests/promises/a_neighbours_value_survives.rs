@@ -30,14 +30,17 @@ fn values_and_ttl_of_others_stay_as_they_are() {
 fn ours_is_put_back_when_another_writer_drops_it() {
     let bench = Bench::new();
     let gandi = bench.testbed.gandi();
-    gandi.set_publication_delay(0, Duration::from_millis(600));
-    let child = bench.livecert.spawn(bench.words(&["example.com"], &[])).unwrap();
+    // Not public before it is replaced.
+    gandi.set_publication_delay(0, Duration::from_secs(3600));
+    let child =
+        bench.livecert.spawn(bench.words(&["example.com"], &["--propagation-timeout", "30s"])).unwrap();
     while bench.txt(NAME).is_none() {
         std::thread::yield_now();
     }
     // As a client without care does: the whole rrset is replaced.
     let theirs = testbed::sim::Rrset { ttl: 300, values: vec!["\"only mine\"".into()] };
     gandi.set_rrset("example.com", NAME, "TXT", Some(theirs));
+    gandi.set_publication_delay(0, Duration::ZERO);
     expect(&child.wait_with_output().unwrap().into(), 0);
     assert_eq!(bench.txt(NAME), Some((300, vec!["\"only mine\"".to_owned()])));
 }

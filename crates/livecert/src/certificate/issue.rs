@@ -71,7 +71,10 @@ impl Service {
         {
             record.last_error = Some(with_causes(error));
             record.last_attempt = Some(Timestamp::now());
-            self.store.save_record(&cert, &record)?;
+            // Its own failure (a full disk, say) must not hide the first one.
+            if let Err(error) = self.store.save_record(&cert, &record) {
+                tracing::warn!(%cert, %error, "that the last try failed is not remembered");
+            }
         }
         let (generation, leftovers) = result?;
         Ok(Issued { cert, outcome: Outcome::New, generation, leftovers })

@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use super::authority::{Authority, NameServer};
 use super::exchange::{DnsError, absolute, ask};
 
-/// The first look comes at once, the second after this; then the waits grow.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The longest wait between two looks.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The first look comes at once; the waits after it are an eighth of what was waited so far, so that nobody waits much
+/// longer than the servers need. Not shorter than this,
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+/// and not longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// A server that has not answered for this long, while others show everything, is passed over: the CA's resolver
 /// would go on to another server too.
 const DEAD_AFTER: Duration = Duration::from_secs(8);
@@ -99,7 +100,6 @@ pub async fn watch(
         open.extend(record.authority.servers.iter().map(|server| (index, server.clone())));
     }
     let all = open.len();
-    let mut wait = FIRST_WAIT;
     loop {
         let views = join_all(open.iter().map(|(index, server)| look(&expected[*index].fqdn, server))).await;
         let mut still = Vec::new();
@@ -115,11 +115,11 @@ pub async fn watch(
         if still.is_empty() || only_dead_ones(expected, &still, begun.elapsed()) {
             return Ok(());
         }
+        let wait = (begun.elapsed() / 8).clamp(SHORTEST_WAIT, LONGEST_WAIT);
         if begun.elapsed() + wait > limit {
             return Err(PropagationError { waited: begun.elapsed(), lacking: group(expected, still) });
         }
         tokio::time::sleep(wait).await;
-        wait = wait.mul_f64(1.5).min(LONGEST_WAIT);
         open = still.into_iter().map(|(index, view)| (index, view.server)).collect();
     }
 }

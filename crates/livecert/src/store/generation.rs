@@ -10,6 +10,10 @@ use super::file::{private_folder, read_json, replace, sync_folder, write_json};
 
 const GENERATION_VERSION: u32 = 1;
 const PARTIAL: &str = ".partial";
+/// Holds room on the disk for the files to come: that it is full should be known before a certificate is ordered.
+const RESERVE: &str = "reserve";
+/// More than a certificate with its chain and state needs, in bytes.
+const RESERVED: usize = 64 * 1024;
 
 /// The parts of an issued certificate, as PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +144,10 @@ impl Draft {
         let folder = generations.join(format!("{number}{PARTIAL}"));
         private_folder(&folder).map_err(StoreError::write(&folder))?;
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
-        Ok(Draft { cert: cert.to_owned(), folder, number })
+        let draft = Draft { cert: cert.to_owned(), folder, number };
+        let reserve = draft.folder.join(RESERVE);
+        std::fs::write(&reserve, vec![0; RESERVED]).map_err(StoreError::write(&reserve))?;
+        Ok(draft)
     }
 
     /// Puts the private key (PEM, mode 0600) on disk. Before finalize, so that no certificate is ever without its key.
@@ -157,6 +164,8 @@ impl Draft {
     /// # Errors
     /// Something cannot be written; the former generation is still the current one, and whole.
     pub fn complete(self, bundle: &Bundle, info: GenerationInfo) -> Result<Generation, StoreError> {
+        let reserve = self.folder.join(RESERVE);
+        std::fs::remove_file(&reserve).map_err(StoreError::write(&reserve))?;
         let file = |name: &str, text: &str| replace(&self.folder.join(name), text.as_bytes(), 0o644);
         file(FILES[1], &bundle.leaf)?;
         file(FILES[2], &bundle.chain)?;
