@@ -437,3 +437,147 @@ fn with_etag(mut reply: Reply) -> Reply {
     }
     reply
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ApiKeyConfig, TokenConfig};
+    use std::time::Instant;
+
+    const TXT: &str = "/v5/livedns/domains/example.com/records/_a/TXT";
+
+    fn world() -> World {
+        let mut limited = TokenConfig::new("limited");
+        limited.domains = vec!["example.org".to_owned()];
+        let mut reading = TokenConfig::new("reading");
+        reading.scopes = vec!["domain:view".to_owned()];
+        let mut ended = TokenConfig::new("ended");
+        ended.expires_in = -1;
+        let zones = ["example.com", "example.org"].map(|zone| (zone.to_owned(), Zone::default()));
+        World {
+            zones: Zones(zones.into()),
+            credentials: Credentials {
+                tokens: vec![TokenConfig::new("token"), limited, reading, ended],
+                api_keys: vec![ApiKeyConfig { key: "key".to_owned() }],
+                since: Instant::now(),
+            },
+            behaviour: Behaviour::default(),
+        }
+    }
+
+    fn ask_as(
+        world: &mut World,
+        authorization: &str,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> (u16, Value) {
+        let mut headers = HeaderMap::new();
+        if !authorization.is_empty() {
+            headers.insert("authorization", authorization.parse().unwrap());
+        }
+        headers.insert("content-type", "application/json".parse().unwrap());
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (path, query) = (path.to_owned(), query.to_owned());
+        let request = Request { method, path, query, headers, body: Bytes::from(body.to_owned()) };
+        let reply = world.answer(&request).0;
+        (reply.status, serde_json::from_str(&reply.body).unwrap_or(Value::Null))
+    }
+
+    fn ask(world: &mut World, method: Method, path: &str, body: &str) -> (u16, Value) {
+        ask_as(world, "Bearer token", method, path, body)
+    }
+
+    #[test]
+    fn credentials_are_refused_as_gandi_does() {
+        let world = &mut world();
+        let mut get = |authorization: &str| {
+            let (status, body) =
+                ask_as(world, authorization, Method::GET, "/v5/livedns/domains/example.com", "");
+            (status, body["object"].as_str().map(str::to_owned))
+        };
+        for nothing in ["", "Bearer ", "Basic x", "token"] {
+            assert_eq!(get(nothing), (401, None), "{nothing}");
+        }
+        assert_eq!(get("Bearer wrong"), (403, Some("HTTPForbidden".into())));
+        assert_eq!(get("Apikey wrong"), (401, Some("HTTPUnauthorized".into())));
+        assert_eq!(get("Bearer ended"), (401, Some("HTTPUnauthorized".into())));
+        assert_eq!(get("Bearer limited"), (404, Some("HTTPNotFound".into())));
+        assert_eq!(get("Apikey key").0, 200);
+        assert_eq!(ask_as(world, "Bearer reading", Method::DELETE, TXT, "").0, 403);
+        assert_eq!(ask_as(world, "Bearer reading", Method::GET, TXT, "").0, 404);
+    }
+
+    #[test]
+    fn post_creates_and_put_replaces_with_its_ttl() {
+        let world = &mut world();
+        assert_eq!(ask(world, Method::GET, TXT, "").1["object"], "dns-record");
+        let one = r#"{"rrset_ttl":600,"rrset_values":["one"]}"#;
+        assert_eq!(ask(world, Method::POST, TXT, one).0, 201);
+        assert_eq!(ask(world, Method::POST, TXT, one).0, 200);
+        assert_eq!(ask(world, Method::POST, TXT, r#"{"rrset_values":["two"]}"#).0, 409);
+        assert_eq!(ask(world, Method::GET, TXT, "").1["rrset_values"], json!(["\"one\""]));
+        assert_eq!(ask(world, Method::PUT, TXT, r#"{"rrset_values":["two","\"one\""]}"#).0, 201);
+        let there = ask(world, Method::GET, TXT, "").1;
+        assert_eq!(
+            (&there["rrset_ttl"], &there["rrset_values"]),
+            (&json!(10800), &json!(["\"two\"", "\"one\""]))
+        );
+        assert_eq!(ask(world, Method::DELETE, TXT, "").0, 204);
+        assert_eq!(ask(world, Method::GET, TXT, "").0, 404);
+    }
+
+    #[test]
+    fn wrong_content_is_refused() {
+        let world = &mut world();
+        for body in [
+            r#"{"rrset_ttl":299,"rrset_values":["x"]}"#,
+            r#"{"rrset_values":["x","\"x\""]}"#,
+            r#"{"rrset_values":["ü"]}"#,
+            r#"{"rrset_values":[]}"#,
+            "{}",
+            "<html>",
+        ] {
+            let (status, said) = ask(world, Method::POST, TXT, body);
+            assert_eq!((status, &said["status"]), (400, &json!("error")), "{body}");
+        }
+        let trailing = TXT.replace("_a", "_a.");
+        assert_eq!(ask(world, Method::POST, &trailing, r#"{"rrset_values":["x"]}"#).0, 400);
+        ask(world, Method::POST, TXT, r#"{"rrset_values":["x"]}"#);
+        let other_case = TXT.replace("_a", "_A");
+        assert_eq!(ask(world, Method::PUT, &other_case, r#"{"rrset_values":["x"]}"#).0, 500);
+        let cname = TXT.replace("TXT", "CNAME");
+        assert_eq!(ask(world, Method::POST, &cname, r#"{"rrset_values":["a.example."]}"#).0, 409);
+    }
+
+    #[test]
+    fn patch_adds_and_removes_single_values() {
+        let world = &mut world();
+        assert_eq!(ask(world, Method::PATCH, TXT, r#"{"add_rrset_values":["x"]}"#).0, 404);
+        ask(world, Method::POST, TXT, r#"{"rrset_ttl":600,"rrset_values":["one"]}"#);
+        let (status, now) = ask(world, Method::PATCH, TXT, r#"{"add_rrset_values":["two"]}"#);
+        assert_eq!((status, &now["rrset_values"]), (200, &json!(["\"one\"", "\"two\""])));
+        assert_eq!(now["rrset_ttl"], 600);
+        ask(world, Method::PATCH, TXT, r#"{"remove_rrset_values":["one","two"]}"#);
+        assert_eq!(ask(world, Method::GET, TXT, "").0, 404);
+        world.behaviour.patch_offered = false;
+        assert_eq!(ask(world, Method::PATCH, TXT, "{}").0, 405);
+    }
+
+    #[test]
+    fn lists_come_in_pages() {
+        let world = &mut world();
+        for number in 0..3 {
+            let path = TXT.replace("_a", &format!("n{number}"));
+            ask(world, Method::POST, &path, r#"{"rrset_values":["x"]}"#);
+        }
+        let records = "/v5/livedns/domains/example.com/records";
+        let count = |world: &mut World, query: &str| {
+            ask(world, Method::GET, &format!("{records}{query}"), "").1.as_array().map(Vec::len)
+        };
+        assert_eq!(count(world, ""), Some(3));
+        assert_eq!(count(world, "?page=2&per_page=2"), Some(1));
+        assert_eq!(count(world, "?page=9"), Some(0));
+        assert_eq!(ask(world, Method::GET, "/v5/livedns/domains", "").1.as_array().map(Vec::len), Some(2));
+    }
+}
