@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::{Caller, Credentials, refuse};
-use crate::behaviour::{Behaviour, EmptyList, MissingRrset};
+use crate::behaviour::{Behaviour, EmptyList, MissingRrset, Organisation};
+use crate::config::TokenConfig;
 use crate::state::{Rrset, Zone, Zones, quoted, unquoted};
 
 const BASE: &str = "/v5/livedns";
@@ -71,6 +72,10 @@ impl Reply {
         Reply { status, headers, body: format!("{{{text}}}") }
     }
 
+    fn other_organisation() -> Self {
+        Reply::json(404, &json!({"code": 404, "cause": "Unknown", "message": "The resource does not exist"}))
+    }
+
     fn invalid(field: &str, description: &str) -> Self {
         let error = json!({"location": "body", "name": field, "description": description});
         Reply::json(400, &json!({"status": "error", "errors": [error]}))
@@ -127,6 +132,10 @@ impl World {
         if request.path == "/tokeninfo" {
             return self.token_info(caller);
         }
+        if request.path == "/v5/organization/access-tokens" && request.method == Method::POST {
+            return self.renew_token(caller);
+        }
+        self.organisation(request)?;
         let not_found = || Reply::error(404, "HTTPNotFound", "Not Found", "The resource could not be found.");
         let rest = request.path.strip_prefix(BASE).ok_or_else(not_found)?;
         let segments: Vec<String> = rest
@@ -145,17 +154,71 @@ impl World {
         }
     }
 
-    fn token_info(&self, caller: Caller<'_>) -> Result<Reply, Reply> {
+    /// Organisations: needed and missing, or named without need.
+    fn organisation(&self, request: &Request) -> Result<(), Reply> {
+        let in_query = request.query.split('&').any(|pair| pair.starts_with("sharing_id="));
+        let in_header = request.headers.contains_key("x-gandi-sharing-id");
+        match self.behaviour.organisation {
+            Organisation::Query if !in_query => Err(Reply::other_organisation()),
+            Organisation::Header if !in_header => Err(Reply::other_organisation()),
+            Organisation::NotNeeded
+                if (in_query || in_header) && self.behaviour.refuse_superfluous_organisation =>
+            {
+                Err(refuse(crate::behaviour::Refusal::Forbidden))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A new token with another secret; the old one lives on until its own end.
+    fn renew_token(&mut self, caller: Caller<'_>) -> Result<Reply, Reply> {
         let Caller::Token(token) = caller else { return Err(refuse(self.behaviour.bad_token)) };
-        let entity = |domain: &String| json!({"id": domain, "name": domain, "type": "domain"});
+        if self.behaviour.renew_only_below.is_some_and(|limit| self.seconds_left(token) > limit) {
+            return Err(Reply::error(
+                400,
+                "HTTPBadRequest",
+                "Bad Request",
+                "This token cannot be renewed yet.",
+            ));
+        }
+        let secret: String = std::iter::repeat_with(|| fastrand::char('a'..='f')).take(40).collect();
+        let mut renewed = TokenConfig { token: secret.clone(), ..token.clone() };
         let lived = i64::try_from(self.credentials.since.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let life = 90 * 86_400;
+        renewed.expires_in = lived.saturating_add(life);
+        let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(life);
+        let reply = Reply::json(
+            201,
+            &json!({
+                "access_token": secret, "id": "simulated", "name": "simulated", "expires_at": expires.to_string(),
+                "scopes": renewed.scopes, "entities": entities(&renewed),
+            }),
+        );
+        self.credentials.tokens.push(renewed);
+        Ok(reply)
+    }
+
+    fn seconds_left(&self, token: &TokenConfig) -> i64 {
+        let lived = i64::try_from(self.credentials.since.elapsed().as_secs()).unwrap_or(i64::MAX);
+        token.expires_in.saturating_sub(lived)
+    }
+
+    fn token_info(&self, caller: Caller<'_>) -> Result<Reply, Reply> {
+        if self.behaviour.token_info_down {
+            return Err(Reply {
+                status: 503,
+                headers: Vec::new(),
+                body: "<html>unavailable</html>".to_owned(),
+            });
+        }
+        let Caller::Token(token) = caller else { return Err(refuse(self.behaviour.bad_token)) };
         Ok(Reply::json(
             200,
             &json!({
                 "pat_name": "simulated",
                 "scope": token.scopes,
-                "entities": token.domains.iter().map(entity).collect::<Vec<_>>(),
-                "expires_in": token.expires_in.saturating_sub(lived),
+                "entities": entities(token),
+                "expires_in": self.seconds_left(token),
             }),
         ))
     }
@@ -245,6 +308,11 @@ impl World {
             _ => Err(not_allowed()),
         }
     }
+}
+
+fn entities(token: &TokenConfig) -> Vec<Value> {
+    let entity = |domain: &String| json!({"id": domain, "name": domain, "type": "domain"});
+    token.domains.iter().map(entity).collect()
 }
 
 fn not_allowed() -> Reply {
@@ -579,5 +647,39 @@ mod tests {
         assert_eq!(count(world, "?page=2&per_page=2"), Some(1));
         assert_eq!(count(world, "?page=9"), Some(0));
         assert_eq!(ask(world, Method::GET, "/v5/livedns/domains", "").1.as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn organisations_are_asked_for_and_refused() {
+        let world = &mut world();
+        let zone = "/v5/livedns/domains/example.com";
+        let with = format!("{zone}?sharing_id=0a1b2c3d-0000-1111-2222-0123456789ab");
+        world.behaviour.organisation = Organisation::Query;
+        let (status, body) = ask(world, Method::GET, zone, "");
+        assert_eq!((status, &body["cause"], &body["object"]), (404, &json!("Unknown"), &Value::Null));
+        assert_eq!(ask(world, Method::GET, &with, "").0, 200);
+        world.behaviour.organisation = Organisation::NotNeeded;
+        assert_eq!(ask(world, Method::GET, &with, "").0, 200);
+        world.behaviour.refuse_superfluous_organisation = true;
+        assert_eq!(ask(world, Method::GET, &with, "").0, 403);
+    }
+
+    #[test]
+    fn tokens_tell_about_themselves_and_are_renewed_near_their_end() {
+        let world = &mut world();
+        let renew = "/v5/organization/access-tokens";
+        let (status, info) = ask_as(world, "Bearer limited", Method::GET, "/tokeninfo", "");
+        assert_eq!((status, &info["entities"][0]["name"]), (200, &json!("example.org")));
+        assert!(info["expires_in"].as_i64().unwrap() > 0);
+        assert_eq!(ask(world, Method::POST, renew, "").0, 400);
+        world.behaviour.renew_only_below = None;
+        let (status, renewed) = ask(world, Method::POST, renew, "");
+        assert_eq!(status, 201);
+        let new = format!("Bearer {}", renewed["access_token"].as_str().unwrap());
+        for both in [new.as_str(), "Bearer token"] {
+            assert_eq!(ask_as(world, both, Method::GET, "/v5/livedns/domains/example.com", "").0, 200);
+        }
+        world.behaviour.token_info_down = true;
+        assert_eq!(ask(world, Method::GET, "/tokeninfo", "").0, 503);
     }
 }

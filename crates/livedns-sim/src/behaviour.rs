@@ -36,6 +36,18 @@ pub enum MissingRrset {
     NotFound,
 }
 
+/// Whether a request has to name its organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Organisation {
+    /// No.
+    NotNeeded,
+    /// As the query parameter `sharing_id`.
+    Query,
+    /// As the header `X-Gandi-Sharing-Id`.
+    Header,
+}
+
 /// All switches, in their default positions unless set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,6 +58,14 @@ pub struct Behaviour {
     pub expired_token: Refusal,
     /// A zone outside the token's domains.
     pub other_domain: Refusal,
+    /// Whether a request has to name its organisation; 404 with the cause "Unknown" if it does not.
+    pub organisation: Organisation,
+    /// Whether an organisation that is named without need is refused (403).
+    pub refuse_superfluous_organisation: bool,
+    /// Whether the token service fails while LiveDNS works.
+    pub token_info_down: bool,
+    /// A token with more seconds left than this is not renewed; none for no limit.
+    pub renew_only_below: Option<i64>,
     /// DELETE of an rrset that is not there.
     pub delete_missing: MissingRrset,
     /// PUT with an empty list.
@@ -72,6 +92,10 @@ impl Default for Behaviour {
             bad_token: Refusal::Forbidden,
             expired_token: Refusal::Unauthorized,
             other_domain: Refusal::NotFound,
+            organisation: Organisation::NotNeeded,
+            refuse_superfluous_organisation: false,
+            token_info_down: false,
+            renew_only_below: Some(30 * 86_400),
             delete_missing: MissingRrset::Accept,
             put_empty: EmptyList::Keep,
             refuse_duplicates: true,

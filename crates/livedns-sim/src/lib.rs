@@ -17,7 +17,7 @@ pub mod pki;
 mod simulator;
 mod state;
 
-pub use behaviour::{Behaviour, EmptyList, MissingRrset, Refusal};
+pub use behaviour::{Behaviour, EmptyList, MissingRrset, Organisation, Refusal};
 pub use config::{ApiKeyConfig, Config, TokenConfig, ZoneConfig};
 pub use control::Control;
 pub use faults::{Fault, FaultRule};

@@ -9,6 +9,7 @@ mod a_secret_never_shows;
 mod bad_days_are_explained;
 mod credentials_come_from_their_sources;
 mod no_request_too_many;
+mod no_switch_of_livedns_matters;
 mod our_values_are_gone_afterwards;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;

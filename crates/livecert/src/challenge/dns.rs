@@ -174,7 +174,7 @@ impl DnsSolver {
     /// another writer has dropped are put back. `false` if it was stopped.
     ///
     /// # Errors
-    /// Not in time: which server lacks what. The plugin, when a value cannot be put back.
+    /// Not in time: which server lacks what.
     pub async fn propagate(
         &self,
         placement: &Placement,
@@ -197,7 +197,10 @@ impl DnsSolver {
                 () = tokio::time::sleep(pause) => {}
             }
             // Outside the select: a write is seen through to its end.
-            self.plugin.keep(&records).await?;
+            // The values are most likely there all the same; the name servers will tell.
+            if let Err(error) = self.plugin.keep(&records).await {
+                tracing::warn!(%error, "it could not be seen whether our values are still there");
+            }
             pause = (pause * 2).min(LONGEST_KEEP);
         }
     }
