@@ -1,6 +1,6 @@
 use super::{Bench, expect};
 
-/// What one run asks for with an account in place. Pebble uses one authorization of a hundred again even when told
+/// What one run asks for with an account in place. Now and then Pebble uses an authorization again although it was told
 /// never to; such a run is not the one that is counted.
 fn force(bench: &Bench, names: &[&str]) -> (Vec<String>, Vec<testbed::sim::RequestRecord>) {
     expect(&bench.issue(names, &["--force"]), 0);
