@@ -32,11 +32,9 @@ fn ours_is_put_back_when_another_writer_drops_it() {
     let gandi = bench.testbed.gandi();
     // Not public before it is replaced.
     gandi.set_publication_delay(0, Duration::from_secs(3600));
-    let child =
+    let mut child =
         bench.livecert.spawn(bench.words(&["example.com"], &["--propagation-timeout", "30s"])).unwrap();
-    while bench.txt(NAME).is_none() {
-        std::thread::yield_now();
-    }
+    bench.until_something_is_written(&mut child);
     // As a client without care does: the whole rrset is replaced.
     let theirs = testbed::sim::Rrset { ttl: 300, values: vec!["\"only mine\"".into()] };
     gandi.set_rrset("example.com", NAME, "TXT", Some(theirs));
@@ -95,11 +93,9 @@ fn a_value_that_comes_meanwhile_is_kept() {
     let bench = Bench::new();
     let gandi = bench.testbed.gandi();
     gandi.set_publication_delay(0, Duration::from_millis(600));
-    let child = bench.livecert.spawn(bench.words(&["example.com"], &[])).unwrap();
+    let mut child = bench.livecert.spawn(bench.words(&["example.com"], &[])).unwrap();
     // Ours is written and not public yet: another client adds its own now.
-    while bench.txt(NAME).is_none() {
-        std::thread::yield_now();
-    }
+    bench.until_something_is_written(&mut child);
     gandi.add_value("example.com", NAME, "came later", 300);
     let outcome = child.wait_with_output().unwrap().into();
     expect(&outcome, 0);

@@ -77,6 +77,17 @@ impl Bench {
         zone.get(&format!("{name}/TXT")).map(|rrset| (rrset.ttl, rrset.values.clone()))
     }
 
+    /// Waits until the running command has written its first value; that it ends before is a failure.
+    #[track_caller]
+    fn until_something_is_written(&self, child: &mut std::process::Child) {
+        while self.txt("_acme-challenge").is_none() {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("livecert has ended before it wrote a value: {status}");
+            }
+            std::thread::yield_now();
+        }
+    }
+
     fn cert(&self, name: &str) -> PathBuf {
         self.testbed.home().join("certs").join(name)
     }

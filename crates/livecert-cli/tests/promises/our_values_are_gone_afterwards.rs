@@ -64,10 +64,8 @@ fn after_ctrl_c_and_sigterm() {
     for signal in ["INT", "TERM"] {
         let bench = Bench::new();
         bench.testbed.gandi().set_publication_delay(0, Duration::from_secs(3600));
-        let child = bench.livecert.spawn(bench.words(&["example.com", "*.example.com"], &[])).unwrap();
-        while bench.txt("_acme-challenge").is_none() {
-            std::thread::yield_now();
-        }
+        let mut child = bench.livecert.spawn(bench.words(&["example.com", "*.example.com"], &[])).unwrap();
+        bench.until_something_is_written(&mut child);
         let sent = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         assert!(sent.unwrap().success());
         let outcome = child.wait_with_output().unwrap().into();

@@ -5,10 +5,8 @@ fn on_one_certificate_the_second_waits_and_finds_it_done() {
     let bench = Bench::new();
     bench.testbed.gandi().set_publication_delay(0, std::time::Duration::from_millis(500));
     let words = bench.words(&["example.com", "*.example.com"], &[]);
-    let first = bench.livecert.spawn(&words).unwrap();
-    while bench.txt("_acme-challenge").is_none() {
-        std::thread::yield_now();
-    }
+    let mut first = bench.livecert.spawn(&words).unwrap();
+    bench.until_something_is_written(&mut first);
     let second = bench.livecert.spawn(&words).unwrap();
     let process = first.id();
     let first = first.wait_with_output().unwrap().into();
