@@ -1,14 +1,17 @@
 //! Adding and removing TXT values of one's own, whoever else writes.
 //!
 //! LiveDNS has no compare-and-swap, so a value that another writer adds between our read and our write can be lost;
-//! no client can prevent that. What can be done is done: creation never overwrites; a write happens right after the
-//! read that it is made from; every merged write is read back; and ours is put back when another writer dropped it.
+//! no client can prevent that, or see it. What can be done is done: creation never overwrites; every write follows the
+//! read that it is made from at once, so one that was put off is made anew from a new read; every merged write is read
+//! back; and ours are put back when another writer overwrote them.
 
-use crate::client::Client;
+use crate::client::{Client, Setback, pause};
 use crate::error::Error;
+use crate::exchange::Call;
 use crate::name::{RecordType, RelativeName};
+use crate::refusal::Refusal;
 use crate::retry::{Budget, contention_pause};
-use crate::rrset::{Created, Rrset};
+use crate::rrset::{Creation, Rrset};
 use crate::txt;
 use crate::zone::Zone;
 
@@ -55,7 +58,8 @@ pub struct Removed {
 
 impl Client {
     /// Adds TXT values at `fqdn`. Values that are there stay as they are, byte for byte, with their TTL; nothing is
-    /// written when all of `values` are there already.
+    /// written when all of `values` are there already. When another writer has overwritten ours, ours are put back, and
+    /// nothing else: whether a value of others was dropped or taken away by its owner cannot be told.
     ///
     /// Do not drop the future halfway: a write that was sent may still take effect.
     ///
@@ -63,48 +67,11 @@ impl Client {
     /// See [`Error`]; [`Error::LostUpdate`] when another writer undoes the change each time.
     pub async fn add_txt(&self, zone: &Zone, fqdn: &str, values: &[String]) -> Result<Added, Error> {
         let name = zone.relative(fqdn)?;
-        let quoted = quoted(fqdn, values)?;
+        check(fqdn, values)?;
         let turn = self.turn(zone, &name);
         let _turn = turn.lock().await;
-        let mut budget = self.budget();
-        let budget = &mut budget;
-        let kind = &RecordType::TXT;
-        let ttl = self.options().ttl.seconds();
-        match self.create(zone, &name, kind, (ttl, &quoted), budget).await {
-            Ok(Created::New) => return Ok(Added { outcome: AddOutcome::Created }),
-            Ok(Created::Same) => return Ok(Added { outcome: AddOutcome::AlreadyThere }),
-            Ok(Created::Taken) => {}
-            // It may have been made, or not: what is there now tells.
-            Err(error) if is_unsure(&error) => self.pause_or(budget, error).await?,
-            // A name in another letter case makes LiveDNS fail; the read finds out.
-            Err(error) => return Err(error),
-        }
-        let mut outcome = AddOutcome::AlreadyThere;
-        for round in 0..ROUNDS {
-            let there = self.read(zone, &name, kind, budget).await?;
-            let Some(rrset) = there else {
-                self.refuse_cname(zone, &name, budget).await?;
-                // Gone since: make it again.
-                match self.create(zone, &name, kind, (ttl, &quoted), budget).await {
-                    Ok(Created::New | Created::Same) => return Ok(Added { outcome: AddOutcome::Created }),
-                    Ok(Created::Taken) => {}
-                    Err(error) if is_unsure(&error) => self.pause_or(budget, error).await?,
-                    Err(error) => return Err(error),
-                }
-                continue;
-            };
-            if txt::missing(&rrset.rrset_values, values).is_empty() {
-                return Ok(Added { outcome });
-            }
-            let merged = txt::merged(&rrset.rrset_values, values);
-            self.write(zone, &rrset, &merged, budget).await?;
-            outcome = AddOutcome::Merged;
-            if self.holds(zone, &name, &merged, budget).await? {
-                return Ok(Added { outcome });
-            }
-            tokio::time::sleep(contention_pause(round)).await;
-        }
-        Err(Error::LostUpdate { name: name.to_string(), zone: zone.fqdn().to_owned(), rounds: ROUNDS })
+        let change = Change { client: self, zone, name, ours: values, budget: self.budget() };
+        change.add().await.map(|outcome| Added { outcome })
     }
 
     /// Removes TXT values at `fqdn`, and the rrset when nothing else is in it. Values of others stay as they are.
@@ -115,122 +82,169 @@ impl Client {
         let name = zone.relative(fqdn)?;
         let turn = self.turn(zone, &name);
         let _turn = turn.lock().await;
-        let mut budget = self.budget();
-        let budget = &mut budget;
-        let kind = &RecordType::TXT;
-        let mut outcome = RemoveOutcome::NothingThere;
-        for round in 0..ROUNDS {
-            let Some(rrset) = self.read(zone, &name, kind, budget).await? else {
-                return Ok(Removed { outcome });
+        let change = Change { client: self, zone, name, ours: values, budget: self.budget() };
+        change.remove().await.map(|outcome| Removed { outcome })
+    }
+}
+
+/// One change of one rrset, while it is our turn.
+struct Change<'a> {
+    client: &'a Client,
+    zone: &'a Zone,
+    name: RelativeName,
+    ours: &'a [String],
+    budget: Budget,
+}
+
+impl Change<'_> {
+    async fn add(mut self) -> Result<AddOutcome, Error> {
+        // Most often there is no rrset: then its creation is all, and no read is needed to learn it.
+        let mut there: Option<Rrset> = None;
+        let mut outcome = AddOutcome::AlreadyThere;
+        let mut refused = None;
+        let mut round = 0;
+        while round < ROUNDS {
+            let Some(rrset) = there else {
+                match self.create().await {
+                    Ok(Creation::New) => return Ok(AddOutcome::Created),
+                    Ok(Creation::Same) => {}
+                    Ok(Creation::Taken(refusal)) => refused = Some(refusal),
+                    Err(setback) => {
+                        // Made or not: what is read next tells.
+                        pause(setback, &mut self.budget).await?;
+                        outcome = AddOutcome::Created;
+                    }
+                }
+                there = self.read().await?;
+                if there.is_none() {
+                    self.refuse_cname(refused.as_deref()).await?;
+                    contend(&mut round).await;
+                }
+                continue;
             };
-            let rest = txt::without(&rrset.rrset_values, values);
-            if txt::missing(&rrset.rrset_values, values).len() == values.len() {
-                return Ok(Removed { outcome });
+            refused = None;
+            if self.holds_ours(&rrset) {
+                return Ok(outcome);
+            }
+            let alone = rrset.rrset_values.is_empty();
+            outcome = if alone { AddOutcome::Created } else { AddOutcome::Merged };
+            let merged = txt::merged(&rrset.rrset_values, self.ours);
+            let written = self.replace(&rrset, &merged).await?;
+            there = self.read().await?;
+            if written && !there.as_ref().is_some_and(|now| self.holds_ours(now)) {
+                contend(&mut round).await;
+            }
+        }
+        Err(refused.map_or_else(|| self.lost_update(), |refusal| self.conflict(None, *refusal)))
+    }
+
+    async fn remove(mut self) -> Result<RemoveOutcome, Error> {
+        let mut outcome = RemoveOutcome::NothingThere;
+        let mut written = false;
+        let mut round = 0;
+        loop {
+            let Some(rrset) = self.read().await? else {
+                let nothing = outcome == RemoveOutcome::NothingThere;
+                return Ok(if nothing { outcome } else { RemoveOutcome::RrsetDeleted });
+            };
+            let rest = txt::without(&rrset.rrset_values, self.ours);
+            if txt::missing(&rrset.rrset_values, self.ours).len() == self.ours.len() {
+                let nothing = outcome == RemoveOutcome::NothingThere;
+                return Ok(if nothing { outcome } else { RemoveOutcome::Kept(rest.len()) });
+            }
+            if written {
+                contend(&mut round).await;
+            }
+            if round == ROUNDS {
+                return Err(self.lost_update());
             }
             if rest.is_empty() {
                 outcome = RemoveOutcome::RrsetDeleted;
-                let stored = RelativeName::new(&rrset.rrset_name)?;
-                match self.delete(zone, &stored, kind, budget).await {
-                    Ok(()) => return Ok(Removed { outcome }),
-                    Err(error) if is_unsure(&error) => self.pause_or(budget, error).await?,
-                    Err(error) => return Err(error),
+                if self.delete(&rrset).await? {
+                    return Ok(outcome);
                 }
             } else {
                 outcome = RemoveOutcome::Kept(rest.len());
-                self.write(zone, &rrset, &rest, budget).await?;
-                if self.lacks(zone, &name, values, budget).await? {
-                    return Ok(Removed { outcome });
-                }
+                written = self.replace(&rrset, &rest).await?;
             }
-            tokio::time::sleep(contention_pause(round)).await;
         }
-        Err(Error::LostUpdate { name: name.to_string(), zone: zone.fqdn().to_owned(), rounds: ROUNDS })
     }
 
-    /// Writes the list under the name and with the TTL that the rrset has. That the fate of the write is not known is
-    /// no error here: the caller reads next.
-    async fn write(
-        &self,
-        zone: &Zone,
-        rrset: &Rrset,
-        values: &[String],
-        budget: &mut Budget,
-    ) -> Result<(), Error> {
+    async fn read(&mut self) -> Result<Option<Rrset>, Error> {
+        self.client.read(self.zone, &self.name, &RecordType::TXT, &mut self.budget).await
+    }
+
+    /// Makes the rrset with our values alone.
+    async fn create(&mut self) -> Result<Creation, Setback> {
+        let ttl = self.client.options().ttl.seconds();
+        let values = txt::merged(&[], self.ours);
+        let (zone, kind) = (self.zone, &RecordType::TXT);
+        let created = self.client.create(zone, &self.name, kind, (ttl, &values), &mut self.budget).await;
+        if let Err(Setback::Final(Error::Invalid { refusal })) = &created {
+            self.refuse_cname(Some(refusal)).await?;
+        }
+        created
+    }
+
+    /// Writes the list, with the name and the TTL that the rrset has. `false` when that was put off, or its fate is
+    /// not known: then what was read before is too old to write from.
+    async fn replace(&mut self, rrset: &Rrset, values: &[String]) -> Result<bool, Error> {
         let stored = RelativeName::new(&rrset.rrset_name)?;
-        match self.replace(zone, &stored, &RecordType::TXT, (rrset.rrset_ttl, values), budget).await {
-            Err(error) if is_unsure(&error) => self.pause_or(budget, error).await,
+        let client = self.client;
+        // An rrset without values is what a client without care left behind: its TTL is nobody's wish.
+        let empty = rrset.rrset_values.is_empty();
+        let ttl = if empty { client.options().ttl.seconds() } else { rrset.rrset_ttl };
+        self.write(&client.replacement(self.zone, &stored, &RecordType::TXT, ttl, values)?).await
+    }
+
+    /// Deletes the rrset; `false` as for [`Self::replace`].
+    async fn delete(&mut self, rrset: &Rrset) -> Result<bool, Error> {
+        let stored = RelativeName::new(&rrset.rrset_name)?;
+        match self.write(&self.client.deletion(self.zone, &stored, &RecordType::TXT)?).await {
+            Err(error) if error.is_missing_record() => Ok(true),
             result => result,
         }
     }
 
-    /// Whether all values of `list` are there, ours and those of others.
-    async fn holds(
-        &self,
-        zone: &Zone,
-        name: &RelativeName,
-        list: &[String],
-        budget: &mut Budget,
-    ) -> Result<bool, Error> {
-        let there = self.read(zone, name, &RecordType::TXT, budget).await?;
-        let values = there.map(|rrset| rrset.rrset_values).unwrap_or_default();
-        Ok(list.iter().all(|value| values.iter().any(|other| txt::same(value, other))))
-    }
-
-    /// Whether none of `texts` is there.
-    async fn lacks(
-        &self,
-        zone: &Zone,
-        name: &RelativeName,
-        texts: &[String],
-        budget: &mut Budget,
-    ) -> Result<bool, Error> {
-        let there = self.read(zone, name, &RecordType::TXT, budget).await?;
-        let values = there.map(|rrset| rrset.rrset_values).unwrap_or_default();
-        Ok(txt::missing(&values, texts).len() == texts.len())
-    }
-
-    /// A name that POST takes for taken, and that has no TXT, has something else: most likely a CNAME.
-    async fn refuse_cname(&self, zone: &Zone, name: &RelativeName, budget: &mut Budget) -> Result<(), Error> {
-        let Some(rrset) = self.read(zone, name, &RecordType::CNAME, budget).await? else { return Ok(()) };
-        let refusal = crate::refusal::Refusal::read(
-            format!("POST /domains/{}/records/{name}/TXT", zone.fqdn()),
-            reqwest::StatusCode::CONFLICT,
-            b"{\"message\":\"a CNAME is at this name\"}",
-        );
-        let cname = rrset.rrset_values.first().cloned();
-        Err(Error::Conflict { name: name.to_string(), cname, refusal: Box::new(refusal) })
-    }
-
-    /// Pauses before another try, or gives up with `error` when the budget is used up.
-    async fn pause_or(&self, budget: &mut Budget, error: Error) -> Result<(), Error> {
-        match budget.pause(None) {
-            Some(pause) => {
-                tokio::time::sleep(pause).await;
-                Ok(())
-            }
-            None => Err(error),
+    async fn write(&mut self, call: &Call) -> Result<bool, Error> {
+        match self.client.attempt(call).await {
+            Ok(_) => Ok(true),
+            Err(setback) => pause(setback, &mut self.budget).await.map(|()| false),
         }
+    }
+
+    /// A name that is refused, and that has no TXT, may have a CNAME, beside which nothing else can be.
+    async fn refuse_cname(&mut self, refused: Option<&Refusal>) -> Result<(), Error> {
+        let Some(refusal) = refused else { return Ok(()) };
+        let cname = self.client.read(self.zone, &self.name, &RecordType::CNAME, &mut self.budget).await;
+        match cname {
+            Ok(Some(cname)) => Err(self.conflict(cname.rrset_values.into_iter().next(), refusal.clone())),
+            // That there is none, or no answer, leaves the refusal as the thing to be told.
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    fn holds_ours(&self, rrset: &Rrset) -> bool {
+        txt::missing(&rrset.rrset_values, self.ours).is_empty()
+    }
+
+    fn conflict(&self, cname: Option<String>, refusal: Refusal) -> Error {
+        Error::Conflict { name: self.name.to_string(), cname, refusal: Box::new(refusal) }
+    }
+
+    fn lost_update(&self) -> Error {
+        Error::LostUpdate { name: self.name.to_string(), zone: self.zone.fqdn().to_owned(), rounds: ROUNDS }
     }
 }
 
-/// Whether a write that ended so may have been carried out, or may go better the next time.
-fn is_unsure(error: &Error) -> bool {
-    use crate::NetworkKind::{Lost, Timeout};
-    match error {
-        Error::Network { kind, .. } => matches!(kind, Lost | Timeout),
-        Error::Server { .. } => true,
-        _ => false,
-    }
+async fn contend(round: &mut u32) {
+    tokio::time::sleep(contention_pause(*round)).await;
+    *round += 1;
 }
 
-fn quoted(fqdn: &str, values: &[String]) -> Result<Vec<String>, Error> {
-    let wrong = || Error::InvalidValue { name: fqdn.to_owned() };
-    let mut quoted: Vec<String> = Vec::new();
-    for value in values {
-        let value = txt::quote(value).ok_or_else(wrong)?;
-        if !quoted.contains(&value) {
-            quoted.push(value);
-        }
+fn check(fqdn: &str, values: &[String]) -> Result<(), Error> {
+    if !values.is_empty() && values.iter().all(|value| txt::quote(value).is_some()) {
+        return Ok(());
     }
-    if quoted.is_empty() { Err(wrong()) } else { Ok(quoted) }
+    Err(Error::InvalidValue { name: fqdn.to_owned() })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::credential::{Credential, CredentialFacts};
-use crate::error::Error;
+use crate::error::{Error, NetworkKind};
 use crate::exchange::{Call, Exchange, Http, NoReply, Reply};
 use crate::name::{RecordType, RelativeName};
 use crate::options::Options;
@@ -40,13 +40,33 @@ impl std::fmt::Debug for Client {
 /// Held while the rrset at one name is changed.
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
-/// What may be done with a request whose fate is not known.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// It leads to the same state when it is carried out twice.
-    Harmless,
-    /// Ask first what came of it: the caller reads.
-    Unsure,
+/// Why a request brought no success.
+#[derive(Debug)]
+pub(crate) enum Setback {
+    /// The same request would end the same way.
+    Final(Error),
+    /// Another try may go better.
+    Passing {
+        error: Error,
+        /// What the server asks to wait.
+        asked: Option<Duration>,
+        /// Whether it is known that the request was not carried out.
+        undone: bool,
+    },
+}
+
+impl From<Error> for Setback {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl From<Setback> for Error {
+    fn from(setback: Setback) -> Self {
+        match setback {
+            Setback::Final(error) | Setback::Passing { error, .. } => error,
+        }
+    }
 }
 
 impl Client {
@@ -105,6 +125,8 @@ impl Client {
     pub(crate) fn turn(&self, zone: &Zone, name: &RelativeName) -> Turn {
         let key = (zone.fqdn().to_owned(), name.as_str().to_ascii_lowercase());
         let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Turns that nobody holds or waits for are forgotten.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(key).or_default().clone()
     }
 
@@ -126,52 +148,48 @@ impl Client {
         Ok(Call { method, url, path, body: body.map(|body| Bytes::from(body.to_string())) })
     }
 
-    /// Sends a request until there is an answer that is final, and gives it if it is a success.
-    pub(crate) async fn send(&self, call: &Call, again: Again, budget: &mut Budget) -> Result<Reply, Error> {
+    /// Sends a request until there is an answer that is final, and gives it if it is a success. For reads, and for
+    /// writes that do not depend on a read: in the pauses other writers go on.
+    pub(crate) async fn send(&self, call: &Call, budget: &mut Budget) -> Result<Reply, Error> {
         loop {
-            let begun = tokio::time::Instant::now();
-            let result = self.0.exchange.exchange(call).await;
-            let took = begun.elapsed().as_millis();
-            let (method, path) = (&call.method, &call.path);
-            let reply = match result {
-                Ok(reply) => {
-                    tracing::debug!(%method, path, status = reply.status.as_u16(), took, "LiveDNS");
-                    reply
-                }
-                Err(failure) => {
-                    tracing::debug!(%method, path, kind = %failure.kind, took, "LiveDNS");
-                    let unsent = failure.kind == crate::NetworkKind::Connect;
-                    let may_repeat = !failure.permanent && (unsent || again == Again::Harmless);
-                    match budget.pause(None).filter(|_| may_repeat) {
-                        Some(pause) => tokio::time::sleep(pause).await,
-                        None => return Err(network(call, failure)),
-                    }
-                    continue;
-                }
-            };
-            let status = reply.status.as_u16();
-            let busy = matches!(status, 429 | 503);
-            if busy || (matches!(status, 500 | 502 | 504) && again == Again::Harmless) {
-                let asked =
-                    reply.retry_after.as_ref().and_then(|value| retry_after(value, SystemTime::now()));
-                match budget.pause(asked) {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(out_of_service(call, &reply, asked.and_then(retry_at))),
-                }
-                continue;
+            match self.attempt(call).await {
+                Ok(reply) => return Ok(reply),
+                Err(setback) => pause(setback, budget).await?,
             }
-            budget.succeeded();
-            return self.judge(call, reply);
         }
     }
 
-    fn judge(&self, call: &Call, reply: Reply) -> Result<Reply, Error> {
+    /// Sends a request once.
+    pub(crate) async fn attempt(&self, call: &Call) -> Result<Reply, Setback> {
+        let begun = tokio::time::Instant::now();
+        let result = self.0.exchange.exchange(call).await;
+        let ms = begun.elapsed().as_millis();
+        let (method, path) = (&call.method, &call.path);
+        match result {
+            Ok(reply) => {
+                tracing::debug!(%method, path, status = reply.status.as_u16(), ms, "LiveDNS");
+                self.judge(call, reply)
+            }
+            Err(failure) => {
+                tracing::debug!(%method, path, kind = %failure.kind, ms, "LiveDNS");
+                Err(no_reply(call, failure))
+            }
+        }
+    }
+
+    fn judge(&self, call: &Call, reply: Reply) -> Result<Reply, Setback> {
         if reply.status.is_success() && !says_error(&reply.body) {
             return Ok(reply);
         }
+        let status = reply.status.as_u16();
+        if matches!(status, 429 | 500 | 502..=504) {
+            let asked = reply.retry_after.as_ref().and_then(|value| retry_after(value, SystemTime::now()));
+            let error = out_of_service(call, &reply, asked.and_then(retry_at));
+            return Err(Setback::Passing { error, asked, undone: matches!(status, 429 | 503) });
+        }
         let refusal = Box::new(Refusal::read(call.shown(), reply.status, &reply.body));
         let facts = self.0.facts;
-        Err(match reply.status.as_u16() {
+        Err(Setback::Final(match status {
             200..=299 | 400 | 415 | 422 => Error::Invalid { refusal },
             401 => Error::Unauthorized { refusal, facts },
             403 => Error::Forbidden { refusal, denied: Vec::new(), not_found: Vec::new(), facts },
@@ -185,7 +203,7 @@ impl Client {
             }
             500..=599 => Error::Server { request: call.shown(), refusal, retry_at: None },
             _ => Error::Unexpected { refusal },
-        })
+        }))
     }
 }
 
@@ -206,8 +224,22 @@ pub(crate) fn malformed(call: &Call, body: &[u8], reason: &str) -> Error {
     Error::Malformed { request: call.shown(), excerpt: format!("{reason}: {shown}") }
 }
 
-fn network(call: &Call, failure: NoReply) -> Error {
-    Error::Network { request: call.shown(), kind: failure.kind, source: failure.source }
+/// Pauses before another try, or gives up when trying again is of no use or there is no time left.
+pub(crate) async fn pause(setback: Setback, budget: &mut Budget) -> Result<(), Error> {
+    let Setback::Passing { error, asked, .. } = setback else { return Err(setback.into()) };
+    let Some(pause) = budget.pause(asked) else { return Err(error) };
+    tokio::time::sleep(pause).await;
+    Ok(())
+}
+
+fn no_reply(call: &Call, failure: NoReply) -> Setback {
+    let NoReply { kind, permanent, source } = failure;
+    let error = Error::Network { request: call.shown(), kind, source };
+    if permanent {
+        return Setback::Final(error);
+    }
+    let undone = matches!(kind, NetworkKind::Connect | NetworkKind::Tls);
+    Setback::Passing { error, asked: None, undone }
 }
 
 fn out_of_service(call: &Call, reply: &Reply, retry_at: Option<jiff::Timestamp>) -> Error {

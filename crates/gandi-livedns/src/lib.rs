@@ -33,6 +33,11 @@ mod rrset;
 pub mod txt;
 mod zone;
 
+#[cfg(test)]
+mod change_tests;
+#[cfg(test)]
+mod script;
+
 pub use change::{AddOutcome, Added, RemoveOutcome, Removed};
 pub use client::Client;
 pub use credential::{Credential, CredentialError, CredentialFacts, CredentialKind, CredentialShape};

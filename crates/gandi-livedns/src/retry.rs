@@ -17,7 +17,8 @@ const FARTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 #[derive(Debug)]
 pub(crate) struct Budget {
     deadline: Instant,
-    /// Failures since the last success.
+    /// Failures so far. A success does not reset them: a write that fails between reads that succeed has to slow
+    /// down like any other.
     failures: u32,
 }
 
@@ -27,8 +28,8 @@ impl Budget {
         Self { deadline: now.checked_add(length).unwrap_or(now + FARTHEST), failures: 0 }
     }
 
-    pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// The pause after a failure, or `None` when it would end after the deadline.

@@ -1,12 +1,14 @@
 //! rrsets: read, created, replaced and deleted whole.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::{Again, Client, malformed, rrset_path};
+use crate::client::{Client, Setback, malformed, pause, rrset_path};
 use crate::error::Error;
+use crate::exchange::Call;
 use crate::name::{RecordType, RelativeName};
+use crate::refusal::Refusal;
 use crate::retry::Budget;
 use crate::zone::Zone;
 
@@ -16,10 +18,19 @@ use crate::zone::Zone;
 pub struct Rrset {
     /// The name relative to the zone, in the letter case that it was made with.
     pub rrset_name: String,
+    /// The type.
+    pub rrset_type: String,
     /// Time to live in seconds.
     pub rrset_ttl: u32,
     /// The values as they are stored; TXT values are quoted.
     pub rrset_values: Vec<String>,
+}
+
+/// What came of a creation, with Gandi's words if it was refused.
+pub(crate) enum Creation {
+    New,
+    Same,
+    Taken(Box<Refusal>),
 }
 
 /// What came of a creation.
@@ -44,9 +55,11 @@ impl Client {
         name: &RelativeName,
         kind: &RecordType,
     ) -> Result<Option<Rrset>, Error> {
-        self.read(zone, name, kind, &mut self.budget()).await
+        let rrset = self.read(zone, name, kind, &mut self.budget()).await?;
+        Ok(rrset.filter(|rrset| !rrset.rrset_values.is_empty()))
     }
 
+    /// Tells an rrset without values, which some clients leave behind, from none: it stands in the way of a creation.
     pub(crate) async fn read(
         &self,
         zone: &Zone,
@@ -55,13 +68,17 @@ impl Client {
         budget: &mut Budget,
     ) -> Result<Option<Rrset>, Error> {
         let call = self.call(Method::GET, &rrset_path(zone, name, kind), None)?;
-        let reply = match self.send(&call, Again::Harmless, budget).await {
+        let reply = match self.send(&call, budget).await {
             Err(error) if error.is_missing_record() => return Ok(None),
             reply => reply?,
         };
         let rrset: Rrset = serde_json::from_slice(&reply.body)
             .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
-        Ok(Some(rrset).filter(|rrset| !rrset.rrset_values.is_empty()))
+        // What is read here decides what is overwritten or deleted, under the name that it gives.
+        if !rrset.rrset_name.eq_ignore_ascii_case(name.as_str()) || rrset.rrset_type != kind.as_str() {
+            return Err(malformed(&call, &reply.body, "it is about another rrset"));
+        }
+        Ok(Some(rrset))
     }
 
     /// Makes an rrset if there is none (`POST`, which never overwrites).
@@ -76,9 +93,14 @@ impl Client {
         ttl: u32,
         values: &[String],
     ) -> Result<Created, Error> {
-        self.create(zone, name, kind, (ttl, values), &mut self.budget()).await
+        match self.create(zone, name, kind, (ttl, values), &mut self.budget()).await? {
+            Creation::New => Ok(Created::New),
+            Creation::Same => Ok(Created::Same),
+            Creation::Taken(_) => Ok(Created::Taken),
+        }
     }
 
+    /// Tried again only while it is known that nothing was made. Even then it overwrites nothing.
     pub(crate) async fn create(
         &self,
         zone: &Zone,
@@ -86,14 +108,20 @@ impl Client {
         kind: &RecordType,
         (ttl, values): (u32, &[String]),
         budget: &mut Budget,
-    ) -> Result<Created, Error> {
+    ) -> Result<Creation, Setback> {
         let body = json!({"rrset_ttl": ttl, "rrset_values": values});
         let call = self.call(Method::POST, &rrset_path(zone, name, kind), Some(&body))?;
-        match self.send(&call, Again::Unsure, budget).await {
-            Ok(reply) if reply.status.as_u16() == 200 => Ok(Created::Same),
-            Ok(_) => Ok(Created::New),
-            Err(Error::Conflict { .. }) => Ok(Created::Taken),
-            Err(error) => Err(error),
+        loop {
+            return match self.attempt(&call).await {
+                Ok(reply) if reply.status == StatusCode::CREATED => Ok(Creation::New),
+                Ok(_) => Ok(Creation::Same),
+                Err(Setback::Final(Error::Conflict { refusal, .. })) => Ok(Creation::Taken(refusal)),
+                Err(setback @ Setback::Passing { undone: true, .. }) => {
+                    pause(setback, budget).await?;
+                    continue;
+                }
+                Err(setback) => Err(setback),
+            };
         }
     }
 
@@ -101,7 +129,7 @@ impl Client {
     /// values, use [`Client::add_txt`] and [`Client::remove_txt`].
     ///
     /// # Errors
-    /// See [`Error`].
+    /// [`Error::InvalidValue`] for an empty list, which would leave an rrset without values; delete it instead.
     pub async fn replace_rrset(
         &self,
         zone: &Zone,
@@ -110,21 +138,23 @@ impl Client {
         ttl: u32,
         values: &[String],
     ) -> Result<(), Error> {
-        self.replace(zone, name, kind, (ttl, values), &mut self.budget()).await
+        if values.is_empty() {
+            return Err(Error::InvalidValue { name: name.to_string() });
+        }
+        let call = self.replacement(zone, name, kind, ttl, values)?;
+        self.send(&call, &mut self.budget()).await.map(drop)
     }
 
-    pub(crate) async fn replace(
+    pub(crate) fn replacement(
         &self,
         zone: &Zone,
         name: &RelativeName,
         kind: &RecordType,
-        (ttl, values): (u32, &[String]),
-        budget: &mut Budget,
-    ) -> Result<(), Error> {
+        ttl: u32,
+        values: &[String],
+    ) -> Result<Call, Error> {
         let body = json!({"rrset_ttl": ttl, "rrset_values": values});
-        let call = self.call(Method::PUT, &rrset_path(zone, name, kind), Some(&body))?;
-        // Not repeated blindly: between two tries of one PUT another writer's value may have come.
-        self.send(&call, Again::Unsure, budget).await.map(drop)
+        self.call(Method::PUT, &rrset_path(zone, name, kind), Some(&body))
     }
 
     /// Deletes the whole rrset; that there is none is a success.
@@ -137,20 +167,19 @@ impl Client {
         name: &RelativeName,
         kind: &RecordType,
     ) -> Result<(), Error> {
-        self.delete(zone, name, kind, &mut self.budget()).await
+        let call = self.deletion(zone, name, kind)?;
+        match self.send(&call, &mut self.budget()).await {
+            Err(error) if error.is_missing_record() => Ok(()),
+            result => result.map(drop),
+        }
     }
 
-    pub(crate) async fn delete(
+    pub(crate) fn deletion(
         &self,
         zone: &Zone,
         name: &RelativeName,
         kind: &RecordType,
-        budget: &mut Budget,
-    ) -> Result<(), Error> {
-        let call = self.call(Method::DELETE, &rrset_path(zone, name, kind), None)?;
-        match self.send(&call, Again::Unsure, budget).await {
-            Err(error) if error.is_missing_record() => Ok(()),
-            result => result.map(drop),
-        }
+    ) -> Result<Call, Error> {
+        self.call(Method::DELETE, &rrset_path(zone, name, kind), None)
     }
 }
