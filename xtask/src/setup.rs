@@ -13,22 +13,28 @@ pub(crate) fn root() -> PathBuf {
 
 /// Sees to it that Pebble is there: installs Debian's package where that is possible, else says what to do.
 pub(crate) fn pebble() -> Result<(), Failure> {
-    if found("pebble") {
+    programs(&["pebble"])
+}
+
+/// Sees to it that programs are there, which Debian has in packages of the same name.
+pub(crate) fn programs(names: &[&str]) -> Result<(), Failure> {
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !found(name)).collect();
+    if missing.is_empty() {
         return Ok(());
     }
+    let list = missing.join(", ");
     if !found("apt-get") {
-        return Err(
-            "the ACME test server Pebble is missing: install it (github.com/letsencrypt/pebble) so that \
-                    `pebble` is in PATH, and try again"
-                .into(),
-        );
+        return Err(format!("missing: {list}. Install them so that they are in PATH, and try again").into());
     }
-    say("Installing Debian's package 'pebble', an ACME test server that runs on this machine only …");
+    say(&format!("Installing Debian's packages, for tests on this machine only: {list} …"));
     let elevate: &[&str] = if is_root()? { &[] } else { &["sudo"] };
     // The lists may be old or missing; that an update fails is told by the installation.
     let _ = apt(elevate, &["update", "-qq"]);
-    apt(elevate, &["install", "-y", "-qq", "--no-install-recommends", "pebble"])?;
-    if found("pebble") { Ok(()) } else { Err("apt-get has installed 'pebble', but it is not in PATH".into()) }
+    apt(elevate, &[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat())?;
+    match missing.iter().find(|name| !found(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!("apt-get has installed '{name}', but it is not in PATH").into()),
+    }
 }
 
 fn apt(elevate: &[&str], words: &[&str]) -> Result<(), Failure> {

@@ -1,13 +1,14 @@
 //! `cargo xtask test`.
 
-use crate::setup::{cargo, pebble};
+use crate::setup::{cargo, programs};
 use crate::{Failure, say};
 
 /// Crates that must never come into the tree: a second TLS stack or crypto provider.
 const UNWANTED: [&str; 4] = ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl-sys"];
 
 pub(crate) fn run() -> Result<(), Failure> {
-    pebble()?;
+    // The CA, and the ACME clients that have livecert as their hook.
+    programs(&["pebble", "certbot", "lego"])?;
     one_crypto_provider()?;
     cargo(&["test", "--locked", "--workspace", "--all-targets"])?;
     cargo(&["test", "--locked", "--workspace", "--doc"])

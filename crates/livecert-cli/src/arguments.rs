@@ -63,6 +63,56 @@ pub(crate) enum Command {
     Show(Cert),
     /// Print the paths of a certificate's files
     Files(Cert),
+    /// Write TXT values for another ACME client, or remove what an interrupted run left behind
+    #[command(subcommand)]
+    Dns(Dns),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dns {
+    /// Add a TXT value, and wait until every name server shows it
+    Add {
+        #[command(flatten)]
+        record: DnsRecord,
+        /// Do not wait until the name servers show the value
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        propagation: Propagation,
+    },
+    /// Remove a TXT value, and nothing else
+    Remove {
+        #[command(flatten)]
+        record: DnsRecord,
+        #[command(flatten)]
+        propagation: Propagation,
+    },
+    /// Remove what interrupted runs left behind: exactly the values that the journal knows
+    Sweep(DnsSweep),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsSweep {
+    /// Remove values that were added with `dns add` too, if they are older than this [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) older_than: Option<Duration>,
+}
+
+/// A TXT value, and the plugin that writes it.
+#[derive(Debug, Args)]
+pub(crate) struct DnsRecord {
+    /// Full name of the record, such as _acme-challenge.example.com; CNAMEs are followed
+    #[arg(value_name = "FQDN")]
+    pub(crate) fqdn: String,
+    /// The value, without quotes
+    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) value: String,
+    /// What writes it
+    #[arg(long, value_name = "NAME", default_value = "gandi", help_heading = "DNS")]
+    pub(crate) plugin: String,
+    /// Parameter of the plugin; repeatable
+    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
+    pub(crate) plugin_arg: Vec<String>,
 }
 
 /// A certificate in the store.
@@ -136,6 +186,14 @@ pub(crate) struct Issue {
     /// Parameter of the plugin; repeatable
     #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
     pub(crate) plugin_arg: Vec<String>,
+    #[command(flatten)]
+    pub(crate) propagation: Propagation,
+}
+
+/// How it is found out that the records are public.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "DNS")]
+pub(crate) struct Propagation {
     /// Resolver for all look-ups; repeatable [default: the system's]
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server, help_heading = "DNS")]
     pub(crate) resolver: Vec<SocketAddr>,

@@ -37,6 +37,8 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
         CertificateError::Challenge(ChallengeError::Plugin(error)) => plugin_kind(error),
         CertificateError::Challenge(_) => "dns",
+        CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
+        CertificateError::LeftBehind { source, .. } => plugin_kind(source),
         CertificateError::Refused { .. } => "refused",
         CertificateError::Bundle(_) => "certificate-rejected",
         CertificateError::Interrupted => "interrupted",
@@ -115,6 +117,8 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::Bundle(_) => {
             "try again; if it comes back, tell the CA: what it sent is not what was ordered"
         }
+        CertificateError::RecordName { .. } => "give the full name, such as _acme-challenge.example.com",
+        CertificateError::LeftBehind { .. } => "run `livecert dns sweep` when the API works again",
         CertificateError::Interrupted => "run the same command again",
         _ => return None,
     };

@@ -133,7 +133,7 @@ impl Progress for Lines {
             )),
             Event::LeftBehind { fqdn, value, reason } => write_err(&format!(
                 "warning: a TXT value of ours could not be removed and may still be there:\n  \
-                 {fqdn}. TXT \"{value}\"\n  {reason}\n  It does no harm; remove it by hand when the API works again.\n"
+                 {fqdn}. TXT \"{value}\"\n  {reason}\n  It does no harm. The next run removes it, and so does `livecert dns sweep`.\n"
             )),
             _ if self.quiet => {}
             event => {

@@ -1,6 +1,7 @@
 //! Real servers for livecert's end-to-end tests and its demo: Pebble as the CA, the LiveDNS simulator as Gandi and as
 //! DNS, all on free loopback ports, with a certificate authority of their own.
 
+mod gate;
 mod livecert;
 mod pebble;
 
@@ -10,6 +11,7 @@ use livedns_sim::pki::TestCa;
 use livedns_sim::{ApiKeyConfig, Config, Control, Simulator, TokenConfig, ZoneConfig};
 use tempfile::TempDir;
 
+pub use gate::{Gate, Side};
 pub use livecert::{Livecert, Outcome};
 pub use livedns_sim as sim;
 pub use pebble::{Pebble, PebbleOptions};
@@ -90,8 +92,9 @@ pub struct Testbed {
     folder: TempDir,
     simulator: Simulator,
     pebble: Pebble,
+    tls: livedns_sim::pki::TlsIdentity,
     // Dropped last: the simulator's tasks run on it.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Testbed {
@@ -122,7 +125,7 @@ impl Testbed {
             .collect();
         let simulator = runtime.block_on(Simulator::start(config))?;
         let pebble = Pebble::start(folder.path(), &tls, simulator.dns_addrs()[0], &options.pebble)?;
-        Ok(Testbed { folder, simulator, pebble, _runtime: runtime })
+        Ok(Testbed { folder, simulator, pebble, tls, runtime })
     }
 
     /// A folder for whatever a test wants to keep.
@@ -176,6 +179,24 @@ impl Testbed {
     /// The command at `binary`, set up for these servers: state folder, trusted root, and a clean environment.
     pub fn livecert(&self, binary: &Path) -> Livecert {
         Livecert::new(binary, &self.home(), &self.ca())
+    }
+
+    /// A gate in front of both HTTP servers, with the directory's URL and the base URL of the API behind it.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn gate(&self) -> Result<(Gate, String, String), Error> {
+        let gate = Gate::new();
+        let trusted = std::fs::read_to_string(self.ca()).map_err(io("reading the CA"))?;
+        let front = |url: &str| -> Result<String, Error> {
+            let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap_or((url, ""));
+            let port = host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(443);
+            let to = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+            let at = self.runtime.block_on(gate.front(to, &self.tls, &trusted))?;
+            Ok(format!("https://localhost:{}/{path}", at.port()))
+        };
+        let (directory, api) = (front(&self.pebble.directory())?, front(&self.simulator.api_base_url())?);
+        Ok((gate, directory, api))
     }
 
     /// The words of `livecert issue` that point to these servers, after the names.

@@ -49,9 +49,9 @@ fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         plugin,
         arguments,
         propagation: PropagationRequest {
-            resolvers: words.resolver,
-            authoritative: words.authoritative,
-            limit: words.propagation_timeout,
+            resolvers: words.propagation.resolver,
+            authoritative: words.propagation.authoritative,
+            limit: words.propagation.propagation_timeout,
         },
         validation_timeout: words.validation_timeout,
         force: words.force,

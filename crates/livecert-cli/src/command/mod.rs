@@ -1,5 +1,6 @@
 //! The commands, one file each: parse, call the library, show.
 
+mod dns;
 mod files;
 mod issue;
 mod list;
@@ -17,6 +18,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
     match arguments.command {
         Command::Issue(words) => issue::run(*words, globals, output),
         Command::Renew(words) => renew::run(&words, globals, output),
+        Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
         Command::Show(words) => show::run(&words, globals, output),
         Command::Files(words) => files::run(&words, globals, output),

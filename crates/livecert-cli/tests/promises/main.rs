@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod a_certificate_is_made_kept_and_renewed;
+mod a_killed_run_is_swept;
 mod a_neighbours_value_survives;
 mod a_secret_never_shows;
 mod bad_days_are_explained;
 mod credentials_come_from_their_sources;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;
+mod other_clients_have_it_as_their_hook;
 mod our_values_are_gone_afterwards;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;

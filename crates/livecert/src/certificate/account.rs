@@ -45,6 +45,16 @@ impl Service {
         Ok(account)
     }
 
+    /// The account at a server that was used before; `None` if there is none.
+    pub(super) async fn known_account(&self, url: &ServerUrl) -> Result<Option<Account>, CertificateError> {
+        let Some(stored) = self.store.account(url.as_str())? else { return Ok(None) };
+        let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok()) else {
+            return Ok(None);
+        };
+        let server = self.connect(url).await?;
+        Ok(Some(server.account(self.open_key(&stored)?, account_url)))
+    }
+
     /// Makes a new account with the same key, for a server that has forgotten the old one.
     pub(super) async fn account_again(
         &self,

@@ -6,7 +6,7 @@ use super::{BundleError, NameError, ServerError};
 use crate::challenge::ChallengeError;
 use crate::key::KeyError;
 use crate::network::NetworkError;
-use crate::plugin::ArgumentError;
+use crate::plugin::{ArgumentError, PluginError};
 use crate::secret::SealError;
 use crate::store::{CertNameError, StoreError};
 
@@ -48,6 +48,24 @@ pub enum CertificateError {
     /// The HTTP client.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// What is given as a record's name is none.
+    #[error("'{name}' is no name of a TXT record")]
+    RecordName {
+        /// The text that was given.
+        name: String,
+    },
+    /// What is given as a TXT value is none that can be published.
+    #[error("a TXT value must have 1 to 255 printable ASCII characters")]
+    RecordValue,
+    /// A value could not be removed; the journal knows of it.
+    #[error("the TXT value at {fqdn} could not be removed")]
+    LeftBehind {
+        /// The record's name.
+        fqdn: String,
+        /// Why.
+        #[source]
+        source: std::sync::Arc<PluginError>,
+    },
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -143,6 +161,8 @@ impl CertificateError {
             | CertificateError::CertName(_)
             | CertificateError::Server(_)
             | CertificateError::Argument(_)
+            | CertificateError::RecordName { .. }
+            | CertificateError::RecordValue
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::Store(StoreError::NoSuchCertificate { .. })
             | CertificateError::Network(
@@ -152,4 +172,19 @@ impl CertificateError {
             _ => false,
         }
     }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
 }

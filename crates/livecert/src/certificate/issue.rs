@@ -6,15 +6,18 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
+use livecert_acme::Account;
 
-use super::order::OpenOrder;
+use super::ledger::{Ledger, publication};
+use super::order::{OpenOrder, PlacedOrder, deactivate_pending};
 use super::settings::Settings;
-use super::{CertificateError, IssueRequest, Service, check_bundle};
-use crate::challenge::{DnsSolver, Placement, Proof};
+use super::sweep::COURTESY;
+use super::{CertificateError, IssueRequest, Service, check_bundle, with_causes};
+use crate::challenge::{DnsSolver, Placement};
 use crate::key::{KeyError, PrivateKey, certificate_request};
 use crate::plugin::{self, Arguments, Leftover, TxtRecord};
 use crate::progress::Event;
-use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation};
+use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, StoreError};
 
 /// What became of a request.
 #[derive(Debug)]
@@ -49,6 +52,12 @@ impl Service {
     /// # Errors
     /// See [`CertificateError`]; [`CertificateError::is_input`] tells whether nothing was done.
     pub async fn issue(&self, request: &IssueRequest) -> Result<Issued, CertificateError> {
+        request.check()?;
+        self.unless_interrupted(self.sweep_first()).await?;
+        self.issue_unswept(request).await
+    }
+
+    pub(super) async fn issue_unswept(&self, request: &IssueRequest) -> Result<Issued, CertificateError> {
         let cert = request.check()?;
         let lock = self.lock(&cert).await?;
         let stored = self.store.find_record(&cert)?;
@@ -107,9 +116,8 @@ impl Service {
             settings.arguments.clone(),
             self.surroundings.prompter.as_ref(),
         )?;
-        let place = format!("certificate/{cert}");
-        let reading =
-            Arguments::resolve(settings.plugin, &sources, &place, &self.sealing_key, &self.surroundings);
+        let (plugin, place) = (settings.plugin, place(cert));
+        let reading = Arguments::resolve(plugin, &sources, &place, &self.sealing_key, &self.surroundings);
         Ok(self.unless_interrupted(reading).await??)
     }
 
@@ -134,28 +142,21 @@ impl Service {
         let key = self.key(&settings, current).await?;
         draft.write_key(key.pem())?;
 
-        // 3. to 5. Directory, account, order and authorizations; beside them, the zones of the names.
-        let (open, placement) =
+        // 3. and 4. Directory and account; beside them, the zones of the names.
+        let (account, placement) =
             self.unless_interrupted(self.prepare(cert, request, &settings, &solver)).await??;
-        self.progress.event(cert, Event::Ordered { names: settings.names.len(), open: open.open.len() });
 
-        // 6. to 8. Publish, wait until it is public, let the CA look.
-        let proofs = open.proofs();
-        let records = placement.records(&proofs);
-        if let Err(error) = self.prove(cert, &settings, &solver, &open, &placement, &proofs, &records).await {
-            self.clean_up(cert, &solver, &records).await;
-            return Err(error);
-        }
-
-        // 9. The certificate; beside it, the removal of what was published.
-        let csr = certificate_request(&key, &settings.names)?;
-        let (pem, leftovers) = tokio::join!(
-            self.unless_interrupted(open.certificate(&csr, settings.validation_timeout)),
-            self.clean_up(cert, &solver, &records),
-        );
+        // 5. to 9. From the order to the certificate.
+        let own = publication(settings.plugin, &arguments, place(cert));
+        let ledger = Ledger::begin(&self.store, cert.into(), own)?;
+        let order = self.unless_interrupted(self.place_order(account, &settings)).await??;
+        let records = Vec::new();
+        let attempt =
+            Attempt { service: self, cert, settings: &settings, solver, placement, order, ledger, records };
+        let (pem, leftovers) = attempt.run(&key).await?;
 
         // 10. Checked, complete, and current by one rename.
-        let generation = self.store_checked(cert, &settings, draft, &key, &pem??)?;
+        let generation = self.store_checked(cert, &settings, draft, &key, &pem)?;
         self.store.save_record(cert, &settings.record(arguments.stored()))?;
         Ok((generation, leftovers))
     }
@@ -183,67 +184,14 @@ impl Service {
         request: &IssueRequest,
         settings: &Settings,
         solver: &DnsSolver,
-    ) -> Result<(OpenOrder, Placement), CertificateError> {
-        let order = async {
+    ) -> Result<(Account, Placement), CertificateError> {
+        let account = async {
             let server = self.connect(&settings.server).await?;
-            let account = self.account(cert, &server, &settings.server, request).await?;
-            Ok::<_, CertificateError>(account)
+            self.account(cert, &server, &settings.server, request).await
         };
         let bases = settings.bases();
         // What is wrong with the names' DNS or with the credential is known before an order exists.
-        let (account, placement) = tokio::try_join!(order, async { Ok(solver.prepare(&bases).await?) })?;
-        Ok((self.new_order(account, settings).await?, placement))
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one step, each owned by the caller for its clean-up"
-    )]
-    async fn prove(
-        &self,
-        cert: &CertName,
-        settings: &Settings,
-        solver: &DnsSolver,
-        open: &OpenOrder,
-        placement: &Placement,
-        proofs: &[Proof],
-        records: &[TxtRecord],
-    ) -> Result<(), CertificateError> {
-        if proofs.is_empty() {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        solver.publish(records).await?;
-        self.progress.event(cert, Event::Published { values: records.len(), took: begun.elapsed() });
-
-        let begun = Instant::now();
-        let report = |watch: crate::dns::Watch| {
-            self.progress.event(cert, Event::Propagating { ready: watch.ready, all: watch.all });
-        };
-        let stop = self.interrupt.cancelled();
-        if !solver.propagate(placement, proofs, report, stop).await? {
-            return Err(CertificateError::Interrupted);
-        }
-        self.progress.event(cert, Event::Propagated { took: begun.elapsed() });
-
-        let begun = Instant::now();
-        self.unless_interrupted(open.validate(settings.validation_timeout, solver, placement)).await??;
-        self.progress.event(cert, Event::Validated { took: begun.elapsed() });
-        Ok(())
-    }
-
-    async fn clean_up(&self, cert: &CertName, solver: &DnsSolver, records: &[TxtRecord]) -> Vec<Leftover> {
-        if records.is_empty() {
-            return Vec::new();
-        }
-        self.progress.event(cert, Event::CleaningUp);
-        let leftovers = solver.withdraw(records).await;
-        for leftover in &leftovers {
-            let (fqdn, value) = (&leftover.record.fqdn, &leftover.record.value);
-            let reason = with_causes(leftover.reason.as_ref());
-            self.progress.event(cert, Event::LeftBehind { fqdn, value, reason: &reason });
-        }
-        leftovers
+        tokio::try_join!(account, async { Ok(solver.prepare(&bases).await?) })
     }
 
     fn store_checked(
@@ -262,17 +210,114 @@ impl Service {
     }
 }
 
-/// An error with its causes, in one line.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
+/// What a certificate's sealed parameters are bound to.
+fn place(cert: &CertName) -> String {
+    format!("certificate/{cert}")
+}
+
+/// One try from an order to its certificate, with what has to be undone when it fails.
+struct Attempt<'a> {
+    service: &'a Service,
+    cert: &'a CertName,
+    settings: &'a Settings,
+    solver: DnsSolver,
+    placement: Placement,
+    order: PlacedOrder,
+    ledger: Ledger<'a>,
+    /// What is published, or may be.
+    records: Vec<TxtRecord>,
+}
+
+impl Attempt<'_> {
+    /// The certificate (PEM), and what could not be removed. Our values are gone in the end, whatever happens.
+    async fn run(mut self, key: &PrivateKey) -> Result<(String, Vec<Leftover>), CertificateError> {
+        if let Err(error) = self.prove().await {
+            self.give_up().await;
+            return Err(error);
         }
-        cause = error.source();
+        // 9. The certificate; beside it, the removal of what was published.
+        let limit = self.settings.validation_timeout;
+        let certificate = async {
+            let csr = certificate_request(key, &self.settings.names)?;
+            self.service.unless_interrupted(self.order.certificate(&csr, limit)).await?
+        };
+        let (pem, leftovers) = tokio::join!(certificate, self.clean_up());
+        settled(self.cert, self.ledger.settle(&leftovers, &[]));
+        Ok((pem?, leftovers))
     }
-    text
+
+    async fn prove(&mut self) -> Result<(), CertificateError> {
+        let (service, cert) = (self.service, self.cert);
+        let event = |event: Event<'_>| service.progress.event(cert, event);
+        if self.settings.plugin.sweeps {
+            self.ledger.order(&self.settings.server, &self.order.order)?;
+        }
+        let open: OpenOrder<'_> = service.unless_interrupted(self.order.open()).await??;
+        event(Event::Ordered { names: self.settings.names.len(), open: open.open.len() });
+        let proofs = open.proofs();
+        if proofs.is_empty() {
+            return Ok(());
+        }
+
+        // 6. Published, after it is noted on disk what will be.
+        let records = self.placement.records(&proofs);
+        if self.settings.plugin.sweeps {
+            self.ledger.records(&records)?;
+        }
+        self.records = records;
+        let begun = Instant::now();
+        self.solver.publish(&self.records).await?;
+        event(Event::Published { values: self.records.len(), took: begun.elapsed() });
+
+        // 7. Public.
+        let begun = Instant::now();
+        let report = |watch: crate::dns::Watch| {
+            event(Event::Propagating { ready: watch.ready, all: watch.all });
+        };
+        let stop = service.interrupt.cancelled();
+        if !self.solver.propagate(&self.placement, &proofs, report, stop).await? {
+            return Err(CertificateError::Interrupted);
+        }
+        event(Event::Propagated { took: begun.elapsed() });
+
+        // 8. The CA looks.
+        let begun = Instant::now();
+        let limit = self.settings.validation_timeout;
+        service.unless_interrupted(open.validate(limit, &self.solver, &self.placement)).await??;
+        event(Event::Validated { took: begun.elapsed() });
+        Ok(())
+    }
+
+    /// Removes what was published, and takes back what the CA still waits for.
+    async fn give_up(self) {
+        let urls = &self.order.order.authorizations;
+        let deactivation = async {
+            let work = deactivate_pending(&self.order.account, urls);
+            tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.clone())
+        };
+        let (leftovers, pending) = tokio::join!(self.clean_up(), deactivation);
+        settled(self.cert, self.ledger.settle(&leftovers, &pending));
+    }
+
+    async fn clean_up(&self) -> Vec<Leftover> {
+        if self.records.is_empty() {
+            return Vec::new();
+        }
+        let event = |event: Event<'_>| self.service.progress.event(self.cert, event);
+        event(Event::CleaningUp);
+        let leftovers = self.solver.withdraw(&self.records).await;
+        for leftover in &leftovers {
+            let (fqdn, value) = (&leftover.record.fqdn, &leftover.record.value);
+            let reason = with_causes(leftover.reason.as_ref());
+            event(Event::LeftBehind { fqdn, value, reason: &reason });
+        }
+        leftovers
+    }
+}
+
+/// A journal that cannot be struck off costs a later run a look, and must not fail this one.
+fn settled(cert: &CertName, settled: Result<(), StoreError>) {
+    if let Err(error) = settled {
+        tracing::warn!(%cert, error = with_causes(&error), "that our TXT values are removed could not be noted");
+    }
 }

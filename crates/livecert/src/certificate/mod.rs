@@ -5,19 +5,26 @@
 mod account;
 mod bundle;
 mod error;
+mod handover;
 mod issue;
+mod ledger;
 mod name;
 mod order;
 mod renew;
 mod server;
 mod service;
 mod settings;
+mod sweep;
 
 pub use bundle::{BundleError, check_bundle};
 pub use error::{CertificateError, Failure};
+pub use handover::{HookRequest, Hooked};
 pub use issue::{Issued, Outcome};
 pub use name::{DomainName, NameError, parse_names};
 pub use renew::{Due, Renewal, RenewalResult, due};
 pub use server::{SERVERS, ServerError, ServerUrl};
 pub use service::Service;
 pub use settings::{IssueRequest, PropagationRequest};
+pub use sweep::{SweepReport, Swept};
+
+use error::with_causes;

@@ -19,12 +19,17 @@ use crate::dns::ServerView;
 /// Requests of one order under way at a time. Each needs a nonce of its own, so more of them cost more requests.
 const SIDE_BY_SIDE: usize = 8;
 
-/// An order with what is open in it.
-pub(super) struct OpenOrder {
+/// An order as the CA has made it.
+pub(super) struct PlacedOrder {
     pub(super) account: Account,
     pub(super) order: Order,
-    pub(super) open: Vec<OpenAuthorization>,
     server: ServerUrl,
+}
+
+/// An order with what is open in it.
+pub(super) struct OpenOrder<'a> {
+    placed: &'a PlacedOrder,
+    pub(super) open: Vec<OpenAuthorization>,
 }
 
 /// An authorization that still has to be proved.
@@ -36,12 +41,12 @@ pub(super) struct OpenAuthorization {
 }
 
 impl Service {
-    /// Makes the order and fetches its authorizations side by side.
-    pub(super) async fn new_order(
+    /// Makes the order.
+    pub(super) async fn place_order(
         &self,
         account: Account,
         settings: &Settings,
-    ) -> Result<OpenOrder, CertificateError> {
+    ) -> Result<PlacedOrder, CertificateError> {
         let identifiers: Vec<_> = settings.names.iter().map(|name| Identifier::dns(name.as_str())).collect();
         let new = NewOrder::new(identifiers);
         let (account, order) = match account.new_order(&new).await {
@@ -54,21 +59,36 @@ impl Service {
             order => (account, order),
         };
         let order = order.map_err(acme(&settings.server, "the order"))?;
-        let fetch = |url: &Url| {
-            let (account, url) = (account.clone(), url.clone());
-            async move { account.authorization(&url).await }
-        };
-        let fetched: Vec<_> =
-            stream::iter(order.authorizations.iter().map(fetch)).buffered(SIDE_BY_SIDE).collect().await;
-        let mut open = Vec::new();
-        for authorization in fetched {
-            let authorization = authorization.map_err(acme(&settings.server, "reading an authorization"))?;
-            if authorization.status != AuthorizationStatus::Valid {
-                open.push(open_authorization(&account, &settings.server, &authorization)?);
+        Ok(PlacedOrder { account, order, server: settings.server.clone() })
+    }
+}
+
+/// Deactivates those of the authorizations that are pending (RFC 8555 §7.5.2): a CA allows only so many of them.
+/// Gives the URLs for which that could not be done.
+pub(super) async fn deactivate_pending(account: &Account, authorizations: &[Url]) -> Vec<Url> {
+    let deactivate = |url: &Url| {
+        let (account, url) = (account.clone(), url.clone());
+        async move {
+            let done = async {
+                let pending = account.authorization(&url).await?.status == AuthorizationStatus::Pending;
+                if pending {
+                    account.deactivate_authorization(&url).await?;
+                }
+                Ok::<_, livecert_acme::Error>(())
+            };
+            match done.await {
+                Ok(()) => None,
+                // One that the server does not know (any more) is not pending either.
+                Err(error) if error.problem().is_some_and(|problem| problem.status == Some(404)) => None,
+                Err(error) => {
+                    tracing::info!(%url, %error, "an authorization may still be pending");
+                    Some(url)
+                }
             }
         }
-        Ok(OpenOrder { account, order, open, server: settings.server.clone() })
-    }
+    };
+    let left = stream::iter(authorizations.iter().map(deactivate)).buffer_unordered(SIDE_BY_SIDE);
+    left.filter_map(|url| async { url }).collect().await
 }
 
 fn is_forgotten(error: &livecert_acme::Error) -> bool {
@@ -97,60 +117,23 @@ fn open_authorization(
     }
 }
 
-impl OpenOrder {
-    /// What has to be shown.
-    pub(super) fn proofs(&self) -> Vec<Proof> {
-        let proof = |open: &OpenAuthorization| Proof { base: open.base.clone(), value: open.value.clone() };
-        self.open.iter().map(proof).collect()
-    }
-
-    /// Answers all challenges side by side and waits until the CA has made up its mind.
-    pub(super) async fn validate(
-        &self,
-        limit: Duration,
-        solver: &DnsSolver,
-        placement: &Placement,
-    ) -> Result<(), CertificateError> {
-        let respond = |open: &OpenAuthorization| {
-            let (account, url) = (self.account.clone(), open.challenge.clone());
-            async move { account.respond(&url).await }
+impl PlacedOrder {
+    /// Fetches the authorizations side by side.
+    pub(super) async fn open(&self) -> Result<OpenOrder<'_>, CertificateError> {
+        let fetch = |url: &Url| {
+            let (account, url) = (self.account.clone(), url.clone());
+            async move { account.authorization(&url).await }
         };
-        let answers: Vec<_> =
-            stream::iter(self.open.iter().map(respond)).buffer_unordered(SIDE_BY_SIDE).collect().await;
-        for answer in answers {
-            answer.map_err(acme(&self.server, "answering a challenge"))?;
-        }
-        let settled = |status: &OrderStatus| *status != OrderStatus::Pending;
-        let poll = Poll::within(limit);
-        let order = self.account.poll_order(&self.order.url, &poll, settled).await;
-        let order = order.map_err(acme(&self.server, "waiting for the validation"))?;
-        match order.status {
-            OrderStatus::Invalid => Err(self.refused(&order, solver, placement).await),
-            _ => Ok(()),
-        }
-    }
-
-    /// The CA's words for each name, with what the name servers show at this moment.
-    async fn refused(&self, order: &Order, solver: &DnsSolver, placement: &Placement) -> CertificateError {
-        let mut failures = Vec::new();
-        for url in &order.authorizations {
-            let Ok(authorization) = self.account.authorization(url).await else { continue };
-            let problems = authorization
-                .challenges
-                .iter()
-                .filter(|challenge| challenge.status == ChallengeStatus::Invalid)
-                .filter_map(|challenge| challenge.error.as_ref());
-            for problem in problems {
-                let name = authorization.identifier.value().to_owned();
-                let seen = solver.seen(placement, &name).await.iter().map(describe).collect();
-                failures.push(Failure { name, problem: problem.to_string(), seen });
+        let fetched: Vec<_> =
+            stream::iter(self.order.authorizations.iter().map(fetch)).buffered(SIDE_BY_SIDE).collect().await;
+        let mut open = Vec::new();
+        for authorization in fetched {
+            let authorization = authorization.map_err(acme(&self.server, "reading an authorization"))?;
+            if authorization.status != AuthorizationStatus::Valid {
+                open.push(open_authorization(&self.account, &self.server, &authorization)?);
             }
         }
-        if failures.is_empty() {
-            let problem = order.error.as_ref().map_or("it gives no reason".to_owned(), ToString::to_string);
-            failures.push(Failure { name: "the order".to_owned(), problem, seen: Vec::new() });
-        }
-        CertificateError::Refused { server: self.server.to_string(), failures }
+        Ok(OpenOrder { placed: self, open })
     }
 
     /// Sends the request and downloads the certificate, PEM.
@@ -172,6 +155,63 @@ impl OpenOrder {
         };
         let certificate = self.account.certificate(url).await;
         Ok(certificate.map_err(acme(&self.server, "downloading the certificate"))?.pem_chain)
+    }
+}
+
+impl OpenOrder<'_> {
+    /// What has to be shown.
+    pub(super) fn proofs(&self) -> Vec<Proof> {
+        let proof = |open: &OpenAuthorization| Proof { base: open.base.clone(), value: open.value.clone() };
+        self.open.iter().map(proof).collect()
+    }
+
+    /// Answers all challenges side by side and waits until the CA has made up its mind.
+    pub(super) async fn validate(
+        &self,
+        limit: Duration,
+        solver: &DnsSolver,
+        placement: &Placement,
+    ) -> Result<(), CertificateError> {
+        let respond = |open: &OpenAuthorization| {
+            let (account, url) = (self.placed.account.clone(), open.challenge.clone());
+            async move { account.respond(&url).await }
+        };
+        let answers: Vec<_> =
+            stream::iter(self.open.iter().map(respond)).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        for answer in answers {
+            answer.map_err(acme(&self.placed.server, "answering a challenge"))?;
+        }
+        let settled = |status: &OrderStatus| *status != OrderStatus::Pending;
+        let poll = Poll::within(limit);
+        let order = self.placed.account.poll_order(&self.placed.order.url, &poll, settled).await;
+        let order = order.map_err(acme(&self.placed.server, "waiting for the validation"))?;
+        match order.status {
+            OrderStatus::Invalid => Err(self.refused(&order, solver, placement).await),
+            _ => Ok(()),
+        }
+    }
+
+    /// The CA's words for each name, with what the name servers show at this moment.
+    async fn refused(&self, order: &Order, solver: &DnsSolver, placement: &Placement) -> CertificateError {
+        let mut failures = Vec::new();
+        for url in &order.authorizations {
+            let Ok(authorization) = self.placed.account.authorization(url).await else { continue };
+            let problems = authorization
+                .challenges
+                .iter()
+                .filter(|challenge| challenge.status == ChallengeStatus::Invalid)
+                .filter_map(|challenge| challenge.error.as_ref());
+            for problem in problems {
+                let name = authorization.identifier.value().to_owned();
+                let seen = solver.seen(placement, &name).await.iter().map(describe).collect();
+                failures.push(Failure { name, problem: problem.to_string(), seen });
+            }
+        }
+        if failures.is_empty() {
+            let problem = order.error.as_ref().map_or("it gives no reason".to_owned(), ToString::to_string);
+            failures.push(Failure { name: "the order".to_owned(), problem, seen: Vec::new() });
+        }
+        CertificateError::Refused { server: self.placed.server.to_string(), failures }
     }
 }
 

@@ -62,6 +62,7 @@ impl Service {
                 return Err(error.into());
             }
         }
+        self.unless_interrupted(self.sweep_first()).await?;
         let mut renewals = Vec::new();
         for cert in certs {
             let result = self.renew_one(&cert, force).await.unwrap_or_else(|error| {
@@ -96,7 +97,7 @@ impl Service {
             force,
             ..IssueRequest::default()
         };
-        let issued = self.issue(&request).await?;
+        let issued = self.issue_unswept(&request).await?;
         Ok(match issued.outcome {
             super::Outcome::NotDue(at) => RenewalResult::NotDue(at),
             super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),

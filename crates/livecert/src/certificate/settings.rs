@@ -162,7 +162,10 @@ fn same_names(asked: &[DomainName], stored: &[String]) -> bool {
     asked.len() == stored.len() && asked.iter().all(|name| stored.iter().any(|other| other == name.as_str()))
 }
 
-fn propagation(asked: &PropagationRequest, stored: Option<&PropagationRecord>) -> PropagationSettings {
+pub(super) fn propagation(
+    asked: &PropagationRequest,
+    stored: Option<&PropagationRecord>,
+) -> PropagationSettings {
     let mut settings = PropagationSettings::default();
     if let Some(stored) = stored {
         settings.resolvers.clone_from(&stored.resolvers);

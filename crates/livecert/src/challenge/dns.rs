@@ -145,10 +145,26 @@ impl DnsSolver {
     /// # Errors
     /// A name whose DNS is not in order, or that the plugin cannot write. Nothing was changed.
     pub async fn prepare(&self, bases: &[String]) -> Result<Placement, ChallengeError> {
+        self.place(bases, validation_name).await
+    }
+
+    /// The same for names of records, of which each is its own base.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub async fn prepare_names(&self, fqdns: &[String]) -> Result<Placement, ChallengeError> {
+        self.place(fqdns, str::to_owned).await
+    }
+
+    async fn place(
+        &self,
+        bases: &[String],
+        fqdn: impl Fn(&str) -> String,
+    ) -> Result<Placement, ChallengeError> {
         let locate = |base: &String| {
-            let base = base.clone();
+            let (base, fqdn) = (base.clone(), fqdn(base));
             async move {
-                let located = self.locator.locate(&validation_name(&base)).await;
+                let located = self.locator.locate(&fqdn).await;
                 located
                     .map(|located| (base.clone(), located))
                     .map_err(|source| ChallengeError::Authority { name: base, source })

@@ -69,6 +69,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
         EnvironmentCredential { variable: "GANDI_PAT", parameter: PAT },
         EnvironmentCredential { variable: "GANDI_TOKEN", parameter: TOKEN },
     ],
+    sweeps: true,
     connect,
 };
 

@@ -14,6 +14,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     summary: "shows the TXT records and waits until you have written them",
     parameters: &[],
     environment: &[],
+    sweeps: false,
     connect,
 };
 

@@ -114,6 +114,8 @@ pub struct PluginInfo {
     pub parameters: &'static [Parameter],
     /// Credentials from the environment, tried in this order when no credential parameter is given.
     pub environment: &'static [EnvironmentCredential],
+    /// Whether a later run can remove what a dead one published, with nobody at the terminal.
+    pub sweeps: bool,
     connect: Connect,
 }
 

@@ -7,6 +7,7 @@
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/generations/N/…                privkey.pem cert.pem chain.pem fullchain.pem generation.json
 //!   certs/CERT/current -> generations/N       swapped by one rename
+//!   journal/CERT.json                         what a run published, or is about to; gone when it is removed
 //!   locks/CERT.lock                           held while a certificate is worked on
 //! ```
 //!
@@ -16,6 +17,7 @@ mod account;
 mod error;
 mod file;
 mod generation;
+mod journal;
 mod layout;
 mod lock;
 mod record;
@@ -23,6 +25,7 @@ mod record;
 pub use account::{AccountRecord, server_folder};
 pub use error::StoreError;
 pub use generation::{Bundle, Draft, Generation, GenerationInfo};
+pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};

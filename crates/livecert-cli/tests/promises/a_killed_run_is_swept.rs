@@ -1,0 +1,141 @@
+use testbed::{Gate, Options, PebbleOptions, Side};
+
+use super::{Bench, document, expect};
+
+/// A bench with a gate, and the words that go through it.
+fn gated() -> (Bench, Gate, Vec<String>) {
+    let pebble = PebbleOptions { nonce_reject: 0, ..PebbleOptions::default() };
+    let bench = Bench::with(&Options { pebble, ..Options::default() });
+    let (gate, directory, api) = bench.testbed.gate().unwrap();
+    let mut words = bench.words(&["example.com", "*.example.com"], &["--force"]);
+    for word in &mut words {
+        if *word == bench.testbed.pebble().directory() {
+            word.clone_from(&directory);
+        } else if word.starts_with("GandiApiBaseUrl=") {
+            *word = format!("GandiApiBaseUrl={api}");
+        }
+    }
+    (bench, gate, words)
+}
+
+fn kill(mut child: std::process::Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Makes the journals older, so that the aftermath of the dead run is over.
+fn let_time_pass(bench: &Bench) {
+    let Ok(folder) = std::fs::read_dir(bench.testbed.home().join("journal")) else { return };
+    for path in folder.map(|entry| entry.unwrap().path()) {
+        let mut journal: serde_json::Value = serde_json::from_str(&super::read(&path)).unwrap();
+        for publication in journal["publications"].as_array_mut().unwrap() {
+            for time in ["begun", "found"] {
+                if publication[time].is_string() {
+                    publication[time] = "2026-01-01T00:00:00Z".into();
+                }
+            }
+        }
+        std::fs::write(&path, journal.to_string()).unwrap();
+    }
+}
+
+fn authorizations(bench: &Bench) -> usize {
+    bench.testbed.pebble().requests().iter().filter(|request| request.contains("/authZ/")).count()
+}
+
+fn journals(bench: &Bench) -> usize {
+    std::fs::read_dir(bench.testbed.home().join("journal")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn wherever_it_was_killed() {
+    let (bench, gate, words) = gated();
+    expect(&bench.livecert.run(&words).unwrap(), 0);
+    gate.open();
+    expect(&bench.livecert.run(&words).unwrap(), 0);
+    let requests = gate.count();
+    assert!(requests >= 10, "{requests}");
+    bench.testbed.gandi().add_value("example.com", "_acme-challenge", "a neighbour's", 1800);
+    let before = bench.testbed.gandi().zone("example.com");
+    let mut kills = 0;
+    for side in [Side::Before, Side::After] {
+        // A neighbour makes it a few requests more.
+        for number in 1..=requests + 6 {
+            gate.hold(number, side);
+            let mut child = bench.livecert.spawn(&words).unwrap();
+            let held = gate.until_held(&mut child).unwrap();
+            kill(child);
+            kills += usize::from(held);
+            // Half of the time what was sent takes effect only after the sweep.
+            let late = number % 2 == 0;
+            if !late {
+                gate.open();
+            }
+            expect(&bench.run(&["dns", "sweep"]), 0);
+            if late {
+                gate.open();
+                let_time_pass(&bench);
+                expect(&bench.run(&["dns", "sweep"]), 0);
+            }
+            assert_eq!(bench.testbed.gandi().zone("example.com"), before, "{side:?} {number} late: {late}");
+        }
+    }
+    assert!(kills >= 2 * requests, "{kills} kills of {requests} requests");
+    let_time_pass(&bench);
+    expect(&bench.run(&["dns", "sweep"]), 0);
+    assert_eq!(journals(&bench), 0);
+    assert_eq!(bench.testbed.gandi().zone("example.com"), before);
+}
+
+#[test]
+fn by_the_next_run_that_issues_and_the_ca_waits_for_nothing() {
+    let (bench, gate, words) = gated();
+    expect(&bench.livecert.run(&words).unwrap(), 0);
+    bench.testbed.gandi().set_publication_delay(0, std::time::Duration::from_secs(3600));
+    let mut child = bench.livecert.spawn(&words).unwrap();
+    bench.until_something_is_written(&mut child);
+    kill(child);
+    assert_eq!(journals(&bench), 1);
+    bench.testbed.gandi().set_publication_delay(0, std::time::Duration::ZERO);
+    gate.open();
+    let asked = authorizations(&bench);
+    // It is not due, and nothing is made: the sweep comes first all the same.
+    expect(&bench.run(&["renew"]), 0);
+    assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+    // Both authorizations were looked at, and taken back.
+    assert_eq!(authorizations(&bench) - asked, 4);
+    let swept = document(&bench.run(&["dns", "sweep", "--json"]));
+    assert_eq!(swept["swept"][0]["pending_authorizations"], 0, "{swept}");
+}
+
+#[test]
+fn with_a_dead_token_it_is_told_and_tried_again() {
+    let (bench, _gate, words) = gated();
+    bench.testbed.gandi().set_publication_delay(0, std::time::Duration::from_secs(3600));
+    let mut child = bench.livecert.spawn(&words).unwrap();
+    bench.until_something_is_written(&mut child);
+    kill(child);
+    bench.testbed.secret_file("gandi.pat", "dead".repeat(10).as_str()).unwrap();
+    let failed = bench.run(&["dns", "sweep"]);
+    expect(&failed, 1);
+    assert!(failed.stdout.contains("LEFT: _acme-challenge.example.com."), "{}", failed.stdout);
+    bench.testbed.secret_file("gandi.pat", testbed::PAT).unwrap();
+    expect(&bench.run(&["dns", "sweep"]), 0);
+    assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+}
+
+#[test]
+fn but_never_a_run_that_is_alive() {
+    let (bench, gate, words) = gated();
+    bench.testbed.gandi().set_publication_delay(0, std::time::Duration::from_secs(3600));
+    let mut child = bench.livecert.spawn(&words).unwrap();
+    bench.until_something_is_written(&mut child);
+    let swept = bench.run(&["dns", "sweep", "--older-than", "1s"]);
+    expect(&swept, 0);
+    assert_eq!(swept.stdout, "Nothing is left behind.\n");
+    assert_eq!(bench.txt("_acme-challenge").unwrap().1.len(), 2);
+    kill(child);
+    gate.open();
+    expect(&bench.run(&["dns", "sweep"]), 0);
+    assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+}

@@ -1,0 +1,90 @@
+//! The journal of one attempt: what it is about to publish is on disk before it is published.
+
+use jiff::Timestamp;
+use livecert_acme::Order;
+
+use super::ServerUrl;
+use crate::plugin::{Arguments, Leftover, PluginInfo, TxtRecord};
+use crate::store::{JournalName, JournalOrder, JournalRecord, Publication, Store, StoreError};
+
+/// A publication in the making. What earlier attempts left stays in the journal beside it.
+pub(super) struct Ledger<'a> {
+    store: &'a Store,
+    name: JournalName,
+    earlier: Vec<Publication>,
+    own: Publication,
+}
+
+/// A publication of `plugin`, still without order and records.
+pub(super) fn publication(plugin: &PluginInfo, arguments: &Arguments, sealed_for: String) -> Publication {
+    Publication {
+        begun: Timestamp::now(),
+        plugin: plugin.name.to_owned(),
+        plugin_args: arguments.stored().clone(),
+        sealed_for,
+        order: None,
+        records: Vec::new(),
+        handed_over: false,
+        found: None,
+    }
+}
+
+impl<'a> Ledger<'a> {
+    /// Begins; nothing is written yet. The journal's lock must be held for as long as this lives.
+    pub(super) fn begin(store: &'a Store, name: JournalName, own: Publication) -> Result<Self, StoreError> {
+        let mut earlier = store.publications(&name)?;
+        // What is left although it was swept may be so because the credential of that time is dead.
+        for publication in earlier.iter_mut().filter(|publication| publication.plugin == own.plugin) {
+            publication.plugin_args.clone_from(&own.plugin_args);
+            publication.sealed_for.clone_from(&own.sealed_for);
+        }
+        Ok(Ledger { store, name, earlier, own })
+    }
+
+    /// Notes the order, so that its authorizations do not stay pending.
+    pub(super) fn order(&mut self, server: &ServerUrl, order: &Order) -> Result<(), StoreError> {
+        self.own.order = Some(JournalOrder {
+            server: server.to_string(),
+            url: order.url.to_string(),
+            authorizations: order.authorizations.iter().map(ToString::to_string).collect(),
+        });
+        self.save()
+    }
+
+    /// Notes what will be published.
+    pub(super) fn records(&mut self, records: &[TxtRecord]) -> Result<(), StoreError> {
+        self.own.records = records.iter().map(journal_record).collect();
+        self.save()
+    }
+
+    /// Strikes off what is done: all records but the `leftovers`, and the order but for `pending` authorizations.
+    pub(super) fn settle(mut self, leftovers: &[Leftover], pending: &[url::Url]) -> Result<(), StoreError> {
+        let left = |record: &JournalRecord| {
+            leftovers.iter().any(|leftover| journal_record(&leftover.record) == *record)
+        };
+        self.own.records.retain(left);
+        if let Some(order) = &mut self.own.order {
+            order.authorizations = pending.iter().map(ToString::to_string).collect();
+            if order.authorizations.is_empty() {
+                self.own.order = None;
+            }
+        }
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), StoreError> {
+        let mut all = self.earlier.clone();
+        if self.own.order.is_some() || !self.own.records.is_empty() {
+            all.push(self.own.clone());
+        }
+        self.store.save_publications(&self.name, &all)
+    }
+}
+
+pub(super) fn journal_record(record: &TxtRecord) -> JournalRecord {
+    JournalRecord { fqdn: record.fqdn.clone(), value: record.value.clone(), zone: record.apex.clone() }
+}
+
+pub(super) fn txt_record(record: &JournalRecord) -> TxtRecord {
+    TxtRecord { fqdn: record.fqdn.clone(), value: record.value.clone(), apex: record.zone.clone() }
+}

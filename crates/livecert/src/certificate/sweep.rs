@@ -1,0 +1,228 @@
+//! What dead runs left behind is removed, exactly that: TXT values are struck off the journal once they are gone from
+//! DNS, and pending authorizations once they are deactivated.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
+use url::Url;
+
+use super::order::deactivate_pending;
+use super::{CertificateError, ServerUrl, Service, with_causes};
+use crate::plugin::{self, Arguments, TxtRecord};
+use crate::store::{JournalName, JournalOrder, JournalRecord, Publication, StoreError};
+
+/// A request that a process had sent when it died may still be carried out. What it left is looked at once more after
+/// this time, and forgotten only then.
+const AFTERMATH: SignedDuration = SignedDuration::from_mins(2);
+/// A CA ends pending authorizations by itself; after this time ours are not worth asking for.
+const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Journals that are looked after at a time.
+const SIDE_BY_SIDE: usize = 4;
+/// How long a CA may take over the deactivations; they are a courtesy, and nobody should wait for them.
+pub(super) const COURTESY: Duration = Duration::from_secs(10);
+
+/// What was done about one publication without an owner.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Swept {
+    /// The journal that told of it.
+    pub journal: String,
+    /// Values that are not in DNS any more.
+    pub gone: Vec<TxtRecord>,
+    /// Values that may still be there, and why.
+    pub left: Vec<(TxtRecord, String)>,
+    /// Pending authorizations that are still to be deactivated.
+    pub pending: usize,
+    /// A late request of the dead process could still be carried out: it is looked at again after this moment.
+    pub again: Option<Timestamp>,
+}
+
+/// What a sweep found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// What was done, in the order of the journals.
+    pub swept: Vec<Swept>,
+    /// Values in the care of another ACME client, which are too young to be taken for left behind.
+    pub kept: Vec<TxtRecord>,
+    /// Journals that could not be read or written, each with the reason.
+    pub unusable: Vec<(String, String)>,
+}
+
+impl SweepReport {
+    /// Whether something is left that a later sweep has to try again.
+    pub fn is_clean(&self) -> bool {
+        self.unusable.is_empty() && self.swept.iter().all(|swept| swept.left.is_empty())
+    }
+}
+
+impl Service {
+    /// Removes what dead runs left behind. `hand_back` is the age from which on values in the care of another ACME
+    /// client count as left behind too; `None` keeps them all.
+    ///
+    /// # Errors
+    /// The journals cannot be listed. What cannot be removed is in the report.
+    pub async fn sweep(&self, hand_back: Option<Duration>) -> Result<SweepReport, CertificateError> {
+        let names = self.store.journals()?;
+        if names.is_empty() {
+            return Ok(SweepReport::default());
+        }
+        let work = names.iter().map(|name| self.sweep_journal(name, hand_back, &names));
+        let done: Vec<_> = stream::iter(work).buffered(SIDE_BY_SIDE).collect().await;
+        let mut report = SweepReport::default();
+        for (name, done) in names.iter().zip(done) {
+            match done {
+                Ok((swept, kept)) => {
+                    report.swept.extend(swept);
+                    report.kept.extend(kept);
+                }
+                // Its owner is alive.
+                Err(CertificateError::Store(StoreError::Locked { .. })) => {}
+                Err(error @ CertificateError::Interrupted) => return Err(error),
+                Err(error) => report.unusable.push((name.to_string(), with_causes(&error))),
+            }
+        }
+        Ok(report)
+    }
+
+    /// The sweep before other work: what cannot be done is told and does not stop that work.
+    pub(super) async fn sweep_first(&self) {
+        match self.sweep(None).await {
+            Ok(report) => {
+                for swept in report.swept {
+                    let gone = swept.gone.len();
+                    tracing::info!(journal = swept.journal, gone, "swept what an earlier run left behind");
+                    for (record, reason) in swept.left {
+                        tracing::warn!(name = record.fqdn, value = record.value, reason, "left behind");
+                    }
+                }
+                for (journal, reason) in report.unusable {
+                    tracing::warn!(journal, reason, "what an earlier run left behind could not be looked at");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "what earlier runs left behind could not be looked at"),
+        }
+    }
+
+    async fn sweep_journal(
+        &self,
+        name: &JournalName,
+        hand_back: Option<Duration>,
+        all: &[JournalName],
+    ) -> Result<(Vec<Swept>, Vec<TxtRecord>), CertificateError> {
+        // Without patience: whoever holds it is alive, and removes its values itself.
+        let _lock = self.store.lock_journal(name, Duration::ZERO).await?;
+        let now = Timestamp::now();
+        let (mut rest, mut report, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let publications = self.store.publications(name)?;
+        let shared = if publications.is_empty() { BTreeSet::new() } else { self.in_use(name, all) };
+        for mut publication in publications {
+            let young = |age: Duration| now.duration_since(publication.begun).unsigned_abs() < age;
+            if publication.handed_over && hand_back.is_none_or(young) {
+                kept.extend(publication.records.iter().map(super::ledger::txt_record));
+                rest.push(publication);
+                continue;
+            }
+            let swept = self.sweep_publication(name, &mut publication, &shared, now).await;
+            if swept.again.is_some() || !swept.left.is_empty() || swept.pending > 0 {
+                rest.push(publication);
+            }
+            report.push(swept);
+        }
+        self.store.save_publications(name, &rest)?;
+        Ok((report, kept))
+    }
+
+    /// Values of the other journals. Two certificates may wait for one proof: it is removed with the last of them.
+    fn in_use(&self, name: &JournalName, all: &[JournalName]) -> BTreeSet<(String, String)> {
+        let others = all.iter().filter(|other| *other != name);
+        // One that cannot be read is reported by its own sweep.
+        let publications = others.flat_map(|other| self.store.publications(other).unwrap_or_default());
+        publications.flat_map(|other| other.records).map(|record| (record.fqdn, record.value)).collect()
+    }
+
+    async fn sweep_publication(
+        &self,
+        name: &JournalName,
+        publication: &mut Publication,
+        shared: &BTreeSet<(String, String)>,
+        now: Timestamp,
+    ) -> Swept {
+        let found = *publication.found.get_or_insert(now);
+        let in_use = |record: &JournalRecord| shared.contains(&(record.fqdn.clone(), record.value.clone()));
+        publication.records.retain(|record| !in_use(record));
+        let records: Vec<_> = publication.records.iter().map(super::ledger::txt_record).collect();
+        let order = publication.order.clone();
+        let deactivate = async {
+            match &order {
+                Some(order) if now.duration_since(publication.begun) < AUTHORIZATION_LIFE => {
+                    self.deactivate(order).await
+                }
+                _ => Vec::new(),
+            }
+        };
+        let (left, pending) = tokio::join!(self.withdraw(publication, &records), deactivate);
+        let is_left = |record: &TxtRecord| left.iter().any(|(other, _)| other == record);
+        let gone = records.iter().filter(|record| !is_left(record)).cloned().collect();
+        let again = now.duration_since(found) < AFTERMATH && !records.is_empty();
+        if !again {
+            publication.records.retain(|record| is_left(&super::ledger::txt_record(record)));
+        }
+        let waiting = pending.len();
+        publication.order = order.filter(|_| !pending.is_empty()).map(|order| JournalOrder {
+            authorizations: pending.iter().map(Url::to_string).collect(),
+            ..order
+        });
+        Swept {
+            journal: name.to_string(),
+            gone,
+            left,
+            pending: waiting,
+            again: again.then(|| found.checked_add(AFTERMATH).unwrap_or(found)),
+        }
+    }
+
+    async fn withdraw(&self, publication: &Publication, records: &[TxtRecord]) -> Vec<(TxtRecord, String)> {
+        if records.is_empty() {
+            return Vec::new();
+        }
+        let connected = async {
+            let info = plugin::find(&publication.plugin)?;
+            let sources = plugin::stored_sources(info, &publication.plugin_args);
+            let (place, key) = (&publication.sealed_for, &self.sealing_key);
+            let arguments = Arguments::resolve(info, &sources, place, key, &self.surroundings).await?;
+            info.connect(&arguments, &self.surroundings)
+        };
+        match connected.await {
+            Ok(plugin) => {
+                let left = plugin.withdraw(records).await;
+                left.into_iter().map(|left| (left.record, with_causes(left.reason.as_ref()))).collect()
+            }
+            Err(error) => {
+                let reason = with_causes(&error);
+                records.iter().map(|record| (record.clone(), reason.clone())).collect()
+            }
+        }
+    }
+
+    /// The authorizations for which it could not be done.
+    async fn deactivate(&self, order: &JournalOrder) -> Vec<Url> {
+        let urls: Vec<Url> = order.authorizations.iter().filter_map(|url| url.parse().ok()).collect();
+        let work = async {
+            let server: ServerUrl = order.server.parse()?;
+            let Some(account) = self.known_account(&server).await? else { return Ok(Vec::new()) };
+            Ok::<_, CertificateError>(deactivate_pending(&account, &urls).await)
+        };
+        match tokio::time::timeout(COURTESY, work).await {
+            Ok(Ok(left)) => left,
+            Ok(Err(error)) => {
+                tracing::info!(order = order.url, %error, "authorizations may still be pending");
+                urls
+            }
+            Err(_) => urls,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What is about to be published, on disk before it is: what a dead process left behind is known, and nothing else is.
+//!
+//! One file for each piece of work: `journal/CERT.json` for a certificate (guarded by the certificate's lock), and
+//! `journal/dns@DIGEST.json` for a name that another ACME client has us write. A file that is there although nobody
+//! holds its lock tells what has to be swept.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::file::{private_folder, read_json, sync_folder, write_json};
+use super::{CertName, Lock, Store, StoreError, StoredArgument};
+
+const JOURNAL_VERSION: u32 = 1;
+
+/// Which piece of work a journal belongs to: the stem of its file, and of the lock that guards it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JournalName(String);
+
+impl JournalName {
+    /// The journal of one name that is written for another ACME client.
+    pub fn name(fqdn: &str) -> Self {
+        // A name may be as long as a file name; its digest is not. '@' is in no certificate's name.
+        let digest = ring::digest::digest(&ring::digest::SHA256, fqdn.to_ascii_lowercase().as_bytes());
+        let tag: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        JournalName(format!("dns@{tag}"))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&CertName> for JournalName {
+    fn from(cert: &CertName) -> Self {
+        JournalName(cert.as_str().to_owned())
+    }
+}
+
+impl fmt::Display for JournalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One TXT value that may be in DNS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalRecord {
+    /// The full name.
+    pub fqdn: String,
+    /// The value.
+    pub value: String,
+    /// The apex of the zone, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+/// An order whose authorizations may be pending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalOrder {
+    /// Directory URL of the server.
+    pub server: String,
+    /// URL of the order.
+    pub url: String,
+    /// URLs of its authorizations.
+    pub authorizations: Vec<String>,
+}
+
+/// What one run published, or was about to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publication {
+    /// When it began.
+    pub begun: Timestamp,
+    /// The plugin.
+    pub plugin: String,
+    /// Its parameters: secrets by their source, or sealed.
+    #[serde(default)]
+    pub plugin_args: BTreeMap<String, StoredArgument>,
+    /// The place that sealed parameters are bound to.
+    pub sealed_for: String,
+    /// The order that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<JournalOrder>,
+    /// The values.
+    #[serde(default)]
+    pub records: Vec<JournalRecord>,
+    /// They are in the care of another ACME client, until it has them removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed_over: bool,
+    /// When it was first found without an owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalFile {
+    version: u32,
+    publications: Vec<Publication>,
+}
+
+impl Store {
+    fn journals_folder(&self) -> PathBuf {
+        self.home().join("journal")
+    }
+
+    fn journal_path(&self, name: &JournalName) -> PathBuf {
+        self.journals_folder().join(format!("{name}.json"))
+    }
+
+    /// The journals that are there, sorted. Most of the time there is none.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn journals(&self) -> Result<Vec<JournalName>, StoreError> {
+        let folder = self.journals_folder();
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::read(&folder)(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(StoreError::read(&folder))?;
+            let name = entry.file_name();
+            // Temporary files of a dead process begin with a dot.
+            let stem = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            names.extend(stem.filter(|stem| !stem.starts_with('.')).map(|stem| JournalName(stem.to_owned())));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What a journal holds; nothing if it is not there.
+    ///
+    /// # Errors
+    /// The file is damaged, from a newer version, or cannot be read.
+    pub fn publications(&self, name: &JournalName) -> Result<Vec<Publication>, StoreError> {
+        let file: Option<JournalFile> = read_json(&self.journal_path(name), JOURNAL_VERSION)?;
+        Ok(file.map(|file| file.publications).unwrap_or_default())
+    }
+
+    /// Writes a journal, and removes it when it holds nothing any more. Synced when this returns; call it only with
+    /// the journal's lock held.
+    ///
+    /// # Errors
+    /// It cannot be written; the old file is still whole.
+    pub fn save_publications(
+        &self,
+        name: &JournalName,
+        publications: &[Publication],
+    ) -> Result<(), StoreError> {
+        let (folder, path) = (self.journals_folder(), self.journal_path(name));
+        if publications.is_empty() {
+            return match std::fs::remove_file(&path) {
+                // That a file which is struck off comes back after a power loss does no harm: it is looked at again.
+                Ok(()) => Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(StoreError::write(&path)(error)),
+            };
+        }
+        if !folder.is_dir() {
+            private_folder(&folder).map_err(StoreError::write(&folder))?;
+            sync_folder(self.home()).map_err(StoreError::write(&folder))?;
+        }
+        write_json(&path, &JournalFile { version: JOURNAL_VERSION, publications: publications.to_vec() })
+    }
+
+    /// Takes the lock of a journal, waiting for another process up to `patience`.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when its owner is alive and did not finish in time.
+    pub async fn lock_journal(&self, name: &JournalName, patience: Duration) -> Result<Lock, StoreError> {
+        Lock::take(&self.locks(), name.as_str(), patience, |_| ()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication() -> Publication {
+        Publication {
+            begun: Timestamp::UNIX_EPOCH,
+            plugin: "gandi".into(),
+            plugin_args: BTreeMap::new(),
+            sealed_for: "certificate/example.com".into(),
+            order: None,
+            records: vec![JournalRecord {
+                fqdn: "_acme-challenge.example.com".into(),
+                value: "v".into(),
+                zone: Some("example.com".into()),
+            }],
+            handed_over: false,
+            found: None,
+        }
+    }
+
+    #[test]
+    fn a_journal_is_there_until_nothing_is_left_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let cert: CertName = "example.com".parse().unwrap();
+        let (a, b) = (JournalName::from(&cert), JournalName::name("_ACME-challenge.example.com"));
+        assert_eq!(store.journals().unwrap(), []);
+        store.save_publications(&a, &[publication()]).unwrap();
+        store.save_publications(&b, &[publication(), publication()]).unwrap();
+        std::fs::write(store.journals_folder().join(".livecert-abc.json"), "{").unwrap();
+        assert_eq!(store.journals().unwrap(), [b.clone(), a.clone()]);
+        assert_eq!(store.publications(&a).unwrap(), [publication()]);
+        store.save_publications(&a, &[]).unwrap();
+        store.save_publications(&a, &[]).unwrap();
+        assert_eq!(store.journals().unwrap(), [b]);
+        assert_eq!(store.publications(&a).unwrap(), []);
+    }
+
+    #[test]
+    fn the_case_of_a_name_makes_no_other_journal() {
+        assert_eq!(JournalName::name("A.example"), JournalName::name("a.EXAMPLE"));
+        assert_ne!(JournalName::name("a.example"), JournalName::name("b.example"));
+    }
+}

@@ -1,0 +1,231 @@
+//! A gate in front of both HTTP servers: it counts requests, and can hold one of them while a test kills the client.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::process::Child;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use livedns_sim::pki::TlsIdentity;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Error, io};
+
+/// On which side of the server a request is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The server has not seen it yet.
+    Before,
+    /// The server has answered; the client has not.
+    After,
+}
+
+/// A gate; it is open until told otherwise.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    released: tokio::sync::Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Requests so far.
+    count: usize,
+    hold: Option<(usize, Side)>,
+    held: bool,
+    /// Requests that are being forwarded.
+    under_way: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn pass(&self, number: usize, side: Side) {
+        let released = self.released.notified();
+        tokio::pin!(released);
+        released.as_mut().enable();
+        {
+            let mut state = self.lock();
+            if state.hold != Some((number, side)) {
+                return;
+            }
+            state.held = true;
+            self.changed.notify_all();
+        }
+        released.await;
+    }
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Gate { shared: Arc::default() }
+    }
+
+    /// Starts counting anew, and holds the request with this number (from 1) on this side.
+    pub fn hold(&self, number: usize, side: Side) {
+        let mut state = self.shared.lock();
+        (state.count, state.hold, state.held) = (0, Some((number, side)), false);
+    }
+
+    /// Waits until the request is held; `false` if the client has ended without making it.
+    ///
+    /// # Errors
+    /// The client cannot be watched.
+    pub fn until_held(&self, client: &mut Child) -> Result<bool, Error> {
+        let mut state = self.shared.lock();
+        loop {
+            if state.held {
+                return Ok(true);
+            }
+            if client.try_wait().map_err(io("watching the client"))?.is_some() {
+                return Ok(false);
+            }
+            let waited = self.shared.changed.wait_timeout(state, Duration::from_millis(5));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Lets everything pass, and waits until what was held is through.
+    pub fn open(&self) {
+        let mut state = self.shared.lock();
+        (state.hold, state.held) = (None, false);
+        self.shared.released.notify_waiters();
+        while state.under_way > 0 {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.count = 0;
+    }
+
+    /// Requests since the count began.
+    pub fn count(&self) -> usize {
+        self.shared.lock().count
+    }
+
+    /// A front for the server at `to`.
+    pub(crate) async fn front(
+        &self,
+        to: SocketAddr,
+        tls: &TlsIdentity,
+        trusted: &str,
+    ) -> Result<SocketAddr, Error> {
+        let wrong = |error: &dyn std::fmt::Display| Error::Pki(error.to_string());
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(tls.cert_chain_pem.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|error| wrong(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(tls.key_pem.as_bytes()).map_err(|error| wrong(&error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| wrong(&error))?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|error| wrong(&error))?;
+        let mut roots = rustls::RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
+            roots.add(root.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+        }
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| wrong(&error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(client)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .build()
+            .map_err(|error| wrong(&error))?;
+
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("opening a gate"))?;
+        let address = listener.local_addr().map_err(io("opening a gate"))?;
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, shared, client) = (acceptor.clone(), shared.clone(), client.clone());
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let service = service_fn(move |request| {
+                        let (shared, client) = (shared.clone(), client.clone());
+                        async move { Ok::<_, Infallible>(pass(request, to, client, shared).await) }
+                    });
+                    let server = hyper::server::conn::http1::Builder::new();
+                    // It ends with an error when the client is killed.
+                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Ok(address)
+    }
+}
+
+async fn pass(
+    request: Request<Incoming>,
+    to: SocketAddr,
+    client: reqwest::Client,
+    shared: Arc<Shared>,
+) -> Response<Full<Bytes>> {
+    let number = {
+        let mut state = shared.lock();
+        state.count += 1;
+        state.count
+    };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body.collect().await.map(|body| body.to_bytes()) else { return bad_gateway() };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let mut forward = client.request(parts.method, format!("https://{to}{path}")).body(body);
+    for (name, value) in &parts.headers {
+        // The host stays: servers make their URLs from it.
+        if name != "connection" && name != "content-length" {
+            forward = forward.header(name, value);
+        }
+    }
+    shared.lock().under_way += 1;
+    // On a task of its own: what has been sent is carried out, whether the client is still alive or not.
+    let forwarded = tokio::spawn(async move {
+        shared.pass(number, Side::Before).await;
+        let answer = async {
+            let answer = forward.send().await.ok()?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            Some((status, headers, answer.bytes().await.ok()?))
+        };
+        let answer = answer.await;
+        shared.pass(number, Side::After).await;
+        shared.lock().under_way -= 1;
+        shared.changed.notify_all();
+        answer
+    });
+    let Ok(Some((status, headers, body))) = forwarded.await else { return bad_gateway() };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    for (name, value) in &headers {
+        if name != "connection" && name != "content-length" && name != "transfer-encoding" {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    response
+}
+
+fn bad_gateway() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from("the gate could not pass the request on"));
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
+}
