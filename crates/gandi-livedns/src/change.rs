@@ -1,13 +1,22 @@
 //! Adding and removing TXT values of one's own, whoever else writes.
 //!
-//! LiveDNS has no compare-and-swap, so a value that another writer adds between our read and our write can be lost;
-//! no client can prevent that, or see it. What can be done is done: creation never overwrites; every write follows the
-//! read that it is made from at once, so one that was put off is made anew from a new read; every merged write is read
-//! back; and ours are put back when another writer overwrote them.
+//! A creation never overwrites. Where there is an rrset already, PATCH adds or removes single values on the server, so
+//! that nothing can come between. What is known of PATCH is little: it is tried, read back, and given up for good when
+//! it is refused or touches more than it should.
+//!
+//! Without PATCH the whole list has to be read and written. LiveDNS has no compare-and-swap, so a value that another
+//! writer adds between our read and our write can be lost; no client can prevent that, or see it. What can be done is
+//! done: every write follows the read that it is made from at once, so one that was put off is made anew from a new
+//! read; every write is read back; and ours are put back when another writer overwrote them.
 
-use crate::client::{Client, Setback, pause};
+use std::sync::atomic::Ordering::Relaxed;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::client::{Client, Setback, pause, rrset_path};
 use crate::error::Error;
-use crate::exchange::Call;
+use crate::exchange::{Call, Reply};
 use crate::name::{RecordType, RelativeName};
 use crate::refusal::Refusal;
 use crate::retry::{Budget, contention_pause};
@@ -17,6 +26,9 @@ use crate::zone::Zone;
 
 /// How often a change is made again when another writer has undone it.
 const ROUNDS: u32 = 8;
+
+/// How often PATCH may find no rrset where there was one, before it is taken for not offered.
+const PATCH_MISSES: u32 = ROUNDS;
 
 /// What an addition did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +82,8 @@ impl Client {
         check(fqdn, values)?;
         let turn = self.turn(zone, &name);
         let _turn = turn.lock().await;
-        let change = Change { client: self, zone, name, ours: values, budget: self.budget() };
+        let change =
+            Change { client: self, zone, name, ours: values, budget: self.budget(), patch: true, missed: 0 };
         change.add().await.map(|outcome| Added { outcome })
     }
 
@@ -82,7 +95,8 @@ impl Client {
         let name = zone.relative(fqdn)?;
         let turn = self.turn(zone, &name);
         let _turn = turn.lock().await;
-        let change = Change { client: self, zone, name, ours: values, budget: self.budget() };
+        let change =
+            Change { client: self, zone, name, ours: values, budget: self.budget(), patch: true, missed: 0 };
         change.remove().await.map(|outcome| Removed { outcome })
     }
 }
@@ -94,6 +108,10 @@ struct Change<'a> {
     name: RelativeName,
     ours: &'a [String],
     budget: Budget,
+    /// PATCH has not failed in this change.
+    patch: bool,
+    /// How often PATCH did not find the rrset.
+    missed: u32,
 }
 
 impl Change<'_> {
@@ -128,9 +146,17 @@ impl Change<'_> {
             }
             let alone = rrset.rrset_values.is_empty();
             outcome = if alone { AddOutcome::Created } else { AddOutcome::Merged };
-            let merged = txt::merged(&rrset.rrset_values, self.ours);
-            let written = self.replace(&rrset, &merged).await?;
+            let written = if self.can_patch(false) {
+                let missing = txt::missing(&rrset.rrset_values, self.ours);
+                let quoted: Vec<_> = missing.into_iter().filter_map(|value| txt::quote(value)).collect();
+                self.patch(&rrset, &quoted, &[]).await?.is_some()
+            } else {
+                self.replace(&rrset, &txt::merged(&rrset.rrset_values, self.ours)).await?
+            };
             there = self.read().await?;
+            if written {
+                there = self.proven(&rrset, &rrset.rrset_values, there).await?;
+            }
             if written && !there.as_ref().is_some_and(|now| self.holds_ours(now)) {
                 contend(&mut round).await;
             }
@@ -142,30 +168,54 @@ impl Change<'_> {
         let mut outcome = RemoveOutcome::NothingThere;
         let mut written = false;
         let mut round = 0;
+        let mut there = self.read().await?;
         loop {
-            let Some(rrset) = self.read().await? else {
-                let nothing = outcome == RemoveOutcome::NothingThere;
+            let nothing = outcome == RemoveOutcome::NothingThere;
+            let Some(rrset) = there else {
                 return Ok(if nothing { outcome } else { RemoveOutcome::RrsetDeleted });
             };
             let rest = txt::without(&rrset.rrset_values, self.ours);
-            if txt::missing(&rrset.rrset_values, self.ours).len() == self.ours.len() {
-                let nothing = outcome == RemoveOutcome::NothingThere;
+            // The last value went with a PATCH, and the rrset did not.
+            let emptied = !nothing && rrset.rrset_values.is_empty();
+            if !emptied && txt::missing(&rrset.rrset_values, self.ours).len() == self.ours.len() {
                 return Ok(if nothing { outcome } else { RemoveOutcome::Kept(rest.len()) });
             }
-            if written {
+            if written && !emptied {
                 contend(&mut round).await;
             }
             if round == ROUNDS {
                 return Err(self.lost_update());
             }
-            if rest.is_empty() {
-                outcome = RemoveOutcome::RrsetDeleted;
+            outcome = RemoveOutcome::RrsetDeleted;
+            if !rest.is_empty() {
+                outcome = RemoveOutcome::Kept(rest.len());
+            }
+            written = if self.can_patch(rest.is_empty()) && !emptied {
+                let is_ours = |raw: &&String| self.ours.contains(&txt::unquote(raw));
+                let gone: Vec<String> = rrset.rrset_values.iter().filter(is_ours).cloned().collect();
+                let patched = self.patch(&rrset, &[], &gone).await?;
+                let known = self.client.patch();
+                if rest.is_empty()
+                    && known.last_deletes.load(Relaxed)
+                    && patched.as_ref().is_some_and(says_empty)
+                {
+                    return Ok(outcome);
+                }
+                patched.is_some()
+            } else if rest.is_empty() {
                 if self.delete(&rrset).await? {
                     return Ok(outcome);
                 }
+                false
             } else {
-                outcome = RemoveOutcome::Kept(rest.len());
-                written = self.replace(&rrset, &rest).await?;
+                self.replace(&rrset, &rest).await?
+            };
+            there = self.read().await?;
+            if written {
+                if rest.is_empty() && there.is_none() {
+                    self.client.patch().last_deletes.store(true, Relaxed);
+                }
+                there = self.proven(&rrset, &rest, there).await?;
             }
         }
     }
@@ -184,6 +234,95 @@ impl Change<'_> {
             self.refuse_cname(Some(refusal)).await?;
         }
         created
+    }
+
+    /// Whether to try PATCH; `last` if nothing would be left in the rrset.
+    fn can_patch(&self, last: bool) -> bool {
+        let known = self.client.patch();
+        self.patch && !known.unfit.load(Relaxed) && !(last && known.unfit_for_last.load(Relaxed))
+    }
+
+    /// Adds and removes single values on the server, and gives its answer. `None` when it was put off, its fate is not
+    /// known, or the server does not do it: then what was read before is too old to write from.
+    async fn patch(
+        &mut self,
+        rrset: &Rrset,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<Option<Reply>, Error> {
+        let stored = RelativeName::new(&rrset.rrset_name)?;
+        // The TTL as it is: what leaving it out means is not documented.
+        let empty = rrset.rrset_values.is_empty();
+        let ttl = if empty { self.client.options().ttl.seconds() } else { rrset.rrset_ttl };
+        let body = json!({"add_rrset_values": add, "remove_rrset_values": remove, "rrset_ttl": ttl});
+        let path = rrset_path(self.zone, &stored, &RecordType::TXT);
+        let call = self.client.call(Method::PATCH, &path, Some(&body))?;
+        match self.attempt(&call).await {
+            // The rrset has gone since it was read; or there is no PATCH, which is then said again.
+            Err(error) if error.is_missing_record() && self.missed < PATCH_MISSES => {
+                self.missed += 1;
+                Ok(None)
+            }
+            // 400, 403, 404, 405, 501: what is written the other way tells whether it is the credential or the zone.
+            Err(
+                Error::Invalid { .. }
+                | Error::Forbidden { .. }
+                | Error::ZoneNotVisible { .. }
+                | Error::Conflict { .. }
+                | Error::Unexpected { .. }
+                | Error::Server { retry_at: None, .. },
+            ) => {
+                self.patch = false;
+                let known = self.client.patch();
+                let last = add.is_empty() && remove.len() == rrset.rrset_values.len();
+                if last { &known.unfit_for_last } else { &known.unfit }.store(true, Relaxed);
+                tracing::debug!(name = %self.name, "PATCH is not offered");
+                Ok(None)
+            }
+            reply => reply,
+        }
+    }
+
+    /// Looks, at the first use of PATCH, whether it left `theirs` and the TTL alone, and mends what it did if not.
+    /// Gives what is there then.
+    async fn proven(
+        &mut self,
+        before: &Rrset,
+        theirs: &[String],
+        now: Option<Rrset>,
+    ) -> Result<Option<Rrset>, Error> {
+        let known = self.client.patch();
+        if !self.patch || theirs.is_empty() || known.unfit.load(Relaxed) || known.proven.load(Relaxed) {
+            return Ok(now);
+        }
+        // Another writer takes single values away, or all of them; a PATCH that replaces takes all of theirs and
+        // leaves what was added.
+        let kept = |now: &Rrset| theirs.iter().any(|value| now.rrset_values.contains(value));
+        match &now {
+            Some(now) if kept(now) && now.rrset_ttl == before.rrset_ttl => {
+                known.proven.store(true, Relaxed);
+            }
+            Some(now) => {
+                tracing::warn!(name = %self.name, "PATCH has touched values of others: they are put back");
+                known.unfit.store(true, Relaxed);
+                let mut values = theirs.to_vec();
+                values.extend(now.rrset_values.iter().filter(|&value| !theirs.contains(value)).cloned());
+                let whole = Rrset { rrset_ttl: before.rrset_ttl, ..now.clone() };
+                self.replace(&whole, &values).await?;
+                return self.read().await;
+            }
+            None => {
+                tracing::warn!(name = %self.name, "PATCH has removed values of others: they are put back");
+                known.unfit.store(true, Relaxed);
+                let (zone, kind, ttl) = (self.zone, &RecordType::TXT, before.rrset_ttl);
+                let made = self.client.create(zone, &self.name, kind, (ttl, theirs), &mut self.budget).await;
+                if let Err(setback) = made {
+                    pause(setback, &mut self.budget).await?;
+                }
+                return self.read().await;
+            }
+        }
+        Ok(now)
     }
 
     /// Writes the list, with the name and the TTL that the rrset has. `false` when that was put off, or its fate is
@@ -207,9 +346,14 @@ impl Change<'_> {
     }
 
     async fn write(&mut self, call: &Call) -> Result<bool, Error> {
+        Ok(self.attempt(call).await?.is_some())
+    }
+
+    /// Sends a write once; `None`, after a pause, when another try may go better.
+    async fn attempt(&mut self, call: &Call) -> Result<Option<Reply>, Error> {
         match self.client.attempt(call).await {
-            Ok(_) => Ok(true),
-            Err(setback) => pause(setback, &mut self.budget).await.map(|()| false),
+            Ok(reply) => Ok(Some(reply)),
+            Err(setback) => pause(setback, &mut self.budget).await.map(|()| None),
         }
     }
 
@@ -235,6 +379,11 @@ impl Change<'_> {
     fn lost_update(&self) -> Error {
         Error::LostUpdate { name: self.name.to_string(), zone: self.zone.fqdn().to_owned(), rounds: ROUNDS }
     }
+}
+
+/// Whether the answer to a PATCH is an rrset without values.
+fn says_empty(reply: &Reply) -> bool {
+    serde_json::from_slice::<Rrset>(&reply.body).is_ok_and(|rrset| rrset.rrset_values.is_empty())
 }
 
 async fn contend(round: &mut u32) {

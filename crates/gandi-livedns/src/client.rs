@@ -1,6 +1,7 @@
 //! The client: one way in which requests are made, retried and refused.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +30,21 @@ struct Inner {
     facts: CredentialFacts,
     zones: ZoneCache,
     turns: Mutex<HashMap<(String, String), Turn>>,
+    patch: PatchSupport,
+}
+
+/// What is known of PATCH, the one way to change single values: whether it is offered is not documented for sure, and
+/// is found out by use.
+#[derive(Debug, Default)]
+pub(crate) struct PatchSupport {
+    /// It was refused, or did something else than it should.
+    pub(crate) unfit: AtomicBool,
+    /// It was refused for the last values of an rrset.
+    pub(crate) unfit_for_last: AtomicBool,
+    /// An rrset was seen to go with its last value.
+    pub(crate) last_deletes: AtomicBool,
+    /// It was seen to leave values of others and the TTL alone.
+    pub(crate) proven: AtomicBool,
 }
 
 impl std::fmt::Debug for Client {
@@ -101,8 +117,8 @@ impl Client {
         facts: CredentialFacts,
         options: Options,
     ) -> Self {
-        let (zones, turns) = (ZoneCache::default(), Mutex::default());
-        Client(Arc::new(Inner { exchange, options, facts, zones, turns }))
+        let (zones, turns, patch) = (ZoneCache::default(), Mutex::default(), PatchSupport::default());
+        Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch }))
     }
 
     pub(crate) fn facts(&self) -> CredentialFacts {
@@ -115,6 +131,10 @@ impl Client {
 
     pub(crate) fn zones(&self) -> &ZoneCache {
         &self.0.zones
+    }
+
+    pub(crate) fn patch(&self) -> &PatchSupport {
+        &self.0.patch
     }
 
     pub(crate) fn budget(&self) -> Budget {

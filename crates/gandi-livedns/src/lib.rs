@@ -36,6 +36,8 @@ mod zone;
 #[cfg(test)]
 mod change_tests;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod script;
 
 pub use change::{AddOutcome, Added, RemoveOutcome, Removed};

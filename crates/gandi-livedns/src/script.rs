@@ -63,7 +63,10 @@ impl Script {
             shape: CredentialShape::Unknown,
             sharing_id_set: false,
         };
-        (Client::with_exchange(Box::new(script.clone()), facts, Options::default()), script)
+        let client = Client::with_exchange(Box::new(script.clone()), facts, Options::default());
+        // Scripts are about reading and writing whole lists, unless they say otherwise.
+        client.patch().unfit.store(true, std::sync::atomic::Ordering::Relaxed);
+        (client, script)
     }
 
     /// The bodies that were sent. Fails if the script was not played to its end.

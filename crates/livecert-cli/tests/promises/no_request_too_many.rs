@@ -24,7 +24,7 @@ fn for_one_name_with_an_account_in_place() {
     assert!(acme.len() <= 9 + polls.saturating_sub(2), "{acme:#?}");
     assert!(polls <= 4, "{acme:#?}");
     let asked: Vec<_> = gandi.iter().map(|one| format!("{} {}", one.method, one.status)).collect();
-    assert_eq!(asked, ["GET 200", "POST 201", "GET 200", "DELETE 204"]);
+    assert_eq!(asked, ["GET 200", "POST 201", "GET 200", "PATCH 200", "GET 404"]);
 }
 
 #[test]
@@ -35,7 +35,8 @@ fn for_twenty_names_in_one_zone() {
     assert!(acme.len() <= 7 + 2 * 20 + 7 + 4, "{}: {acme:#?}", acme.len());
     let zones = gandi.iter().filter(|one| !one.path.contains("/records/")).count();
     assert_eq!(zones, 1, "{gandi:#?}");
-    assert_eq!(gandi.len(), 1 + 3 * 20);
+    // That an rrset goes with its last value has to be seen once; eight removals are under way at a time.
+    assert!(gandi.len() <= 1 + 3 * 20 + 8, "{gandi:#?}");
     let mut clients: Vec<_> = gandi.iter().map(|one| one.client.as_str()).collect();
     clients.sort_unstable();
     clients.dedup();

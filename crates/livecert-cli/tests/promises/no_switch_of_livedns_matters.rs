@@ -16,7 +16,7 @@ fn positions() -> Vec<Behaviour> {
         all.push(Behaviour { put_empty: empty, patch_last: empty, ..default() });
     }
     for on in [false, true] {
-        all.push(Behaviour { refuse_duplicates: on, patch_offered: on, hide_domain_list: on, ..default() });
+        all.push(Behaviour { refuse_duplicates: on, patch_offered: !on, hide_domain_list: on, ..default() });
     }
     for refusal in [Refusal::Unauthorized, Refusal::Forbidden, Refusal::NotFound] {
         all.push(Behaviour { other_domain: refusal, bad_token: refusal, ..default() });

@@ -58,7 +58,9 @@ fn certbot() {
     succeeds(&mut certbot);
     assert!(bench.testbed.folder().join("config/live/example.com/fullchain.pem").exists());
     assert_eq!(bench.testbed.gandi().zone("example.com"), before);
-    assert_eq!(bench.run(&["dns", "sweep"]).stdout, "Nothing is left behind.\n");
+    // A second look, because somebody else writes there too.
+    expect(&bench.run(&["dns", "sweep"]), 0);
+    assert_eq!(bench.testbed.gandi().zone("example.com"), before);
 }
 
 #[test]

@@ -77,8 +77,9 @@ fn after_ctrl_c_and_sigterm() {
 
 #[test]
 fn what_cannot_be_removed_is_told_and_the_certificate_is_there() {
-    use testbed::sim::{Fault, FaultRule};
+    use testbed::sim::{Behaviour, Fault, FaultRule};
     let bench = Bench::new();
+    bench.testbed.gandi().set_behaviour(Behaviour { patch_offered: false, ..Behaviour::default() });
     bench.testbed.gandi().fail(FaultRule {
         method: Some("DELETE".into()),
         path: "/TXT".into(),
@@ -91,4 +92,7 @@ fn what_cannot_be_removed_is_told_and_the_certificate_is_there() {
     assert!(outcome.stderr.contains("could not be removed"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("_acme-challenge.example.com. TXT"), "{}", outcome.stderr);
     assert!(bench.cert("example.com").join("current/cert.pem").exists());
+    // The journal knows of it.
+    expect(&bench.run(&["renew"]), 0);
+    assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
 }

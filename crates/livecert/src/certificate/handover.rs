@@ -88,6 +88,11 @@ impl Service {
         let lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
         let mut publications = self.store.publications(&journal)?;
         own.records = records.iter().map(journal_record).collect();
+        // The same value again is in one client's care, and no second look takes it away.
+        for earlier in &mut publications {
+            earlier.records.retain(|record| !own.records.contains(record));
+        }
+        publications.retain(|earlier| !earlier.records.is_empty());
         publications.push(own);
         self.store.save_publications(&journal, &publications)?;
         if let Err(error) = solver.publish(&records).await {
@@ -166,17 +171,18 @@ impl Service {
         journal: &JournalName,
         records: &[TxtRecord],
     ) -> Result<Vec<Leftover>, CertificateError> {
-        let left = solver.withdraw(records).await;
+        let withdrawn = solver.withdraw(records).await;
+        let left = withdrawn.leftovers;
         let gone =
             |record: &TxtRecord| records.contains(record) && !left.iter().any(|left| left.record == *record);
         let mut publications = self.store.publications(journal)?;
         for publication in &mut publications {
             publication.records.retain(|record| !gone(&txt_record(record)));
-            // What could not be removed is nobody's any more.
-            let forsaken = |left: &Leftover| publication.records.contains(&journal_record(&left.record));
-            if left.iter().any(forsaken) {
+            // What could not be removed, or is worth a second look, is nobody's any more.
+            let forsaken = |record: &TxtRecord| publication.records.contains(&journal_record(record));
+            if left.iter().map(|left| &left.record).chain(&withdrawn.shared).any(forsaken) {
                 publication.handed_over = false;
-                publication.begun = Timestamp::now();
+                publication.found = Some(Timestamp::now());
             }
         }
         publications.retain(|publication| !publication.records.is_empty());

@@ -15,7 +15,7 @@ use super::sweep::COURTESY;
 use super::{CertificateError, IssueRequest, Service, check_bundle, with_causes};
 use crate::challenge::{DnsSolver, Placement};
 use crate::key::{KeyError, PrivateKey, certificate_request};
-use crate::plugin::{self, Arguments, Leftover, TxtRecord};
+use crate::plugin::{self, Arguments, Leftover, TxtRecord, Withdrawn};
 use crate::progress::Event;
 use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, StoreError};
 
@@ -241,9 +241,9 @@ impl Attempt<'_> {
             let csr = certificate_request(key, &self.settings.names)?;
             self.service.unless_interrupted(self.order.certificate(&csr, limit)).await?
         };
-        let (pem, leftovers) = tokio::join!(certificate, self.clean_up());
-        settled(self.cert, self.ledger.settle(&leftovers, &[]));
-        Ok((pem?, leftovers))
+        let (pem, withdrawn) = tokio::join!(certificate, self.clean_up());
+        settled(self.cert, self.ledger.settle(&withdrawn, &[]));
+        Ok((pem?, withdrawn.leftovers))
     }
 
     async fn prove(&mut self) -> Result<(), CertificateError> {
@@ -295,23 +295,23 @@ impl Attempt<'_> {
             let work = deactivate_pending(&self.order.account, urls);
             tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.clone())
         };
-        let (leftovers, pending) = tokio::join!(self.clean_up(), deactivation);
-        settled(self.cert, self.ledger.settle(&leftovers, &pending));
+        let (withdrawn, pending) = tokio::join!(self.clean_up(), deactivation);
+        settled(self.cert, self.ledger.settle(&withdrawn, &pending));
     }
 
-    async fn clean_up(&self) -> Vec<Leftover> {
+    async fn clean_up(&self) -> Withdrawn {
         if self.records.is_empty() {
-            return Vec::new();
+            return Withdrawn::default();
         }
         let event = |event: Event<'_>| self.service.progress.event(self.cert, event);
         event(Event::CleaningUp);
-        let leftovers = self.solver.withdraw(&self.records).await;
-        for leftover in &leftovers {
+        let withdrawn = self.solver.withdraw(&self.records).await;
+        for leftover in &withdrawn.leftovers {
             let (fqdn, value) = (&leftover.record.fqdn, &leftover.record.value);
             let reason = with_causes(leftover.reason.as_ref());
             event(Event::LeftBehind { fqdn, value, reason: &reason });
         }
-        leftovers
+        withdrawn
     }
 }
 

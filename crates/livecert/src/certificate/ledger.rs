@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use livecert_acme::Order;
 
 use super::ServerUrl;
-use crate::plugin::{Arguments, Leftover, PluginInfo, TxtRecord};
+use crate::plugin::{Arguments, PluginInfo, TxtRecord, Withdrawn};
 use crate::store::{JournalName, JournalOrder, JournalRecord, Publication, Store, StoreError};
 
 /// A publication in the making. What earlier attempts left stays in the journal beside it.
@@ -57,12 +57,13 @@ impl<'a> Ledger<'a> {
         self.save()
     }
 
-    /// Strikes off what is done: all records but the `leftovers`, and the order but for `pending` authorizations.
-    pub(super) fn settle(mut self, leftovers: &[Leftover], pending: &[url::Url]) -> Result<(), StoreError> {
-        let left = |record: &JournalRecord| {
-            leftovers.iter().any(|leftover| journal_record(&leftover.record) == *record)
-        };
-        self.own.records.retain(left);
+    /// Strikes off what is done: all records but those that are left, or that are worth a second look; and the order but
+    /// for `pending` authorizations.
+    pub(super) fn settle(mut self, withdrawn: &Withdrawn, pending: &[url::Url]) -> Result<(), StoreError> {
+        let left = withdrawn.leftovers.iter().map(|leftover| &leftover.record);
+        let kept: Vec<_> = left.chain(&withdrawn.shared).map(journal_record).collect();
+        self.own.records.retain(|record| kept.contains(record));
+        self.own.found = Some(Timestamp::now());
         if let Some(order) = &mut self.own.order {
             order.authorizations = pending.iter().map(ToString::to_string).collect();
             if order.authorizations.is_empty() {

@@ -198,7 +198,7 @@ impl Service {
         };
         match connected.await {
             Ok(plugin) => {
-                let left = plugin.withdraw(records).await;
+                let left = plugin.withdraw(records).await.leftovers;
                 left.into_iter().map(|left| (left.record, with_causes(left.reason.as_ref()))).collect()
             }
             Err(error) => {

@@ -13,7 +13,7 @@ use crate::dns::{
     AuthorityError, Expected, Located, Locator, PropagationError, ResolveError, Resolver, ServerView, Watch,
     look, watch,
 };
-use crate::plugin::{Leftover, Plugin, PluginError, TxtRecord};
+use crate::plugin::{Plugin, PluginError, TxtRecord, Withdrawn};
 
 /// Names whose servers are looked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -222,7 +222,7 @@ impl DnsSolver {
     }
 
     /// Removes the records.
-    pub async fn withdraw(&self, records: &[TxtRecord]) -> Vec<Leftover> {
+    pub async fn withdraw(&self, records: &[TxtRecord]) -> Withdrawn {
         self.plugin.withdraw(records).await
     }
 

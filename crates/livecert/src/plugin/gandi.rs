@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use gandi_livedns::{Client, Credential, Options, SharingId, Ttl, Zone};
+use gandi_livedns::{Client, Credential, Options, RemoveOutcome, SharingId, Ttl, Zone};
 
 use super::{
     ArgumentError, Arguments, EnvironmentCredential, Leftover, Parameter, ParameterKind, Pending, Plugin,
-    PluginError, PluginInfo, Surroundings, TxtRecord,
+    PluginError, PluginInfo, Surroundings, TxtRecord, Withdrawn,
 };
 use crate::store::Lock;
 
@@ -184,13 +184,13 @@ impl Gandi {
         Ok(())
     }
 
-    async fn remove(&self, group: &Group<'_>) -> Result<(), PluginError> {
+    async fn remove(&self, group: &Group<'_>) -> Result<RemoveOutcome, PluginError> {
         let zone = self.zone(group).await?;
         let _turn = self.turn(group).await?;
         let removed = self.client.remove_txt(&zone, group.fqdn, &group.values()).await;
         let removed = removed.map_err(|source| group.error(source))?;
         tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?removed, "withdrawn");
-        Ok(())
+        Ok(removed.outcome)
     }
 }
 
@@ -217,13 +217,21 @@ impl Plugin for Gandi {
         self.publish(records)
     }
 
-    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>> {
+    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Withdrawn> {
         Box::pin(async move {
             let groups = group(records);
             let removed = side_by_side(groups.iter().map(|group| self.remove(group))).await;
-            let failed =
-                groups.iter().zip(removed).filter_map(|(group, removed)| Some((group, removed.err()?)));
-            failed.flat_map(|(group, error)| group.leftovers(error)).collect()
+            let mut withdrawn = Withdrawn::default();
+            for (group, removed) in groups.iter().zip(removed) {
+                match removed {
+                    Ok(RemoveOutcome::Kept(_)) => {
+                        withdrawn.shared.extend(group.records.iter().map(|&record| record.clone()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => withdrawn.leftovers.extend(group.leftovers(error)),
+                }
+            }
+            withdrawn
         })
     }
 }

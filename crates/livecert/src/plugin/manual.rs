@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::{
-    ArgumentError, Arguments, Leftover, Pending, Plugin, PluginError, PluginInfo, Surroundings, TxtRecord,
+    ArgumentError, Arguments, Pending, Plugin, PluginError, PluginInfo, Surroundings, TxtRecord, Withdrawn,
 };
 use crate::secret::Prompter;
 
@@ -45,11 +45,11 @@ impl Plugin for Manual {
         })
     }
 
-    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>> {
+    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Withdrawn> {
         Box::pin(async move {
             let message = table("These TXT records have done their work; remove them:", records);
             self.confirm(message).await;
-            Vec::new()
+            Withdrawn::default()
         })
     }
 }

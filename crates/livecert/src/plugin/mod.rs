@@ -42,6 +42,16 @@ pub struct Leftover {
     pub reason: Arc<PluginError>,
 }
 
+/// What became of a withdrawal.
+#[derive(Debug, Default)]
+pub struct Withdrawn {
+    /// Values that could not be removed.
+    pub leftovers: Vec<Leftover>,
+    /// Values that are gone, from beside values of others: whoever writes whole lists may bring them back from an old
+    /// read, so they are worth a second look.
+    pub shared: Vec<TxtRecord>,
+}
+
 /// Publishes and withdraws TXT values.
 ///
 /// Every plugin keeps to this: several values at one name are possible; only the given values are ever added or
@@ -73,7 +83,7 @@ pub trait Plugin: Send + Sync {
     }
 
     /// Removes these values and nothing else. A value that is not there is no failure.
-    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Vec<Leftover>>;
+    fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Withdrawn>;
 }
 
 /// Why a plugin could not do its work.
