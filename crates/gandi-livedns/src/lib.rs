@@ -30,6 +30,7 @@ mod options;
 mod refusal;
 mod retry;
 mod rrset;
+mod token;
 pub mod txt;
 mod zone;
 
@@ -48,4 +49,5 @@ pub use name::{RecordType, RelativeName};
 pub use options::{DEFAULT_BASE_URL, LEGACY_HOST, Options, SharingId, Ttl};
 pub use refusal::{FieldError, NotFoundKind, Refusal};
 pub use rrset::{Created, Rrset};
+pub use token::{NEEDED_SCOPE, NewToken, TokenInfo};
 pub use zone::Zone;

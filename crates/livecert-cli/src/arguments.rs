@@ -66,6 +66,40 @@ pub(crate) enum Command {
     /// Write TXT values for another ACME client, or remove what an interrupted run left behind
     #[command(subcommand)]
     Dns(Dns),
+    /// The credential of the DNS plugin: how it stands, and a new one before it ends
+    #[command(subcommand)]
+    Token(Token),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Show whether it works, until when, and for what; exit status 4 when it ends soon
+    Check {
+        #[command(flatten)]
+        credential: TokenCredential,
+        /// Fewer days left than this are soon
+        #[arg(long, value_name = "DAYS", default_value_t = livecert::certificate::WARN_DAYS)]
+        warn_days: i64,
+    },
+    /// Ask Gandi for a new token, prove it, and write it where the old one is
+    Renew {
+        #[command(flatten)]
+        credential: TokenCredential,
+        /// Print the new token on stdout too
+        #[arg(long)]
+        print: bool,
+    },
+}
+
+/// The credential that is meant.
+#[derive(Debug, Args)]
+pub(crate) struct TokenCredential {
+    /// The plugin that it is for
+    #[arg(long, value_name = "NAME", default_value = "gandi")]
+    pub(crate) plugin: String,
+    /// The credential, as for `issue`; repeatable [default: those of the certificates in the store]
+    #[arg(long, value_name = "KEY=SOURCE")]
+    pub(crate) plugin_arg: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,7 +175,8 @@ Examples:
   livecert issue example.com --plugin gandi --server LE_STAGE --accept-tos   (token from GANDI_PAT)
 
 A secret parameter takes the place where the secret is: prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME.
-Parameters of the plugin gandi: GandiPAT, GandiToken, GandiTokenInsecure, GandiApiBaseUrl, GandiSharingId, GandiTTL.")]
+Parameters of the plugin gandi: GandiPAT, GandiToken, GandiTokenInsecure, GandiApiBaseUrl, GandiSharingId, GandiTTL,
+GandiExpires.")]
 pub(crate) struct Issue {
     /// Names for the certificate, such as example.com and '*.example.com'
     #[arg(value_name = "NAME")]

@@ -39,6 +39,8 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Challenge(_) => "dns",
         CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
         CertificateError::LeftBehind { source, .. } => plugin_kind(source),
+        CertificateError::Credential(_) => "credential-not-renewed",
+        CertificateError::NewCredential { .. } => "credential-not-proved",
         CertificateError::Refused { .. } => "refused",
         CertificateError::Bundle(_) => "certificate-rejected",
         CertificateError::Interrupted => "interrupted",
@@ -118,6 +120,15 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "try again; if it comes back, tell the CA: what it sent is not what was ordered"
         }
         CertificateError::RecordName { .. } => "give the full name, such as _acme-challenge.example.com",
+        CertificateError::Credential(PluginError::NotRenewable) => {
+            "make a personal access token at account.gandi.net (docs/gandi.md shows how)"
+        }
+        CertificateError::Credential(_) => {
+            "Gandi is said to renew a token only when fewer than 30 days are left; a new one can be made at account.gandi.net at any time"
+        }
+        CertificateError::NewCredential { .. } => {
+            "try it with `livecert token check --plugin-arg GandiPAT=file:THAT_FILE`, then put it in the place of the old one"
+        }
         CertificateError::LeftBehind { .. } => "run `livecert dns sweep` when the API works again",
         CertificateError::Interrupted => "run the same command again",
         _ => return None,

@@ -22,6 +22,8 @@ pub(crate) enum Status {
     Wrong,
     /// Some certificates succeeded, and some failed.
     Partly,
+    /// Everything works, but something needs a person soon.
+    Soon,
 }
 
 impl From<Status> for ExitCode {
@@ -31,6 +33,7 @@ impl From<Status> for ExitCode {
             Status::Failed => 1,
             Status::Wrong => 2,
             Status::Partly => 3,
+            Status::Soon => 4,
         })
     }
 }

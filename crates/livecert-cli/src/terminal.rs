@@ -135,6 +135,19 @@ impl Progress for Lines {
                 "warning: a TXT value of ours could not be removed and may still be there:\n  \
                  {fqdn}. TXT \"{value}\"\n  {reason}\n  It does no harm. The next run removes it, and so does `livecert dns sweep`.\n"
             )),
+            Event::CredentialEnds { kind, name, expires, days } => {
+                let name = name.map(|name| format!(" '{name}'")).unwrap_or_default();
+                let when = match days {
+                    ..0 => "has ended".to_owned(),
+                    0 => format!("ENDS TODAY ({expires:.0})"),
+                    1 => format!("ENDS TOMORROW ({expires:.0})"),
+                    days => format!("ends in {days} days ({expires:.0})"),
+                };
+                write_err(&format!(
+                    "warning: {cert}: the {kind}{name} {when}. Renewals fail after that. Run `livecert token renew`, or \
+                     make a new one at account.gandi.net and write it to the same place.\n"
+                ));
+            }
             _ if self.quiet => {}
             event => {
                 if let Some(text) = self.text(event) {

@@ -75,6 +75,17 @@ pub enum Event<'a> {
         /// Its generation.
         generation: u32,
     },
+    /// The plugin's credential ends soon, or has ended.
+    CredentialEnds {
+        /// What it is.
+        kind: &'a str,
+        /// The name that it was given.
+        name: Option<&'a str>,
+        /// When it ends.
+        expires: jiff::Timestamp,
+        /// Whole days until then.
+        days: i64,
+    },
     /// The records are being removed.
     CleaningUp,
     /// A value could not be removed.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::behaviour::Behaviour;
+use crate::config::TokenConfig;
 use crate::faults::FaultRule;
 use crate::log::{DnsQuery, RequestRecord};
 use crate::simulator::Shared;
@@ -114,6 +115,14 @@ impl Control {
     /// The switches.
     pub fn behaviour(&self) -> Behaviour {
         self.shared.lock().world.behaviour.clone()
+    }
+
+    /// Adds a token, in the place of the one with the same text.
+    pub fn set_token(&self, token: TokenConfig) {
+        let mut state = self.shared.lock();
+        let tokens = &mut state.world.credentials.tokens;
+        tokens.retain(|other| other.token != token.token);
+        tokens.push(token);
     }
 
     /// Adds a rule for faults.

@@ -6,6 +6,7 @@ mod issue;
 mod list;
 mod renew;
 mod show;
+mod token;
 mod view;
 
 use crate::arguments::{Arguments, Command};
@@ -18,6 +19,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
     match arguments.command {
         Command::Issue(words) => issue::run(*words, globals, output),
         Command::Renew(words) => renew::run(&words, globals, output),
+        Command::Token(words) => token::run(&words, globals, output),
         Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
         Command::Show(words) => show::run(&words, globals, output),

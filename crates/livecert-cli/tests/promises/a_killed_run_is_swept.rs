@@ -67,7 +67,7 @@ fn wherever_it_was_killed() {
             kill(child);
             kills += usize::from(held);
             // Half of the time what was sent takes effect only after the sweep.
-            let late = number % 2 == 0;
+            let late = held && number % 2 == 0;
             if !late {
                 gate.open();
             }

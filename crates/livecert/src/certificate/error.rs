@@ -66,6 +66,18 @@ pub enum CertificateError {
         #[source]
         source: std::sync::Arc<PluginError>,
     },
+    /// The credential could not be renewed; the old one is as it was.
+    #[error("there is no new credential")]
+    Credential(#[source] PluginError),
+    /// The new credential was not let in. Both are on disk.
+    #[error("the new credential, in {}, could not be proved; the old one is still in use", path.display())]
+    NewCredential {
+        /// Where the new one is.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: PluginError,
+    },
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),

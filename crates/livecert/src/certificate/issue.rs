@@ -135,6 +135,7 @@ impl Service {
             self.progress.event(cert, Event::Deprecated { parameter, instead });
         }
         let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
+        let watch = self.watch_credential(&plugin);
         let solver = DnsSolver::new(plugin, &settings.propagation)?;
 
         // 2. The key is on disk before the CA hears of it.
@@ -158,6 +159,7 @@ impl Service {
         // 10. Checked, complete, and current by one rename.
         let generation = self.store_checked(cert, &settings, draft, &key, &pem)?;
         self.store.save_record(cert, &settings.record(arguments.stored()))?;
+        self.warn_of_end(cert, watch).await;
         Ok((generation, leftovers))
     }
 
@@ -211,7 +213,7 @@ impl Service {
 }
 
 /// What a certificate's sealed parameters are bound to.
-fn place(cert: &CertName) -> String {
+pub(super) fn place(cert: &CertName) -> String {
     format!("certificate/{cert}")
 }
 

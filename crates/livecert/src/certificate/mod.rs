@@ -4,6 +4,7 @@
 
 mod account;
 mod bundle;
+mod credential;
 mod error;
 mod handover;
 mod issue;
@@ -17,6 +18,7 @@ mod settings;
 mod sweep;
 
 pub use bundle::{BundleError, check_bundle};
+pub use credential::{CheckedCredential, Renewed, WARN_DAYS, Written};
 pub use error::{CertificateError, Failure};
 pub use handover::{HookRequest, Hooked};
 pub use issue::{Issued, Outcome};

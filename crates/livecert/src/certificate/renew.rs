@@ -74,6 +74,12 @@ impl Service {
                 break;
             }
         }
+        // The others have warned already.
+        let silent = renewals.iter().filter(|one| matches!(one.result, RenewalResult::NotDue(_)));
+        let silent: Vec<_> = silent.map(|one| one.cert.clone()).collect();
+        if !silent.is_empty() && silent.len() == renewals.len() {
+            self.unless_interrupted(self.warn_of_ends(&silent)).await?;
+        }
         Ok(renewals)
     }
 

@@ -322,6 +322,48 @@ impl Arguments {
         Ok(())
     }
 
+    /// Arguments with this secret, and what is no secret out of `stored`.
+    pub(crate) fn of_secret(
+        parameter: &'static str,
+        secret: SecretString,
+        stored: &BTreeMap<String, StoredArgument>,
+    ) -> Self {
+        let mut all = Arguments::default();
+        all.secrets.insert(parameter, secret);
+        for (name, value) in stored {
+            let known = super::ALL.iter().flat_map(|plugin| plugin.parameters);
+            if let StoredArgument::Plain(value) = value
+                && let Some(parameter) = known.into_iter().find(|parameter| parameter.name == name)
+            {
+                all.take_plain(parameter.name, value);
+            }
+        }
+        all
+    }
+
+    /// The same for arguments with the same values, without telling them.
+    pub(crate) fn identity(&self) -> Vec<u8> {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        let secrets = self.secrets.iter().map(|(name, value)| (*name, value.expose_secret()));
+        let plain = self.plain.iter().map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in secrets.chain(plain) {
+            for part in [name, value] {
+                context.update(&part.len().to_be_bytes());
+                context.update(part.as_bytes());
+            }
+        }
+        context.finish().as_ref().to_vec()
+    }
+
+    /// The credential's parameter, and where it is read from.
+    pub(crate) fn credential_source(&self) -> (String, String) {
+        let secret = |(name, value): (&String, &StoredArgument)| match value {
+            StoredArgument::Secret { source, .. } => Some((name.clone(), source.clone())),
+            StoredArgument::Plain(_) => None,
+        };
+        self.stored.iter().find_map(secret).unwrap_or_default()
+    }
+
     /// A secret value.
     pub fn secret(&self, name: &str) -> Option<&SecretString> {
         self.secrets.get(name)

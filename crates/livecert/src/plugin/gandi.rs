@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use gandi_livedns::{Client, Credential, Options, RemoveOutcome, SharingId, Ttl, Zone};
+use gandi_livedns::{
+    Client, Credential, Error, NEEDED_SCOPE, Options, RemoveOutcome, SharingId, TokenInfo, Ttl, Zone,
+};
+use jiff::Timestamp;
 
 use super::{
-    ArgumentError, Arguments, EnvironmentCredential, Leftover, Parameter, ParameterKind, Pending, Plugin,
-    PluginError, PluginInfo, Surroundings, TxtRecord, Withdrawn,
+    ArgumentError, Arguments, CredentialEnd, CredentialReport, CredentialState, EnvironmentCredential,
+    Leftover, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo, RenewedCredential,
+    Surroundings, TxtRecord, Withdrawn,
 };
 use crate::store::Lock;
 
@@ -22,6 +26,7 @@ const TOKEN_INSECURE: &str = "GandiTokenInsecure";
 const BASE_URL: &str = "GandiApiBaseUrl";
 const SHARING_ID: &str = "GandiSharingId";
 const TTL: &str = "GandiTTL";
+const EXPIRES: &str = "GandiExpires";
 
 /// Requests under way at a time. LiveDNS takes 0.2 to 0.6 s for each, and allows 1000 a minute.
 const SIDE_BY_SIDE: usize = 8;
@@ -64,6 +69,12 @@ pub(super) static INFO: PluginInfo = PluginInfo {
             credential: false,
             help: "TTL of new records in seconds, 300 to 2592000 [default: 300]",
         },
+        Parameter {
+            name: EXPIRES,
+            kind: ParameterKind::Plain,
+            credential: false,
+            help: "day on which the credential ends (YYYY-MM-DD), where Gandi cannot be asked",
+        },
     ],
     environment: &[
         EnvironmentCredential { variable: "GANDI_PAT", parameter: PAT },
@@ -78,7 +89,18 @@ fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn
     let options = options(arguments)?;
     let client = Client::new(surroundings.http.clone(), credential, options)
         .map_err(|error| ArgumentError::Invalid { parameter: BASE_URL, reason: error.to_string() })?;
-    Ok(Arc::new(Gandi { client, locks: surroundings.locks.clone() }))
+    let expires = expires(arguments)?;
+    let is_token = arguments.secret(PAT).is_some();
+    Ok(Arc::new(Gandi { client, locks: surroundings.locks.clone(), is_token, expires }))
+}
+
+/// The end of the day that was given, in UTC.
+fn expires(arguments: &Arguments) -> Result<Option<Timestamp>, ArgumentError> {
+    let Some(text) = arguments.plain(EXPIRES) else { return Ok(None) };
+    let end = text.parse::<jiff::civil::Date>().and_then(|day| day.tomorrow());
+    let end = end.and_then(|day| jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)));
+    let reason = format!("'{text}' is not a day such as 2027-01-31");
+    end.map(Some).map_err(|_| ArgumentError::Invalid { parameter: EXPIRES, reason })
 }
 
 fn credential(arguments: &Arguments) -> Result<Credential, ArgumentError> {
@@ -120,6 +142,10 @@ fn options(arguments: &Arguments) -> Result<Options, ArgumentError> {
 struct Gandi {
     client: Client,
     locks: PathBuf,
+    /// The credential is a personal access token, and no API key.
+    is_token: bool,
+    /// When the credential ends, as its owner says.
+    expires: Option<Timestamp>,
 }
 
 /// The values of one name, in one write.
@@ -194,7 +220,86 @@ impl Gandi {
     }
 }
 
+impl Gandi {
+    fn kind(&self) -> &'static str {
+        if self.is_token { "personal access token" } else { "API key" }
+    }
+
+    /// What the token says, and whether the credential works: the token service first, and if that says nothing good,
+    /// LiveDNS itself.
+    async fn ask(&self) -> (TokenInfo, CredentialState) {
+        if self.is_token {
+            match self.client.token_info().await {
+                Ok(info) => return (info, CredentialState::Valid),
+                Err(error) => tracing::info!(%error, "the token service does not tell"),
+            }
+        }
+        let state = match self.client.check_access().await {
+            Ok(()) => CredentialState::Valid,
+            Err(error @ (Error::Unauthorized { .. } | Error::Forbidden { .. })) => {
+                CredentialState::Refused(PluginError::Credential(error))
+            }
+            Err(error) => CredentialState::Unknown(PluginError::Credential(error)),
+        };
+        (TokenInfo::default(), state)
+    }
+}
+
 impl Plugin for Gandi {
+    fn credential<'a>(&'a self, names: &'a [String]) -> Pending<'a, Option<CredentialReport>> {
+        Box::pin(async move {
+            let (info, state) = self.ask().await;
+            let find = |name: &'a String| async move {
+                let found = self.client.find_zone(name, None).await;
+                found.err().map(|source| (name.clone(), PluginError::Gandi { fqdn: name.clone(), source }))
+            };
+            let uncovered = if matches!(state, CredentialState::Valid) {
+                side_by_side(names.iter().map(find)).await.into_iter().flatten().collect()
+            } else {
+                Vec::new()
+            };
+            let lacks = !info.scopes.is_empty() && !info.scopes.iter().any(|scope| scope == NEEDED_SCOPE);
+            Some(CredentialReport {
+                kind: self.kind(),
+                state,
+                name: info.name,
+                expires: info.expires.or(self.expires),
+                permissions: info.scopes,
+                lacks: if lacks { vec![NEEDED_SCOPE] } else { Vec::new() },
+                domains: info.entities,
+                uncovered,
+            })
+        })
+    }
+
+    fn credential_end(&self) -> Pending<'_, Option<CredentialEnd>> {
+        Box::pin(async move {
+            if let Some(at) = self.expires {
+                return Some(CredentialEnd { kind: self.kind(), name: None, at });
+            }
+            if !self.is_token {
+                return None;
+            }
+            match self.client.token_info().await {
+                Ok(info) => Some(CredentialEnd { kind: self.kind(), name: info.name, at: info.expires? }),
+                Err(error) => {
+                    tracing::info!(%error, "the token service does not tell when the token ends");
+                    None
+                }
+            }
+        })
+    }
+
+    fn renew_credential(&self) -> Pending<'_, Result<RenewedCredential, PluginError>> {
+        Box::pin(async move {
+            if !self.is_token {
+                return Err(PluginError::NotRenewable);
+            }
+            let new = self.client.renew_token().await.map_err(PluginError::Credential)?;
+            Ok(RenewedCredential { parameter: PAT, secret: new.secret, expires: new.expires })
+        })
+    }
+
     fn prepare<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
         Box::pin(async move {
             let groups = group(records);

@@ -82,8 +82,81 @@ pub trait Plugin: Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
+    /// How the credential stands, and which of `names` it does not cover; `None` for a plugin without credential.
+    fn credential<'a>(&'a self, names: &'a [String]) -> Pending<'a, Option<CredentialReport>> {
+        let _ = names;
+        Box::pin(async { None })
+    }
+
+    /// When the credential ends, asked once and without patience; `None` if that is not known.
+    fn credential_end(&self) -> Pending<'_, Option<CredentialEnd>> {
+        Box::pin(async { None })
+    }
+
+    /// Asks for a new credential of the same kind; the old one stays valid until its own end.
+    ///
+    /// # Errors
+    /// [`PluginError::NotRenewable`] where that cannot be done, or what the service says.
+    fn renew_credential(&self) -> Pending<'_, Result<RenewedCredential, PluginError>> {
+        Box::pin(async { Err(PluginError::NotRenewable) })
+    }
+
     /// Removes these values and nothing else. A value that is not there is no failure.
     fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Withdrawn>;
+}
+
+/// Whether a credential works.
+#[derive(Debug)]
+pub enum CredentialState {
+    /// It does.
+    Valid,
+    /// It does not.
+    Refused(PluginError),
+    /// Nobody could be asked.
+    Unknown(PluginError),
+}
+
+/// How a credential stands, as far as that can be found out.
+#[derive(Debug)]
+pub struct CredentialReport {
+    /// What it is, such as `personal access token`.
+    pub kind: &'static str,
+    /// Whether it works.
+    pub state: CredentialState,
+    /// The name that it was given.
+    pub name: Option<String>,
+    /// When it ends; `None` if that is not known, or if it does not end.
+    pub expires: Option<jiff::Timestamp>,
+    /// Its permissions; empty if they are not known.
+    pub permissions: Vec<String>,
+    /// Permissions that it lacks.
+    pub lacks: Vec<&'static str>,
+    /// The domains that it is limited to; empty if they are not known, or if it is not limited.
+    pub domains: Vec<String>,
+    /// Names that it does not cover, with the reason.
+    pub uncovered: Vec<(String, PluginError)>,
+}
+
+/// When a credential ends.
+#[derive(Debug, Clone)]
+pub struct CredentialEnd {
+    /// What it is, such as `personal access token`.
+    pub kind: &'static str,
+    /// The name that it was given.
+    pub name: Option<String>,
+    /// When it ends.
+    pub at: jiff::Timestamp,
+}
+
+/// A new credential.
+#[derive(Debug)]
+pub struct RenewedCredential {
+    /// The parameter that it is for.
+    pub parameter: &'static str,
+    /// The secret.
+    pub secret: secrecy::SecretString,
+    /// When it ends.
+    pub expires: Option<jiff::Timestamp>,
 }
 
 /// Why a plugin could not do its work.
@@ -99,6 +172,12 @@ pub enum PluginError {
         #[source]
         source: gandi_livedns::Error,
     },
+    /// LiveDNS, about the credential.
+    #[error("Gandi, asked about the credential")]
+    Credential(#[source] gandi_livedns::Error),
+    /// The credential cannot be renewed by a program.
+    #[error("this credential cannot be renewed by a program")]
+    NotRenewable,
     /// Another process of this machine keeps its turn at the name.
     #[error("the turn to write {fqdn} did not come")]
     Turn {

@@ -37,6 +37,38 @@ pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreE
     write().map_err(StoreError::write(path))
 }
 
+/// Writes a secret for its owner's eyes alone (mode 0600): the file is either the old one or the new one.
+///
+/// # Errors
+/// It cannot be written; the old file is still whole.
+pub fn write_secret(path: &Path, secret: &[u8]) -> Result<(), StoreError> {
+    replace(path, secret, 0o600)
+}
+
+/// Puts a secret in the place of the one in `path`, which goes into a file beside it (`.old`). Gives that file's path.
+///
+/// # Errors
+/// It cannot be written; the secret in `path` is still the old one.
+pub fn replace_secret(path: &Path, secret: &[u8]) -> Result<std::path::PathBuf, StoreError> {
+    // A link is followed: whoever made it wants the file behind it to change.
+    let path = &path.canonicalize().map_err(StoreError::read(path))?;
+    let before = std::fs::read(path).map_err(StoreError::read(path))?;
+    let mut old = path.file_name().unwrap_or_default().to_owned();
+    old.push(".old");
+    let old = path.with_file_name(old);
+    write_secret(&old, &before)?;
+    #[cfg(unix)]
+    let owner = std::fs::metadata(path).map_err(StoreError::read(path))?;
+    write_secret(path, secret)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // Where root renews for somebody else, it stays readable for them.
+        let _ = std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()));
+    }
+    Ok(old)
+}
+
 /// Makes renames and new names in `folder` survive a power loss.
 pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()

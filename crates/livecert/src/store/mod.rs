@@ -24,6 +24,7 @@ mod record;
 
 pub use account::{AccountRecord, server_folder};
 pub use error::StoreError;
+pub use file::{replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo};
 pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};

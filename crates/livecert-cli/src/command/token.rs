@@ -1,0 +1,201 @@
+//! `livecert token check|renew`.
+
+use jiff::Timestamp;
+use livecert::certificate::{CertificateError, CheckedCredential, Renewed, Written};
+use livecert::plugin::{self, ArgumentSources, CredentialState, PluginInfo};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::view::{distance, moment};
+use crate::arguments::{Globals, Token, TokenCredential};
+use crate::context;
+use crate::failure::Failure;
+use crate::output::{Output, Status};
+
+pub(super) fn run(words: &Token, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    match words {
+        Token::Check { credential, warn_days } => check(credential, *warn_days, globals, output),
+        Token::Renew { credential, print } => renew(credential, *print, globals, output),
+    }
+}
+
+type Given = Option<(&'static PluginInfo, ArgumentSources)>;
+
+/// The credential that is meant: the words' or the environment's; none for those of the certificates in the store.
+fn given(words: &TokenCredential, globals: &Globals) -> Result<Given, CertificateError> {
+    let plugin = plugin::find(&words.plugin)?;
+    let arguments = plugin::parse_arguments(plugin, &words.plugin_arg)?;
+    let stored = context::store(globals).ok().and_then(|store| store.cert_names().ok()).unwrap_or_default();
+    Ok((!arguments.is_empty() || stored.is_empty()).then_some((plugin, arguments)))
+}
+
+fn check(
+    words: &TokenCredential,
+    warn_days: i64,
+    globals: &Globals,
+    output: &Output,
+) -> Result<Status, Failure> {
+    let given = given(words, globals)?;
+    let checked = context::block_on(async {
+        let given = given.as_ref().map(|(plugin, arguments)| (*plugin, arguments));
+        Ok(context::service(globals)?.check_credentials(given).await?)
+    })?;
+    let now = Timestamp::now();
+    let status = checked.iter().map(|one| status(one, warn_days, now)).max_by_key(|status| match status {
+        Status::Failed => 2,
+        Status::Soon => 1,
+        _ => 0,
+    });
+    let documents: Vec<_> = checked.iter().map(|one| document(one, warn_days, now)).collect();
+    output.show(&json!({"schema": 1, "credentials": documents}), || {
+        checked.iter().map(|one| text(one, warn_days, now)).collect::<Vec<_>>().join("\n")
+    });
+    Ok(status.unwrap_or(Status::Done))
+}
+
+fn status(checked: &CheckedCredential, warn_days: i64, now: Timestamp) -> Status {
+    let report = &checked.report;
+    let ended = checked.days_left(now).is_some_and(|days| days < 0);
+    if checked.refusal().is_some() || !report.lacks.is_empty() || !report.uncovered.is_empty() || ended {
+        Status::Failed
+    } else if checked.days_left(now).is_some_and(|days| days < warn_days) {
+        Status::Soon
+    } else {
+        Status::Done
+    }
+}
+
+fn state(checked: &CheckedCredential) -> &'static str {
+    match &checked.report.state {
+        CredentialState::Valid => "valid",
+        CredentialState::Refused(_) => "refused",
+        CredentialState::Unknown(_) => "unknown",
+    }
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn document(checked: &CheckedCredential, warn_days: i64, now: Timestamp) -> Value {
+    let report = &checked.report;
+    let reason = match &report.state {
+        CredentialState::Valid => None,
+        CredentialState::Refused(error) | CredentialState::Unknown(error) => Some(with_causes(error)),
+    };
+    json!({
+        "plugin": checked.plugin,
+        "source": checked.source,
+        "kind": report.kind,
+        "state": state(checked),
+        "reason": reason,
+        "name": report.name,
+        "expires": report.expires,
+        "days_left": checked.days_left(now),
+        "ends_soon": checked.days_left(now).is_some_and(|days| days < warn_days),
+        "permissions": report.permissions,
+        "lacks": report.lacks,
+        "domains": report.domains,
+        "certificates": checked.certs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "uncovered": report.uncovered.iter().map(|(name, error)| {
+            json!({"name": name, "reason": with_causes(error)})
+        }).collect::<Vec<_>>(),
+    })
+}
+
+fn text(checked: &CheckedCredential, warn_days: i64, now: Timestamp) -> String {
+    let report = &checked.report;
+    let list = |items: &[String]| if items.is_empty() { "unknown".to_owned() } else { items.join(", ") };
+    let name = report.name.as_ref().map(|name| format!(" '{name}'")).unwrap_or_default();
+    let mut text = format!("{}{name} from {}: {}\n", report.kind, checked.source, state(checked));
+    if let CredentialState::Refused(error) | CredentialState::Unknown(error) = &report.state {
+        text.push_str(&format!("  because: {}\n", with_causes(error)));
+    }
+    text.push_str(&match (report.expires, report.kind) {
+        (Some(at), _) => format!("  ends         {} ({})\n", moment(at), distance(at, now)),
+        (None, "API key") => "  ends         never (API keys do not)\n".to_owned(),
+        (None, _) => "  ends         unknown; give GandiExpires=YYYY-MM-DD to be warned\n".to_owned(),
+    });
+    text.push_str(&format!("  permissions  {}\n", list(&report.permissions)));
+    text.push_str(&format!("  domains      {}\n", list(&report.domains)));
+    if !checked.certs.is_empty() {
+        let certs = checked.certs.iter().map(ToString::to_string).collect::<Vec<_>>();
+        text.push_str(&format!("  used for     {}\n", certs.join(", ")));
+    }
+    for scope in &report.lacks {
+        text.push_str(&format!(
+            "  MISSING: the permission {scope} ('Manage domain name technical configurations'): make a token that has it\n"
+        ));
+    }
+    for (name, error) in &report.uncovered {
+        text.push_str(&format!("  NOT COVERED: {name}: {}\n", with_causes(error)));
+    }
+    if checked.days_left(now).is_some_and(|days| days < warn_days) {
+        text.push_str(
+            "  next: `livecert token renew`, or make a new token at account.gandi.net and write it to the same place\n",
+        );
+    }
+    text
+}
+
+fn renew(
+    words: &TokenCredential,
+    print: bool,
+    globals: &Globals,
+    output: &Output,
+) -> Result<Status, Failure> {
+    let given = given(words, globals)?;
+    let renewed = context::block_on(async {
+        let given = given.as_ref().map(|(plugin, arguments)| (*plugin, arguments));
+        Ok(context::service(globals)?.renew_credentials(given).await?)
+    })?;
+    let documents: Vec<_> = renewed.iter().map(|one| renewed_document(one, print)).collect();
+    output.show(&json!({"schema": 1, "renewed": documents}), || {
+        renewed.iter().map(|one| renewed_text(one, print)).collect()
+    });
+    Ok(Status::Done)
+}
+
+fn renewed_document(renewed: &Renewed, print: bool) -> Value {
+    let written = match &renewed.written {
+        Written::File { path, old } => json!({"file": path, "old": old}),
+        Written::Sealed(certs) => {
+            json!({"sealed_for": certs.iter().map(ToString::to_string).collect::<Vec<_>>()})
+        }
+        Written::Aside(path) => json!({"aside": path}),
+        _ => Value::Null,
+    };
+    let mut document = json!({"source": renewed.source, "expires": renewed.expires, "written": written});
+    if print {
+        document["secret"] = renewed.secret.expose_secret().into();
+    }
+    document
+}
+
+fn renewed_text(renewed: &Renewed, print: bool) -> String {
+    let end = renewed.expires.map(|at| format!(", valid until {}", moment(at))).unwrap_or_default();
+    let mut text = match &renewed.written {
+        Written::File { path, old } => format!(
+            "The new token is in {}{end}.\n  The old one is in {}; it is valid until its own end. Delete it at Gandi and there.\n",
+            path.display(),
+            old.display()
+        ),
+        Written::Sealed(certs) => {
+            let certs = certs.iter().map(ToString::to_string).collect::<Vec<_>>();
+            format!("The new token is sealed in the state folder, for {}{end}.\n", certs.join(", "))
+        }
+        Written::Aside(path) => format!(
+            "The new token is in {}{end}.\n  livecert cannot write to {}: bring it there, then remove that file.\n",
+            path.display(),
+            renewed.source
+        ),
+        _ => String::new(),
+    };
+    if print {
+        text.push_str(&format!("{}\n", renewed.secret.expose_secret()));
+    }
+    text
+}
