@@ -16,6 +16,7 @@ use crate::error::{Error, NetworkKind};
 use crate::exchange::{Call, Exchange, Http, NoReply, Reply};
 use crate::name::{RecordType, RelativeName};
 use crate::options::Options;
+use crate::pace::Pace;
 use crate::refusal::{NotFoundKind, Refusal, excerpt, says_error};
 use crate::retry::{Budget, retry_after, retry_at};
 use crate::zone::{Zone, ZoneCache};
@@ -31,6 +32,7 @@ struct Inner {
     zones: ZoneCache,
     turns: Mutex<HashMap<(String, String), Turn>>,
     patch: PatchSupport,
+    pace: Pace,
 }
 
 /// What is known of PATCH, the one way to change single values: whether it is offered is not documented for sure, and
@@ -118,7 +120,8 @@ impl Client {
         options: Options,
     ) -> Self {
         let (zones, turns, patch) = (ZoneCache::default(), Mutex::default(), PatchSupport::default());
-        Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch }))
+        let pace = Pace::shared(options.pace.as_deref());
+        Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch, pace }))
     }
 
     pub(crate) fn facts(&self) -> CredentialFacts {
@@ -181,6 +184,7 @@ impl Client {
 
     /// Sends a request once.
     pub(crate) async fn attempt(&self, call: &Call) -> Result<Reply, Setback> {
+        self.0.pace.turn().await;
         let begun = tokio::time::Instant::now();
         let result = self.0.exchange.exchange(call).await;
         let ms = begun.elapsed().as_millis();

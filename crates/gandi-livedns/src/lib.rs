@@ -27,6 +27,7 @@ mod error;
 mod exchange;
 mod name;
 mod options;
+mod pace;
 mod refusal;
 mod retry;
 mod rrset;

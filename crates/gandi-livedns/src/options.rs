@@ -1,6 +1,7 @@
 //! What a caller may set about a [`Client`](crate::Client).
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub struct Options {
     /// How long one operation (one public call) goes on to retry. A request that is under way when the time is
     /// up may still finish. Default 60 s.
     pub retry_budget: Duration,
+    /// A file through which processes share one pace below Gandi's limit of 1000 requests a minute; it is made if it is
+    /// not there. Without one, each process keeps the pace for itself.
+    pub pace: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -39,6 +43,7 @@ impl Default for Options {
             ttl: Ttl::MIN,
             request_timeout: Duration::from_secs(30),
             retry_budget: Duration::from_secs(60),
+            pace: None,
         }
     }
 }

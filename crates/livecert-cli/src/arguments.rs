@@ -176,7 +176,7 @@ Examples:
 
 A secret parameter takes the place where the secret is: prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME.
 Parameters of the plugin gandi: GandiPAT, GandiToken, GandiTokenInsecure, GandiApiBaseUrl, GandiSharingId, GandiTTL,
-GandiExpires.")]
+GandiRetryTime, GandiExpires.")]
 pub(crate) struct Issue {
     /// Names for the certificate, such as example.com and '*.example.com'
     #[arg(value_name = "NAME")]

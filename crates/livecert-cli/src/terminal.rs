@@ -148,6 +148,15 @@ impl Progress for Lines {
                      make a new one at account.gandi.net and write it to the same place.\n"
                 ));
             }
+            Event::CredentialSays { kind, name, permissions, domains } => {
+                let name = name.map(|name| format!(" '{name}'")).unwrap_or_default();
+                let domains =
+                    if domains.is_empty() { "unknown or all".to_owned() } else { domains.join(", ") };
+                write_err(&format!(
+                    "note: {cert}: the {kind}{name} says of itself: permissions {}; domains {domains}\n",
+                    permissions.join(", ")
+                ));
+            }
             _ if self.quiet => {}
             event => {
                 if let Some(text) = self.text(event) {

@@ -86,6 +86,17 @@ pub enum Event<'a> {
         /// Whole days until then.
         days: i64,
     },
+    /// The plugin was refused something, and this is what its credential says about itself.
+    CredentialSays {
+        /// What it is.
+        kind: &'a str,
+        /// The name that it was given.
+        name: Option<&'a str>,
+        /// Its permissions.
+        permissions: &'a [String],
+        /// What it is limited to; empty if it is not, or if it does not tell.
+        domains: &'a [String],
+    },
     /// The records are being removed.
     CleaningUp,
     /// A value could not be removed.

@@ -132,3 +132,13 @@ fn a_renewed_token_that_cannot_be_written_to_its_source_is_put_aside_or_printed(
     let refused = key.run(["token", "renew", "--plugin-arg", &api(&bench)]).unwrap();
     assert_eq!(refused.status, Some(1), "{}", refused.stderr);
 }
+
+#[test]
+fn a_name_that_it_does_not_cover_is_told_with_what_it_says_about_itself() {
+    let bench = Bench::new();
+    bench.testbed.secret_file("gandi.pat", testbed::LIMITED_PAT).unwrap();
+    let outcome = bench.issue(&["example.com"], &[]);
+    expect(&outcome, 1);
+    assert!(outcome.stderr.contains("says of itself"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("domains example.org"), "{}", outcome.stderr);
+}

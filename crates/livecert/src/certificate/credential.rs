@@ -254,6 +254,17 @@ impl Service {
         }
     }
 
+    /// Tells what the credential says about itself, where that may explain why it was refused.
+    pub(super) async fn tell_of_credential(&self, cert: &CertName, plugin: &dyn Plugin) {
+        if let Ok(Some(report)) = self.unless_interrupted(plugin.credential(&[])).await
+            && !(report.permissions.is_empty() && report.domains.is_empty())
+        {
+            let (kind, name) = (report.kind, report.name.as_deref());
+            let (permissions, domains) = (report.permissions.as_slice(), report.domains.as_slice());
+            self.progress.event(cert, Event::CredentialSays { kind, name, permissions, domains });
+        }
+    }
+
     fn warn_if_soon(&self, cert: &CertName, end: &CredentialEnd) {
         let days = days_until(end.at, Timestamp::now());
         if days <= WARN_DAYS {

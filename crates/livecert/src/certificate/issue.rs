@@ -13,7 +13,7 @@ use super::order::{OpenOrder, PlacedOrder, deactivate_pending};
 use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, IssueRequest, Service, check_bundle, with_causes};
-use crate::challenge::{DnsSolver, Placement};
+use crate::challenge::{ChallengeError, DnsSolver, Placement};
 use crate::key::{KeyError, PrivateKey, certificate_request};
 use crate::plugin::{self, Arguments, Leftover, TxtRecord, Withdrawn};
 use crate::progress::Event;
@@ -136,7 +136,7 @@ impl Service {
         }
         let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
         let watch = self.watch_credential(&plugin);
-        let solver = DnsSolver::new(plugin, &settings.propagation)?;
+        let solver = DnsSolver::new(plugin.clone(), &settings.propagation)?;
 
         // 2. The key is on disk before the CA hears of it.
         let draft = self.store.begin(cert, lock)?;
@@ -144,8 +144,11 @@ impl Service {
         draft.write_key(key.pem())?;
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
-        let (account, placement) =
-            self.unless_interrupted(self.prepare(cert, request, &settings, &solver)).await??;
+        let prepared = self.unless_interrupted(self.prepare(cert, request, &settings, &solver)).await?;
+        if let Err(CertificateError::Challenge(ChallengeError::Plugin(_))) = &prepared {
+            self.tell_of_credential(cert, plugin.as_ref()).await;
+        }
+        let (account, placement) = prepared?;
 
         // 5. to 9. From the order to the certificate.
         let own = publication(settings.plugin, &arguments, place(cert));

@@ -26,10 +26,14 @@ const TOKEN_INSECURE: &str = "GandiTokenInsecure";
 const BASE_URL: &str = "GandiApiBaseUrl";
 const SHARING_ID: &str = "GandiSharingId";
 const TTL: &str = "GandiTTL";
+const RETRY: &str = "GandiRetryTime";
 const EXPIRES: &str = "GandiExpires";
 
 /// Requests under way at a time. LiveDNS takes 0.2 to 0.6 s for each, and allows 1000 a minute.
 const SIDE_BY_SIDE: usize = 8;
+
+/// Longer than this a renewal should fail, and be tried again by the next run.
+const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
 /// How long other processes may take for their turns at one name.
 const TURN: Duration = Duration::from_secs(120);
@@ -70,6 +74,12 @@ pub(super) static INFO: PluginInfo = PluginInfo {
             help: "TTL of new records in seconds, 300 to 2592000 [default: 300]",
         },
         Parameter {
+            name: RETRY,
+            kind: ParameterKind::Plain,
+            credential: false,
+            help: "how long one change goes on when Gandi is busy or broken, such as 5m [default: 60s]",
+        },
+        Parameter {
             name: EXPIRES,
             kind: ParameterKind::Plain,
             credential: false,
@@ -86,7 +96,8 @@ pub(super) static INFO: PluginInfo = PluginInfo {
 
 fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn Plugin>, ArgumentError> {
     let credential = credential(arguments)?;
-    let options = options(arguments)?;
+    let mut options = options(arguments)?;
+    options.pace = Some(surroundings.locks.join("gandi.pace"));
     let client = Client::new(surroundings.http.clone(), credential, options)
         .map_err(|error| ArgumentError::Invalid { parameter: BASE_URL, reason: error.to_string() })?;
     let expires = expires(arguments)?;
@@ -129,6 +140,12 @@ fn options(arguments: &Arguments) -> Result<Options, ArgumentError> {
         let id: SharingId =
             id.parse().map_err(|error: gandi_livedns::Error| invalid(SHARING_ID, error.to_string()))?;
         options.sharing_id = Some(id);
+    }
+    if let Some(text) = arguments.plain(RETRY) {
+        let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+        options.retry_budget = time.filter(|time| *time <= LONGEST_RETRY).ok_or_else(|| {
+            invalid(RETRY, format!("'{text}' is not a duration up to 1h, such as 90s or 5m"))
+        })?;
     }
     if let Some(seconds) = arguments.plain(TTL) {
         let ttl = seconds.parse::<u32>().ok().and_then(|seconds| Ttl::from_seconds(seconds).ok());
