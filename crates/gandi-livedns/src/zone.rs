@@ -48,6 +48,20 @@ impl Zone {
     }
 }
 
+impl Client {
+    /// The name servers that LiveDNS has for the zone, lower case, without trailing dot.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn name_servers(&self, zone: &Zone) -> Result<Vec<String>, Error> {
+        let call = self.call(Method::GET, &["domains", zone.fqdn(), "nameservers"], None)?;
+        let reply = self.send(&call, &mut self.budget()).await?;
+        let names: Vec<String> = serde_json::from_slice(&reply.body)
+            .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
+        Ok(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect())
+    }
+}
+
 /// How long an answer is good for: long enough for all names of a certificate, short enough for a zone that was
 /// brought to LiveDNS while a program that renews certificates runs.
 const LIFE: Duration = Duration::from_secs(300);

@@ -57,6 +57,11 @@ pub(crate) enum Command {
     Issue(Box<Issue>),
     /// Renew the named certificates, or all that are due
     Renew(Renew),
+    /// Look at everything that an issue needs, before there is an order; exit status 1 if it would fail, 4 if something
+    /// needs a person soon
+    Check(Box<Check>),
+    /// Show every ACME request and every change in DNS that an issue would make; changes nothing
+    Plan(Box<Issue>),
     /// List the certificates in the store
     List,
     /// Show a certificate
@@ -165,6 +170,15 @@ pub(crate) struct Renew {
     /// Renew even if not due
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) issue: Issue,
+    /// Write a TXT value that nobody looks for, and remove it
+    #[arg(long)]
+    pub(crate) write_probe: bool,
 }
 
 #[derive(Debug, Args)]

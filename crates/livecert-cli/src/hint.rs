@@ -39,6 +39,7 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Challenge(_) => "dns",
         CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
         CertificateError::LeftBehind { source, .. } => plugin_kind(source),
+        CertificateError::Caa { .. } => "caa",
         CertificateError::Credential(_) => "credential-not-renewed",
         CertificateError::NewCredential { .. } => "credential-not-proved",
         CertificateError::Refused { .. } => "refused",
@@ -120,6 +121,12 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "try again; if it comes back, tell the CA: what it sent is not what was ordered"
         }
         CertificateError::RecordName { .. } => "give the full name, such as _acme-challenge.example.com",
+        CertificateError::Caa { identity, refusals } => {
+            let domain = refusals.first().map_or("the domain", |refusal| refusal.set.domain.as_str());
+            return Some(format!(
+                "add `{domain}. CAA 0 issue \"{identity}\"`, or use a CA that is allowed there"
+            ));
+        }
         CertificateError::Credential(PluginError::NotRenewable) => {
             "make a personal access token at account.gandi.net (docs/gandi.md shows how)"
         }

@@ -221,6 +221,7 @@ fn data(kind: RecordType, value: &str, apex: &str) -> Option<RData> {
         RecordType::A => Some(RData::A(A(value.parse().ok()?))),
         RecordType::AAAA => Some(RData::AAAA(AAAA(value.parse().ok()?))),
         RecordType::CNAME => Some(RData::CNAME(CNAME(absolute(value, apex)?))),
+        RecordType::CAA => caa(value),
         RecordType::NS => Some(RData::NS(NS(absolute(value, apex)?))),
         _ => RData::try_from_str(kind, value).ok(),
     }
@@ -285,4 +286,14 @@ fn absolute(name: &str, apex: &str) -> Option<Name> {
 
 fn plain(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// `0 issue "letsencrypt.org"` as a record.
+fn caa(value: &str) -> Option<RData> {
+    let mut words = value.splitn(3, ' ');
+    let (flags, tag, value) = (words.next()?.parse::<u8>().ok()?, words.next()?, words.next()?);
+    let mut caa = hickory_proto::rr::rdata::CAA::new_issue(flags & 128 != 0, None, Vec::new());
+    caa.tag = tag.to_owned();
+    caa.value = value.trim_matches('"').as_bytes().to_vec();
+    Some(RData::CAA(caa))
 }

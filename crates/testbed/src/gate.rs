@@ -50,6 +50,8 @@ struct State {
     held: bool,
     /// Requests that are being forwarded.
     under_way: usize,
+    /// What the directory says of the CA's name in CAA records; Pebble says nothing.
+    caa_identity: Option<String>,
 }
 
 impl Shared {
@@ -111,6 +113,11 @@ impl Gate {
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.count = 0;
+    }
+
+    /// Lets the directory tell this name of the CA for CAA records, which Pebble's does not.
+    pub fn set_caa_identity(&self, name: &str) {
+        self.shared.lock().caa_identity = Some(name.to_owned());
     }
 
     /// Requests since the count began.
@@ -198,6 +205,7 @@ async fn pass(
             forward = forward.header(name, value);
         }
     }
+    let caa_identity = shared.lock().caa_identity.clone().filter(|_| path.ends_with("/dir"));
     shared.lock().under_way += 1;
     // On a task of its own: what has been sent is carried out, whether the client is still alive or not.
     let forwarded = tokio::spawn(async move {
@@ -214,6 +222,13 @@ async fn pass(
         answer
     });
     let Ok(Some((status, headers, body))) = forwarded.await else { return bad_gateway() };
+    let body = match (caa_identity, serde_json::from_slice::<serde_json::Value>(&body)) {
+        (Some(name), Ok(mut directory)) => {
+            directory["meta"]["caaIdentities"] = serde_json::json!([name]);
+            directory.to_string().into()
+        }
+        _ => body,
+    };
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     for (name, value) in &headers {

@@ -22,7 +22,8 @@ pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<St
     Ok(Status::Done)
 }
 
-fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
+/// The request that the words make.
+pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
     let key_type = |text: &Option<String>| -> Result<Option<KeyType>, CertificateError> {
         Ok(text.as_deref().map(str::parse).transpose()?)
     };

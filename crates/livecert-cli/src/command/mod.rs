@@ -1,9 +1,11 @@
 //! The commands, one file each: parse, call the library, show.
 
+mod check;
 mod dns;
 mod files;
 mod issue;
 mod list;
+mod plan;
 mod renew;
 mod show;
 mod token;
@@ -20,6 +22,8 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Issue(words) => issue::run(*words, globals, output),
         Command::Renew(words) => renew::run(&words, globals, output),
         Command::Token(words) => token::run(&words, globals, output),
+        Command::Check(words) => check::run(*words, globals, output),
+        Command::Plan(words) => plan::run(*words, globals, output),
         Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
         Command::Show(words) => show::run(&words, globals, output),

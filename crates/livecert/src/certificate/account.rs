@@ -88,7 +88,7 @@ impl Service {
         let key = generate(request.account_key_type.unwrap_or_default())?;
         let place = AccountRecord::sealing_place(url.as_str());
         let sealed = self.sealing_key.seal(&place, &key.to_pkcs8_der())?;
-        let record = AccountRecord::new(url.as_str().to_owned(), request.contact.clone(), sealed);
+        let record = AccountRecord::new(url.as_str().to_owned(), terms, request.contact.clone(), sealed);
         self.store.save_account(&record)?;
         Ok((key, record))
     }

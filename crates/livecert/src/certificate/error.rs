@@ -78,6 +78,14 @@ pub enum CertificateError {
         #[source]
         source: PluginError,
     },
+    /// CAA records forbid it; there is no order.
+    #[error("CAA records do not allow {identity} to give a certificate for {}", refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Caa {
+        /// The CA's name in CAA records.
+        identity: String,
+        /// The names, with the records that count for them.
+        refusals: Vec<super::CaaRefusal>,
+    },
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -78,8 +78,17 @@ impl Service {
     /// # Errors
     /// See [`CertificateError`]; the value is not there then, or the journal knows of it.
     pub async fn add_value(&self, request: &HookRequest) -> Result<Hooked, CertificateError> {
+        self.add_value_at(request, PLACE).await
+    }
+
+    /// The same, with sealed parameters that are bound to `place`.
+    pub(super) async fn add_value_at(
+        &self,
+        request: &HookRequest,
+        place: &str,
+    ) -> Result<Hooked, CertificateError> {
         let fqdn = request.check()?;
-        let (solver, mut own) = self.hook(request).await?;
+        let (solver, mut own) = self.hook(request, place).await?;
         let placement = self.unless_interrupted(solver.prepare_names(std::slice::from_ref(&fqdn))).await??;
         let proofs = [crate::challenge::Proof { base: fqdn.clone(), value: request.value.clone() }];
         let records = placement.records(&proofs);
@@ -131,8 +140,17 @@ impl Service {
     /// # Errors
     /// See [`CertificateError`].
     pub async fn remove_value(&self, request: &HookRequest) -> Result<Hooked, CertificateError> {
+        self.remove_value_at(request, PLACE).await
+    }
+
+    /// The same, with sealed parameters that are bound to `place`.
+    pub(super) async fn remove_value_at(
+        &self,
+        request: &HookRequest,
+        place: &str,
+    ) -> Result<Hooked, CertificateError> {
         let fqdn = request.check()?;
-        let (solver, _) = self.hook(request).await?;
+        let (solver, _) = self.hook(request, place).await?;
         let journal = JournalName::name(&fqdn);
         let _lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
         let publications = self.store.publications(&journal)?;
@@ -154,14 +172,18 @@ impl Service {
     }
 
     /// The plugin, and a publication without records.
-    async fn hook(&self, request: &HookRequest) -> Result<(DnsSolver, Publication), CertificateError> {
+    async fn hook(
+        &self,
+        request: &HookRequest,
+        place: &str,
+    ) -> Result<(DnsSolver, Publication), CertificateError> {
         let (info, prompter) = (request.plugin, self.surroundings.prompter.as_ref());
         let sources = plugin::with_default_credential(info, request.arguments.clone(), prompter)?;
-        let resolving = Arguments::resolve(info, &sources, PLACE, &self.sealing_key, &self.surroundings);
+        let resolving = Arguments::resolve(info, &sources, place, &self.sealing_key, &self.surroundings);
         let arguments = self.unless_interrupted(resolving).await??;
         let plugin = info.connect(&arguments, &self.surroundings)?;
         let solver = DnsSolver::new(plugin, &request.settings())?;
-        Ok((solver, publication(info, &arguments, PLACE.to_owned())))
+        Ok((solver, publication(info, &arguments, place.to_owned())))
     }
 
     /// Removes the records, and strikes off those that are gone. The journal's lock must be held.

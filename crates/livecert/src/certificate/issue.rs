@@ -110,7 +110,11 @@ impl Service {
         Ok(())
     }
 
-    async fn arguments(&self, cert: &CertName, settings: &Settings) -> Result<Arguments, CertificateError> {
+    pub(super) async fn arguments(
+        &self,
+        cert: &CertName,
+        settings: &Settings,
+    ) -> Result<Arguments, CertificateError> {
         let sources = plugin::with_default_credential(
             settings.plugin,
             settings.arguments.clone(),
@@ -195,8 +199,15 @@ impl Service {
             self.account(cert, &server, &settings.server, request).await
         };
         let bases = settings.bases();
+        let names = async {
+            let placement = solver.prepare(&bases).await?;
+            let caa = self.caa_of(settings, &placement).await;
+            Ok((placement, caa))
+        };
         // What is wrong with the names' DNS or with the credential is known before an order exists.
-        tokio::try_join!(account, async { Ok(solver.prepare(&bases).await?) })
+        let (account, (placement, caa)) = tokio::try_join!(account, names)?;
+        self.obey_caa(settings, account.server(), &caa)?;
+        Ok((account, placement))
     }
 
     fn store_checked(

@@ -4,6 +4,7 @@
 
 mod account;
 mod bundle;
+mod check;
 mod credential;
 mod error;
 mod handover;
@@ -11,6 +12,7 @@ mod issue;
 mod ledger;
 mod name;
 mod order;
+mod plan;
 mod renew;
 mod server;
 mod service;
@@ -18,11 +20,13 @@ mod settings;
 mod sweep;
 
 pub use bundle::{BundleError, check_bundle};
+pub use check::{CaaRefusal, Finding, Level};
 pub use credential::{CheckedCredential, Renewed, WARN_DAYS, Written};
 pub use error::{CertificateError, Failure};
 pub use handover::{HookRequest, Hooked};
 pub use issue::{Issued, Outcome};
 pub use name::{DomainName, NameError, parse_names};
+pub use plan::{Plan, PlannedRrset};
 pub use renew::{Due, Renewal, RenewalResult, due};
 pub use server::{SERVERS, ServerError, ServerUrl};
 pub use service::Service;

@@ -111,6 +111,11 @@ impl Placement {
         records
     }
 
+    /// Each base name with the apex of its zone in public DNS.
+    pub fn zones(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(base, located)| (base.as_str(), located.authority.zone.as_str()))
+    }
+
     fn expected(&self, proofs: &[Proof]) -> Vec<Expected> {
         let mut by_name = BTreeMap::<&str, Expected>::new();
         for proof in proofs {
@@ -146,6 +151,14 @@ impl DnsSolver {
     /// A name whose DNS is not in order, or that the plugin cannot write. Nothing was changed.
     pub async fn prepare(&self, bases: &[String]) -> Result<Placement, ChallengeError> {
         self.place(bases, validation_name).await
+    }
+
+    /// Where the proof for `base` has to be.
+    ///
+    /// # Errors
+    /// See [`AuthorityError`].
+    pub async fn locate(&self, base: &str) -> Result<Located, AuthorityError> {
+        self.locator.locate(&validation_name(base)).await
     }
 
     /// The same for names of records, of which each is its own base.

@@ -71,9 +71,24 @@ pub async fn ask(
     kind: RecordType,
     recursive: bool,
 ) -> Result<Message, DnsError> {
+    let query = question(server, name, kind, recursive)?;
+    exchange(server, query).await
+}
+
+/// As [`ask`] with recursion, and without validation by the resolver (CD, RFC 4035 §3.2.2).
+pub(super) async fn ask_unchecked(
+    server: SocketAddr,
+    name: &Name,
+    kind: RecordType,
+) -> Result<Message, DnsError> {
+    let mut query = question(server, name, kind, true)?;
+    query.metadata.checking_disabled = true;
+    exchange(server, query).await
+}
+
+async fn exchange(server: SocketAddr, query: Message) -> Result<Message, DnsError> {
     let mut last = DnsError::Timeout { server };
     for _ in 0..TRIES {
-        let query = question(server, name, kind, recursive)?;
         match timeout(TRY_LIMIT, over_udp(server, &query)).await {
             Ok(Ok(answer)) if answer.metadata.truncation => {
                 return timeout(2 * TRY_LIMIT, over_tcp(server, &query))

@@ -4,11 +4,13 @@
 //! the world from somebody's memory of it. See `docs/decisions/0003-dns-client-on-hickory-proto.md`.
 
 mod authority;
+mod caa;
 mod exchange;
 mod propagation;
 mod resolver;
 
 pub use authority::{Authority, AuthorityError, Located, Locator, NameServer};
+pub use caa::{CaaApplicant, CaaError, CaaRecord, CaaSet, find_caa};
 pub use exchange::{DnsError, ask};
 pub use propagation::{Expected, Lacking, PropagationError, ServerView, Watch, look, watch};
-pub use resolver::{ResolveError, Resolver};
+pub use resolver::{Health, ResolveError, Resolver};

@@ -39,6 +39,19 @@ pub enum ResolveError {
     },
 }
 
+/// How a resolver gets on with a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It answers.
+    Good,
+    /// It fails with validation only: the zone's DNSSEC is broken.
+    SignaturesBroken,
+    /// It fails in any case: the zone's servers do not answer it.
+    ServersBroken,
+    /// No resolver answers.
+    Unknown,
+}
+
 impl Resolver {
     /// These resolvers, or the system's if there are none.
     ///
@@ -80,6 +93,26 @@ impl Resolver {
             }
         }
         Err(last.unwrap_or_else(|| ResolveError::NoResolver("none was given".to_owned())))
+    }
+
+    /// Whether the zone's signatures are in order, as far as a validating resolver tells: it answers SERVFAIL for what is
+    /// broken, and answers all the same when validation is switched off.
+    pub async fn health(&self, zone: &str) -> Health {
+        let Ok(name) = super::exchange::absolute(zone) else { return Health::Unknown };
+        for &server in &self.servers {
+            let (checked, unchecked) = tokio::join!(
+                ask(server, &name, RecordType::SOA, true),
+                super::exchange::ask_unchecked(server, &name, RecordType::SOA),
+            );
+            let (Ok(checked), Ok(unchecked)) = (checked, unchecked) else { continue };
+            let fails = |answer: &Message| answer.metadata.response_code == ResponseCode::ServFail;
+            return match (fails(&checked), fails(&unchecked)) {
+                (false, _) => Health::Good,
+                (true, false) => Health::SignaturesBroken,
+                (true, true) => Health::ServersBroken,
+            };
+        }
+        Health::Unknown
     }
 
     /// All addresses of a host, IPv4 and IPv6, asked for side by side.

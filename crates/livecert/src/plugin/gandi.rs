@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{
     ArgumentError, Arguments, CredentialEnd, CredentialReport, CredentialState, EnvironmentCredential,
     Leftover, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo, RenewedCredential,
-    Surroundings, TxtRecord, Withdrawn,
+    Surroundings, Survey, TxtRecord, Withdrawn,
 };
 use crate::store::Lock;
 
@@ -238,6 +238,19 @@ impl Gandi {
 }
 
 impl Gandi {
+    async fn survey_group(&self, group: &Group<'_>) -> Result<Survey, PluginError> {
+        let failed = |source| group.error(source);
+        let zone = self.zone(group).await?;
+        let name = zone.relative(group.fqdn).map_err(failed)?;
+        let kind = gandi_livedns::RecordType::TXT;
+        let (rrset, servers) =
+            tokio::join!(self.client.rrset(&zone, &name, &kind), self.client.name_servers(&zone));
+        let there = rrset.map_err(failed)?.map(|rrset| (rrset.rrset_ttl, rrset.rrset_values));
+        // Nice to have: not every account may see it.
+        let name_servers = servers.unwrap_or_default();
+        Ok(Survey { fqdn: group.fqdn.to_owned(), zone: zone.fqdn().to_owned(), name_servers, there })
+    }
+
     fn kind(&self) -> &'static str {
         if self.is_token { "personal access token" } else { "API key" }
     }
@@ -263,6 +276,13 @@ impl Gandi {
 }
 
 impl Plugin for Gandi {
+    fn survey<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<Vec<Survey>, PluginError>> {
+        Box::pin(async move {
+            let groups = group(records);
+            side_by_side(groups.iter().map(|group| self.survey_group(group))).await.into_iter().collect()
+        })
+    }
+
     fn credential<'a>(&'a self, names: &'a [String]) -> Pending<'a, Option<CredentialReport>> {
         Box::pin(async move {
             let (info, state) = self.ask().await;

@@ -82,6 +82,15 @@ pub trait Plugin: Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
+    /// What is there now, without changing anything: one survey for each name of `records` that the plugin can see.
+    ///
+    /// # Errors
+    /// A name that it cannot see.
+    fn survey<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<Vec<Survey>, PluginError>> {
+        let _ = records;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// How the credential stands, and which of `names` it does not cover; `None` for a plugin without credential.
     fn credential<'a>(&'a self, names: &'a [String]) -> Pending<'a, Option<CredentialReport>> {
         let _ = names;
@@ -103,6 +112,19 @@ pub trait Plugin: Send + Sync {
 
     /// Removes these values and nothing else. A value that is not there is no failure.
     fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Withdrawn>;
+}
+
+/// What is at a name now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// The name.
+    pub fqdn: String,
+    /// The zone in which the plugin writes it.
+    pub zone: String,
+    /// The servers that the service publishes the zone on; empty if it does not tell.
+    pub name_servers: Vec<String>,
+    /// TTL and TXT values there, as they are stored; `None` if there are none.
+    pub there: Option<(u32, Vec<String>)>,
 }
 
 /// Whether a credential works.

@@ -21,6 +21,9 @@ pub struct AccountRecord {
     /// The account's URL (`kid`, RFC 8555 §7.3). `None` while the server has not answered yet: the key is on disk
     /// before the account is made, so that a lost answer loses no account.
     pub url: Option<String>,
+    /// The terms of service that were accepted when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<String>,
     /// The contacts it was made with, as given.
     pub contact: Vec<String>,
     /// The sealed private key, PKCS#8 DER.
@@ -31,8 +34,16 @@ pub struct AccountRecord {
 
 impl AccountRecord {
     /// A record of the current layout, without URL yet.
-    pub fn new(server: String, contact: Vec<String>, key: Sealed) -> Self {
-        AccountRecord { version: ACCOUNT_VERSION, server, url: None, contact, key, created: Timestamp::now() }
+    pub fn new(server: String, terms: Option<String>, contact: Vec<String>, key: Sealed) -> Self {
+        AccountRecord {
+            version: ACCOUNT_VERSION,
+            server,
+            url: None,
+            terms,
+            contact,
+            key,
+            created: Timestamp::now(),
+        }
     }
 
     /// The place that an account key is sealed for.

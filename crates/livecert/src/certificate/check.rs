@@ -1,0 +1,495 @@
+//! Everything that can be known before an order exists: what `check` shows, and what stops `issue` early.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream;
+use jiff::Timestamp;
+use livecert_acme::Server;
+
+use super::credential::WARN_DAYS;
+use super::handover::HookRequest;
+use super::settings::Settings;
+use super::{CertificateError, IssueRequest, PropagationRequest, ServerUrl, Service, with_causes};
+use crate::challenge::{ChallengeError, DnsSolver, Placement, validation_name};
+use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Located, Resolver, find_caa};
+use crate::plugin::{CredentialReport, CredentialState, Plugin, Survey, TxtRecord};
+
+/// Names whose CAA records are looked for at a time.
+const SIDE_BY_SIDE: usize = 16;
+/// How long an issue waits for CAA records; the CA looks at them in any case.
+const CAA_LIMIT: Duration = Duration::from_secs(3);
+/// Servers and clients whose clocks differ by more than this refuse each other's signatures and certificates.
+const CLOCK_LIMIT: i64 = 60;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// It could not be found out.
+    Unknown,
+    /// It works, and needs a person soon.
+    Soon,
+    /// An issue would fail.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// What kind of thing, such as `caa`.
+    pub kind: &'static str,
+    /// What it is about: a name, a zone, a server.
+    pub about: String,
+    /// What was found.
+    pub what: String,
+    /// Why it matters, and what to do; empty where it is good.
+    pub next: String,
+}
+
+impl Finding {
+    fn new(level: Level, kind: &'static str, about: &str, what: impl Into<String>, next: &str) -> Self {
+        Finding { level, kind, about: about.to_owned(), what: what.into(), next: next.to_owned() }
+    }
+
+    fn good(kind: &'static str, about: &str, what: impl Into<String>) -> Self {
+        Finding::new(Level::Good, kind, about, what, "")
+    }
+}
+
+/// CAA records that do not allow the CA.
+#[derive(Debug, Clone)]
+pub struct CaaRefusal {
+    /// The name for which a certificate is wanted.
+    pub name: String,
+    /// The records that count.
+    pub set: CaaSet,
+}
+
+impl std::fmt::Display for CaaRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let record = |record: &crate::dns::CaaRecord| format!("{} \"{}\"", record.tag, record.value);
+        let records: Vec<_> = self.set.records.iter().map(record).collect();
+        write!(f, "{} (at {}: {})", self.name, self.set.domain, records.join(", "))
+    }
+}
+
+/// What public DNS says about CAA for each base name.
+pub(super) type CaaSets = Vec<(String, Result<Option<CaaSet>, CaaError>)>;
+
+impl Service {
+    /// Looks at everything that an issue with this request needs. Nothing is changed, unless `write_probe` asks for a
+    /// TXT value beside the first name's proof that is written and removed.
+    ///
+    /// # Errors
+    /// The words or the stored settings are wrong, or a credential cannot be read. All else is a finding.
+    pub async fn check(
+        &self,
+        request: &IssueRequest,
+        write_probe: bool,
+    ) -> Result<Vec<Finding>, CertificateError> {
+        let cert = request.check()?;
+        let stored = self.store.find_record(&cert)?;
+        let settings = Settings::new(request, stored.as_ref())?;
+        let arguments = self.arguments(&cert, &settings).await?;
+        let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
+        let solver = DnsSolver::new(plugin.clone(), &settings.propagation)?;
+        let home = self.store.home().display().to_string();
+        let mut findings = vec![Finding::good("state-folder", &home, "can be written")];
+
+        let bases = settings.bases();
+        let names: Vec<_> = bases.iter().map(|base| validation_name(base)).collect();
+        let looking = async {
+            let acme = self.look_at_server(&settings.server, request.accept_tos);
+            let located = join_all(bases.iter().map(|base| solver.locate(base)));
+            tokio::join!(acme, located, plugin.credential(&names))
+        };
+        let ((server, said), located, credential) = self.unless_interrupted(looking).await?;
+        findings.extend(said);
+        findings.extend(credential.iter().flat_map(look_at_credential));
+
+        let mut placed = Vec::new();
+        for (base, located) in bases.iter().zip(located) {
+            match located {
+                Ok(located) => {
+                    let (wanted, at) = (validation_name(base), located.fqdn.as_str());
+                    if wanted != at {
+                        let what = format!("{wanted} is a CNAME; the proof is written at {at}");
+                        findings.push(Finding::good("alias", base, what));
+                    }
+                    placed.push((base.clone(), located));
+                }
+                Err(error) => findings.push(Finding::new(
+                    Level::Bad,
+                    "dns",
+                    base,
+                    with_causes(&error),
+                    "the CA will not find the proof either: mend the delegation or the CNAME",
+                )),
+            }
+        }
+        let resolver = resolver(&settings)?;
+        let work = async {
+            tokio::join!(
+                look_at_zones(plugin.as_ref(), &placed, &resolver),
+                self.look_at_caa(&settings, server.as_ref(), &placed),
+            )
+        };
+        let (zones, caa) = self.unless_interrupted(work).await?;
+        findings.extend(zones);
+        findings.extend(caa);
+        if write_probe && let Some((base, _)) = placed.first() {
+            findings.push(self.probe(request, &settings, base).await);
+        }
+        Ok(findings)
+    }
+
+    async fn look_at_server(&self, url: &ServerUrl, accepted: bool) -> (Option<Server>, Vec<Finding>) {
+        let about = url.as_str();
+        let (server, clock) = tokio::join!(self.connect(url), self.look_at_clock(about));
+        let mut findings = Vec::new();
+        let server = match server {
+            Ok(server) => server,
+            Err(error) => {
+                let next = "check the URL, the network and this machine's DNS";
+                return (None, vec![Finding::new(Level::Bad, "acme", about, with_causes(&error), next)]);
+            }
+        };
+        findings.push(Finding::good("acme", about, "answers"));
+        let meta = &server.directory().meta;
+        match self.store.account(about) {
+            Ok(Some(account)) if account.url.is_some() => {
+                findings.push(Finding::good("account", about, account.url.unwrap_or_default()));
+                let (then, now) = (account.terms.as_deref(), server.terms_of_service());
+                if then.is_some() && now.is_some() && then != now {
+                    let what = format!("the terms of service have changed: {}", now.unwrap_or_default());
+                    let next = "the CA may refuse orders until they are accepted: read them";
+                    findings.push(Finding::new(Level::Soon, "terms", about, what, next));
+                }
+            }
+            Ok(_) if meta.external_account_required => findings.push(Finding::new(
+                Level::Bad,
+                "account",
+                about,
+                "new accounts need an external account binding",
+                "use another server for now, such as LE_PROD",
+            )),
+            Ok(_) if server.terms_of_service().is_some() && !accepted => {
+                let what = format!(
+                    "there is no account yet, and its terms have to be accepted: {}",
+                    server.terms_of_service().unwrap_or_default()
+                );
+                findings.push(Finding::new(
+                    Level::Bad,
+                    "terms",
+                    about,
+                    what,
+                    "read them, then give --accept-tos",
+                ));
+            }
+            Ok(_) => findings.push(Finding::good("account", about, "will be made")),
+            Err(error) => findings.push(Finding::new(
+                Level::Bad,
+                "account",
+                about,
+                with_causes(&error),
+                "bring the file back from a backup, or remove it for a new account",
+            )),
+        }
+        findings.extend(clock);
+        (Some(server), findings)
+    }
+
+    /// The clock against the server's `Date` (RFC 9110 §6.6.1).
+    async fn look_at_clock(&self, url: &str) -> Option<Finding> {
+        let answer = self.surroundings.http.head(url).timeout(Duration::from_secs(10)).send().await.ok()?;
+        let date = answer.headers().get("date")?.to_str().ok()?;
+        let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+        let skew = Timestamp::now().duration_since(theirs).as_secs();
+        if skew.abs() <= CLOCK_LIMIT {
+            return Some(Finding::good("clock", url, format!("within {CLOCK_LIMIT} s of the server's")));
+        }
+        let side = if skew > 0 { "ahead of" } else { "behind" };
+        let what = format!("this machine's clock is {} s {side} the server's", skew.abs());
+        let next = "certificates would seem expired or not yet valid: start a time service";
+        Some(Finding::new(Level::Bad, "clock", url, what, next))
+    }
+
+    async fn look_at_caa(
+        &self,
+        settings: &Settings,
+        server: Option<&Server>,
+        placed: &[(String, Located)],
+    ) -> Vec<Finding> {
+        let Some(server) = server else { return Vec::new() };
+        let identities = &server.directory().meta.caa_identities;
+        let Ok(resolver) = resolver(settings) else { return Vec::new() };
+        let zones = placed.iter().map(|(base, located)| (base.as_str(), located.authority.zone.as_str()));
+        let sets = caa_sets(&resolver, zones).await;
+        let refusals = self.caa_refusals(settings, server, &sets);
+        let mut findings = Vec::new();
+        for (base, set) in &sets {
+            match set {
+                Err(error) => findings.push(Finding::new(
+                    Level::Bad,
+                    "caa",
+                    base,
+                    with_causes(error),
+                    "a CA that cannot read CAA records must refuse: mend the name servers",
+                )),
+                Ok(None) => findings.push(Finding::good("caa", base, "no records: every CA is allowed")),
+                Ok(Some(set)) if identities.is_empty() => findings.push(Finding::new(
+                    Level::Unknown,
+                    "caa",
+                    base,
+                    format!("there are records at {}, and the CA does not tell its name", set.domain),
+                    "see that they name the CA",
+                )),
+                Ok(Some(set)) => {
+                    let refused = refusals.iter().filter(|refusal| refusal.set == *set);
+                    let refused: Vec<_> = refused.map(ToString::to_string).collect();
+                    findings.push(if refused.is_empty() {
+                        Finding::good(
+                            "caa",
+                            base,
+                            format!("the records at {} allow {}", set.domain, identities[0]),
+                        )
+                    } else {
+                        let what =
+                            format!("the records do not allow {}: {}", identities[0], refused.join("; "));
+                        let next = format!(
+                            "the CA will refuse: add `{}. CAA 0 issue \"{}\"`",
+                            set.domain, identities[0]
+                        );
+                        Finding::new(Level::Bad, "caa", base, what, &next)
+                    });
+                }
+            }
+        }
+        findings
+    }
+
+    /// The names for which CAA does not allow the server. What could not be looked up, or has no name to compare with,
+    /// is left to the CA.
+    fn caa_refusals(&self, settings: &Settings, server: &Server, sets: &CaaSets) -> Vec<CaaRefusal> {
+        let identities = &server.directory().meta.caa_identities;
+        if identities.is_empty() {
+            return Vec::new();
+        }
+        let account = self.store.account(settings.server.as_str()).ok().flatten();
+        let account = account.and_then(|account| account.url);
+        let applicant = CaaApplicant { identities, account: account.as_deref(), method: "dns-01" };
+        let mut refusals = Vec::new();
+        for name in &settings.names {
+            let set = sets.iter().find(|(base, _)| base == name.base()).map(|(_, set)| set);
+            if let Some(Ok(Some(set))) = set
+                && !set.allows(&applicant, name.is_wildcard())
+            {
+                refusals.push(CaaRefusal { name: name.to_string(), set: set.clone() });
+            }
+        }
+        refusals
+    }
+
+    /// The CAA records for an issue, with what its solver has found.
+    pub(super) async fn caa_of(&self, settings: &Settings, placement: &Placement) -> CaaSets {
+        let Ok(resolver) = resolver(settings) else { return Vec::new() };
+        let looking = caa_sets(&resolver, placement.zones());
+        tokio::time::timeout(CAA_LIMIT, looking).await.unwrap_or_default()
+    }
+
+    /// Stops an issue that CAA forbids, before there is an order.
+    pub(super) fn obey_caa(
+        &self,
+        settings: &Settings,
+        server: &Server,
+        sets: &CaaSets,
+    ) -> Result<(), CertificateError> {
+        let refusals = self.caa_refusals(settings, server, sets);
+        if refusals.is_empty() {
+            return Ok(());
+        }
+        let identity = server.directory().meta.caa_identities.first().cloned().unwrap_or_default();
+        Err(CertificateError::Caa { identity, refusals })
+    }
+
+    /// Writes a value that nobody looks for, and removes it.
+    async fn probe(&self, request: &IssueRequest, settings: &Settings, base: &str) -> Finding {
+        let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(20).collect();
+        let fqdn = validation_name(base);
+        let hook = HookRequest {
+            fqdn: fqdn.clone(),
+            value: format!("livecert-probe-{random}"),
+            plugin: settings.plugin,
+            arguments: settings.arguments.clone(),
+            propagation: PropagationRequest {
+                resolvers: settings.propagation.resolvers.clone(),
+                authoritative: settings.propagation.authoritative.clone(),
+                limit: request.propagation.limit,
+            },
+            wait: false,
+        };
+        let place = super::issue::place(&request.check().unwrap_or_else(|_| (&settings.names[0]).into()));
+        let done = async {
+            self.add_value_at(&hook, &place).await?;
+            self.remove_value_at(&hook, &place).await
+        };
+        match done.await {
+            Ok(_) => Finding::good("write-probe", &fqdn, "a value was written and removed"),
+            Err(error) => Finding::new(
+                Level::Bad,
+                "write-probe",
+                &fqdn,
+                with_causes(&error),
+                "the proof cannot be written either; `livecert token check` may tell why",
+            ),
+        }
+    }
+}
+
+fn resolver(settings: &Settings) -> Result<Resolver, CertificateError> {
+    let propagation = &settings.propagation;
+    // Whoever names the servers to ask does not want the system's resolvers to be asked.
+    let named =
+        if propagation.resolvers.is_empty() { &propagation.authoritative } else { &propagation.resolvers };
+    Resolver::new(named).map_err(|error| ChallengeError::from(error).into())
+}
+
+async fn caa_sets<'a>(resolver: &Resolver, bases: impl Iterator<Item = (&'a str, &'a str)>) -> CaaSets {
+    let find = |(base, zone): (&str, &str)| {
+        let (base, zone) = (base.to_owned(), zone.to_owned());
+        async move {
+            let found = find_caa(resolver, &base, &zone).await;
+            (base, found)
+        }
+    };
+    let bases: Vec<_> = bases.map(find).collect();
+    stream::iter(bases).buffered(SIDE_BY_SIDE).collect().await
+}
+
+fn look_at_credential(report: &CredentialReport) -> Vec<Finding> {
+    let name = report.name.as_deref().map(|name| format!(" '{name}'")).unwrap_or_default();
+    let about = format!("{}{name}", report.kind);
+    let mut findings = Vec::new();
+    match &report.state {
+        CredentialState::Valid => findings.push(Finding::good("credential", &about, "is valid")),
+        CredentialState::Refused(error) => findings.push(Finding::new(
+            Level::Bad,
+            "credential",
+            &about,
+            with_causes(error),
+            "make a new one at account.gandi.net (docs/gandi.md shows how)",
+        )),
+        CredentialState::Unknown(error) => findings.push(Finding::new(
+            Level::Unknown,
+            "credential",
+            &about,
+            with_causes(error),
+            "try again later; see status.gandi.net",
+        )),
+    }
+    if let Some(expires) = report.expires {
+        let days = expires.duration_since(Timestamp::now()).as_hours().div_euclid(24);
+        let (what, next) = (format!("ends in {days} days ({expires:.0})"), "run `livecert token renew`");
+        findings.push(match days {
+            ..0 => Finding::new(Level::Bad, "credential-end", &about, format!("ended at {expires:.0}"), next),
+            0..WARN_DAYS => Finding::new(Level::Soon, "credential-end", &about, what, next),
+            _ => Finding::good("credential-end", &about, what),
+        });
+    }
+    for scope in &report.lacks {
+        let next = "make a token with 'Manage domain name technical configurations'";
+        findings.push(Finding::new(Level::Bad, "permission", &about, format!("it lacks {scope}"), next));
+    }
+    for (name, error) in &report.uncovered {
+        let next = "see that the domain uses LiveDNS, and that the token may see it";
+        findings.push(Finding::new(Level::Bad, "zone", name, with_causes(error), next));
+    }
+    findings
+}
+
+async fn look_at_zones(
+    plugin: &dyn Plugin,
+    placed: &[(String, Located)],
+    resolver: &Resolver,
+) -> Vec<Finding> {
+    let mut zones: Vec<&str> = placed.iter().map(|(_, located)| located.authority.zone.as_str()).collect();
+    zones.sort_unstable();
+    zones.dedup();
+    let health = join_all(zones.iter().map(|zone| resolver.health(zone)));
+    let record = |(_, located): &(String, Located)| TxtRecord {
+        fqdn: located.fqdn.clone(),
+        value: String::new(),
+        apex: Some(located.authority.zone.clone()),
+    };
+    let records: Vec<_> = placed.iter().map(record).collect();
+    let (health, surveys) = tokio::join!(health, plugin.survey(&records));
+    let mut findings = Vec::new();
+    for (zone, health) in zones.iter().zip(health) {
+        findings.push(match health {
+            Health::Good => Finding::good("resolution", zone, "a resolver answers for it"),
+            Health::SignaturesBroken => Finding::new(
+                Level::Bad,
+                "dnssec",
+                zone,
+                "its DNSSEC is broken: the resolver fails, and answers when validation is switched off",
+                "every CA validates: remove the DS record at the registrar, or sign the zone with its key",
+            ),
+            Health::ServersBroken => Finding::new(
+                Level::Bad,
+                "resolution",
+                zone,
+                "the resolver fails (SERVFAIL), with and without validation",
+                "its name servers do not answer for it: see that it is active at LiveDNS",
+            ),
+            Health::Unknown => Finding::new(
+                Level::Unknown,
+                "resolution",
+                zone,
+                "no resolver answers",
+                "name one with --resolver",
+            ),
+        });
+    }
+    // That it cannot be seen has been told with the credential.
+    let mut surveys = surveys.unwrap_or_default();
+    surveys.sort_by(|a, b| a.zone.cmp(&b.zone));
+    surveys.dedup_by(|a, b| a.zone == b.zone);
+    findings.extend(surveys.iter().filter_map(|survey| look_at_delegation(survey, placed)));
+    findings
+}
+
+/// The servers that the zone is delegated to against those that the service publishes it on.
+fn look_at_delegation(survey: &Survey, placed: &[(String, Located)]) -> Option<Finding> {
+    let located =
+        placed.iter().find(|(_, located)| located.fqdn == survey.fqdn).map(|(_, located)| located)?;
+    let zone = &survey.zone;
+    let public: Vec<_> = located.authority.servers.iter().map(|server| server.name.as_str()).collect();
+    // Servers that were given by address tell nothing about the delegation.
+    if survey.name_servers.is_empty()
+        || public.iter().all(|name| name.parse::<std::net::SocketAddr>().is_ok())
+    {
+        return None;
+    }
+    let strangers: Vec<_> =
+        public.iter().filter(|name| !survey.name_servers.iter().any(|own| own == *name)).copied().collect();
+    Some(if *zone != located.authority.zone {
+        let what = format!("LiveDNS has {zone}, and public DNS shows the zone {}", located.authority.zone);
+        let next = "what is written at LiveDNS is not seen: the name is delegated elsewhere";
+        Finding::new(Level::Bad, "delegation", zone, what, next)
+    } else if strangers.len() == public.len() {
+        let what = format!("it is delegated to {}, not to LiveDNS", strangers.join(", "));
+        let next = "what is written at LiveDNS is not seen: change the name servers at the registrar, or use an alias";
+        Finding::new(Level::Bad, "delegation", zone, what, next)
+    } else if strangers.is_empty() {
+        Finding::good("delegation", zone, "it is delegated to LiveDNS")
+    } else {
+        let what = format!("it is delegated to {} too", strangers.join(", "));
+        let next = "if that is no secondary of LiveDNS, the CA may ask it and not find the proof";
+        Finding::new(Level::Unknown, "delegation", zone, what, next)
+    })
+}
