@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use livecert::dns::ResolverAddress;
 
 /// Certificates from any ACME server, proved by TXT records that are written through Gandi's API.
 #[derive(Debug, Parser)]
@@ -43,6 +44,39 @@ pub(crate) struct Globals {
     /// Form of the log on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PropagationMode {
+    /// At every address of every name server of the zone
+    Authoritative,
+    /// At the resolvers alone
+    Resolver,
+    /// At the name servers, then at the resolvers
+    Both,
+    /// Nowhere: wait a time
+    Sleep,
+}
+
+impl Propagation {
+    /// The request that the words make.
+    pub(crate) fn request(self) -> livecert::certificate::PropagationRequest {
+        use livecert::challenge::PropagationMode as Mode;
+        livecert::certificate::PropagationRequest {
+            mode: self.propagation.map(|mode| match mode {
+                PropagationMode::Authoritative => Mode::Authoritative,
+                PropagationMode::Resolver => Mode::Resolver,
+                PropagationMode::Both => Mode::Both,
+                PropagationMode::Sleep => Mode::Sleep,
+            }),
+            sleep: self.dns_sleep,
+            grace: self.propagation_grace,
+            quorum: self.propagation_quorum,
+            resolvers: self.resolver,
+            authoritative: self.authoritative,
+            limit: self.propagation_timeout,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -243,9 +277,22 @@ pub(crate) struct Issue {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "DNS")]
 pub(crate) struct Propagation {
-    /// Resolver for all look-ups; repeatable [default: the system's]
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server, help_heading = "DNS")]
-    pub(crate) resolver: Vec<SocketAddr>,
+    /// Where to look whether the records are public [default: authoritative]
+    #[arg(long, value_enum, value_name = "MODE", help_heading = "DNS")]
+    pub(crate) propagation: Option<PropagationMode>,
+    /// Wait this long before the first look, or with `--propagation sleep` instead of it [default: 0s; resolver: 1m;
+    /// sleep: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "DNS")]
+    pub(crate) dns_sleep: Option<Duration>,
+    /// Pass over a name server that has been silent for this long [default: 8s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "DNS")]
+    pub(crate) propagation_grace: Option<Duration>,
+    /// Pass silent ones over only when this share of the name servers shows the records [default: 50]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "DNS")]
+    pub(crate) propagation_quorum: Option<u8>,
+    /// Resolver for all look-ups, also over HTTPS; repeatable [default: the system's]
+    #[arg(long, value_name = "ADDR[:PORT]|URL", help_heading = "DNS")]
+    pub(crate) resolver: Vec<ResolverAddress>,
     /// Ask this server instead of the zone's own name servers; repeatable (split horizon, tests)
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server, help_heading = "DNS")]
     pub(crate) authoritative: Vec<SocketAddr>,

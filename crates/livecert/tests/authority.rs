@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use livecert::dns::{AuthorityError, Expected, Located, Locator, Resolver, watch};
+use livecert::dns::{AuthorityError, Expected, Located, Locator, Patience, Resolver, watch};
 use livedns_sim::pki::TestCa;
 use livedns_sim::{Config, Rrset, Simulator, ZoneConfig};
 
@@ -21,8 +21,13 @@ async fn simulator() -> (Simulator, Locator) {
     }
     let simulator = Simulator::start(config).await.unwrap();
     let first = simulator.dns_addrs()[0];
-    let locator = Locator::through(Resolver::new(&[first]).unwrap()).with_port(first.port());
+    let locator = Locator::through(resolver(first)).with_port(first.port());
     (simulator, locator)
+}
+
+fn resolver(address: SocketAddr) -> Resolver {
+    let http = livecert::network::http_client(None).unwrap();
+    Resolver::new(&[address.into()], &http).unwrap()
 }
 
 fn cname(simulator: &Simulator, zone: &str, name: &str, target: &str) {
@@ -99,7 +104,11 @@ async fn every_server_is_watched_and_the_last_one_decides() {
         [Expected { fqdn: located.fqdn, values: vec!["ours".into()], authority: located.authority }];
     let begun = std::time::Instant::now();
     let mut looks = Vec::new();
-    watch(&expected, Duration::from_secs(20), |seen| looks.push(seen)).await.unwrap();
+    watch(&expected, &Patience { limit: Duration::from_secs(20), ..Patience::default() }, |seen| {
+        looks.push(seen)
+    })
+    .await
+    .unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(300));
     assert!(looks.len() > 1 && looks[0].ready == looks[0].all - 1, "{looks:?}");
 }
@@ -113,5 +122,7 @@ async fn an_answer_that_does_not_fit_a_datagram_comes_over_tcp() {
         simulator.control().add_value("example.com", "_acme-challenge.www", value, 300);
     }
     let expected = [Expected { fqdn: located.fqdn, values, authority: located.authority }];
-    watch(&expected, Duration::from_secs(20), |_| ()).await.unwrap();
+    watch(&expected, &Patience { limit: Duration::from_secs(20), ..Patience::default() }, |_| ())
+        .await
+        .unwrap();
 }

@@ -97,6 +97,9 @@ async fn answer_api(
     let begun = Instant::now();
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| Cut)?.to_bytes();
+    if parts.uri.path() == "/dns-query" {
+        return answer_dns(&body, &shared).await;
+    }
     let request = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
@@ -121,6 +124,23 @@ async fn answer_api(
         ms: begun.elapsed().as_secs_f64() * 1000.0,
     });
     Ok(into_response(reply.ok_or(Cut)?))
+}
+
+/// DNS over HTTPS (RFC 8484) in front of the first name server, as a resolver would offer it.
+async fn answer_dns(query: &[u8], shared: &Shared) -> Result<hyper::Response<Full<Bytes>>, Cut> {
+    let address = shared.lock().dns_addrs.first().copied().ok_or(Cut)?;
+    let ask = async {
+        let socket = tokio::net::UdpSocket::bind((address.ip(), 0)).await?;
+        socket.connect(address).await?;
+        socket.send(query).await?;
+        let mut buffer = vec![0; 4096];
+        let length = tokio::time::timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await??;
+        buffer.truncate(length);
+        Ok::<_, std::io::Error>(buffer)
+    };
+    let answer = ask.await.map_err(|_| Cut)?;
+    let response = hyper::Response::builder().header("content-type", "application/dns-message");
+    response.body(Full::from(answer)).map_err(|_| Cut)
 }
 
 /// The answer (none: cut the connection), who asked, and how long the answer waits.

@@ -17,11 +17,7 @@ pub(super) fn run(words: Dns, globals: &Globals, output: &Output) -> Result<Stat
         Dns::Add { record, no_wait, propagation } => {
             let mut request = request(record)?;
             request.wait = !no_wait;
-            request.propagation = PropagationRequest {
-                resolvers: propagation.resolver,
-                authoritative: propagation.authoritative,
-                limit: propagation.propagation_timeout,
-            };
+            request.propagation = propagation.request();
             let done =
                 context::block_on(async { Ok(context::service(globals)?.add_value(&request).await?) })?;
             output.show(&document("added", &done), || {
@@ -37,8 +33,7 @@ pub(super) fn run(words: Dns, globals: &Globals, output: &Output) -> Result<Stat
         }
         Dns::Remove { record, propagation } => {
             let mut request = request(record)?;
-            request.propagation.resolvers = propagation.resolver;
-            request.propagation.authoritative = propagation.authoritative;
+            request.propagation = propagation.request();
             let done =
                 context::block_on(async { Ok(context::service(globals)?.remove_value(&request).await?) })?;
             output.show(&document("removed", &done), || {

@@ -1,8 +1,6 @@
 //! `livecert issue`.
 
-use livecert::certificate::{
-    CertificateError, IssueRequest, Issued, Outcome, PropagationRequest, ServerUrl, parse_names,
-};
+use livecert::certificate::{CertificateError, IssueRequest, Issued, Outcome, ServerUrl, parse_names};
 use livecert::key::KeyType;
 use livecert::plugin::{self, ArgumentError};
 use livecert::store::CertName;
@@ -49,11 +47,7 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         reuse_key,
         plugin,
         arguments,
-        propagation: PropagationRequest {
-            resolvers: words.propagation.resolver,
-            authoritative: words.propagation.authoritative,
-            limit: words.propagation.propagation_timeout,
-        },
+        propagation: words.propagation.request(),
         validation_timeout: words.validation_timeout,
         force: words.force,
     })

@@ -15,6 +15,7 @@ mod no_request_too_many;
 mod no_switch_of_livedns_matters;
 mod other_clients_have_it_as_their_hook;
 mod our_values_are_gone_afterwards;
+mod records_are_seen_before_the_ca_looks;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;
 

@@ -12,7 +12,7 @@ use super::credential::WARN_DAYS;
 use super::handover::HookRequest;
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, PropagationRequest, ServerUrl, Service, with_causes};
-use crate::challenge::{ChallengeError, DnsSolver, Placement, validation_name};
+use crate::challenge::{ChallengeError, DnsSolver, Placement, PropagationSettings, validation_name};
 use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Located, Resolver, find_caa};
 use crate::plugin::{CredentialReport, CredentialState, Plugin, Survey, TxtRecord};
 
@@ -97,7 +97,7 @@ impl Service {
         let settings = Settings::new(request, stored.as_ref())?;
         let arguments = self.arguments(&cert, &settings).await?;
         let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
-        let solver = DnsSolver::new(plugin.clone(), &settings.propagation)?;
+        let solver = DnsSolver::new(plugin.clone(), &settings.propagation, &self.surroundings.http)?;
         let home = self.store.home().display().to_string();
         let mut findings = vec![Finding::good("state-folder", &home, "can be written")];
 
@@ -132,7 +132,7 @@ impl Service {
                 )),
             }
         }
-        let resolver = resolver(&settings)?;
+        let resolver = self.resolver(&settings)?;
         let work = async {
             tokio::join!(
                 look_at_zones(plugin.as_ref(), &placed, &resolver),
@@ -227,7 +227,7 @@ impl Service {
     ) -> Vec<Finding> {
         let Some(server) = server else { return Vec::new() };
         let identities = &server.directory().meta.caa_identities;
-        let Ok(resolver) = resolver(settings) else { return Vec::new() };
+        let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
         let zones = placed.iter().map(|(base, located)| (base.as_str(), located.authority.zone.as_str()));
         let sets = caa_sets(&resolver, zones).await;
         let refusals = self.caa_refusals(settings, server, &sets);
@@ -297,7 +297,7 @@ impl Service {
 
     /// The CAA records for an issue, with what its solver has found.
     pub(super) async fn caa_of(&self, settings: &Settings, placement: &Placement) -> CaaSets {
-        let Ok(resolver) = resolver(settings) else { return Vec::new() };
+        let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
         let looking = caa_sets(&resolver, placement.zones());
         tokio::time::timeout(CAA_LIMIT, looking).await.unwrap_or_default()
     }
@@ -317,6 +317,17 @@ impl Service {
         Err(CertificateError::Caa { identity, refusals })
     }
 
+    fn resolver(&self, settings: &Settings) -> Result<Resolver, CertificateError> {
+        let PropagationSettings { resolvers, authoritative, .. } = &settings.propagation;
+        // Whoever names the servers to ask does not want the system's resolvers to be asked.
+        let named = if resolvers.is_empty() {
+            authoritative.iter().map(|&address| address.into()).collect()
+        } else {
+            resolvers.clone()
+        };
+        Resolver::new(&named, &self.surroundings.http).map_err(|error| ChallengeError::from(error).into())
+    }
+
     /// Writes a value that nobody looks for, and removes it.
     async fn probe(&self, request: &IssueRequest, settings: &Settings, base: &str) -> Finding {
         let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(20).collect();
@@ -329,7 +340,7 @@ impl Service {
             propagation: PropagationRequest {
                 resolvers: settings.propagation.resolvers.clone(),
                 authoritative: settings.propagation.authoritative.clone(),
-                limit: request.propagation.limit,
+                ..request.propagation.clone()
             },
             wait: false,
         };
@@ -349,14 +360,6 @@ impl Service {
             ),
         }
     }
-}
-
-fn resolver(settings: &Settings) -> Result<Resolver, CertificateError> {
-    let propagation = &settings.propagation;
-    // Whoever names the servers to ask does not want the system's resolvers to be asked.
-    let named =
-        if propagation.resolvers.is_empty() { &propagation.authoritative } else { &propagation.resolvers };
-    Resolver::new(named).map_err(|error| ChallengeError::from(error).into())
 }
 
 async fn caa_sets<'a>(resolver: &Resolver, bases: impl Iterator<Item = (&'a str, &'a str)>) -> CaaSets {

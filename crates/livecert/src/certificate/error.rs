@@ -33,6 +33,9 @@ pub enum CertificateError {
     /// A certificate name that the store cannot have.
     #[error(transparent)]
     CertName(#[from] CertNameError),
+    /// A resolver that is none.
+    #[error(transparent)]
+    Resolver(#[from] crate::dns::ResolverAddressError),
     /// The server is none.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -183,6 +186,7 @@ impl CertificateError {
             | CertificateError::Argument(_)
             | CertificateError::RecordName { .. }
             | CertificateError::RecordValue
+            | CertificateError::Resolver(_)
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::Store(StoreError::NoSuchCertificate { .. })
             | CertificateError::Network(

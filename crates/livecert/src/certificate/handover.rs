@@ -66,7 +66,7 @@ impl HookRequest {
         Ok(fqdn)
     }
 
-    fn settings(&self) -> PropagationSettings {
+    fn settings(&self) -> Result<PropagationSettings, CertificateError> {
         super::settings::propagation(&self.propagation, None)
     }
 }
@@ -182,7 +182,7 @@ impl Service {
         let resolving = Arguments::resolve(info, &sources, place, &self.sealing_key, &self.surroundings);
         let arguments = self.unless_interrupted(resolving).await??;
         let plugin = info.connect(&arguments, &self.surroundings)?;
-        let solver = DnsSolver::new(plugin, &request.settings())?;
+        let solver = DnsSolver::new(plugin, &request.settings()?, &self.surroundings.http)?;
         Ok((solver, publication(info, &arguments, place.to_owned())))
     }
 

@@ -140,7 +140,7 @@ impl Service {
         }
         let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
         let watch = self.watch_credential(&plugin);
-        let solver = DnsSolver::new(plugin.clone(), &settings.propagation)?;
+        let solver = DnsSolver::new(plugin.clone(), &settings.propagation, &self.surroundings.http)?;
 
         // 2. The key is on disk before the CA hears of it.
         let draft = self.store.begin(cert, lock)?;

@@ -216,10 +216,9 @@ impl OpenOrder<'_> {
 }
 
 fn describe(view: &ServerView) -> String {
-    let at = &view.server;
     match &view.seen {
-        Ok(values) if values.is_empty() => format!("{} ({}) shows no TXT value", at.name, at.address),
-        Ok(values) => format!("{} ({}) shows {}", at.name, at.address, values.join(", ")),
+        Ok(values) if values.is_empty() => format!("{} shows no TXT value", view.at),
+        Ok(values) => format!("{} shows {}", view.at, values.join(", ")),
         Err(error) => error.to_string(),
     }
 }

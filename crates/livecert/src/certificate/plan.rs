@@ -49,7 +49,7 @@ impl Service {
         let not_due = due.filter(|due| !due.now && !request.force && !settings.changed).map(|due| due.at);
         let arguments = self.arguments(&cert, &settings).await?;
         let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
-        let solver = DnsSolver::new(plugin.clone(), &settings.propagation)?;
+        let solver = DnsSolver::new(plugin.clone(), &settings.propagation, &self.surroundings.http)?;
         let bases = settings.bases();
         let reading = async {
             let located = async { Ok(solver.prepare(&bases).await?) };

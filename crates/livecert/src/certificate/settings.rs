@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{CertificateError, DomainName, ServerUrl};
-use crate::challenge::{PropagationSettings, validation_name};
+use crate::challenge::{PropagationMode, PropagationSettings, validation_name};
+use crate::dns::{Patience, ResolverAddress};
 use crate::key::KeyType;
 use crate::plugin::{self, ArgumentSources, PluginInfo};
 use crate::store::{CertName, CertificateRecord, PropagationRecord};
@@ -46,8 +47,16 @@ pub struct IssueRequest {
 /// How the publication is watched; empty or `None` comes from the store, or else from the defaults.
 #[derive(Debug, Clone, Default)]
 pub struct PropagationRequest {
+    /// Where it is looked.
+    pub mode: Option<PropagationMode>,
+    /// How long to wait before the first look, or instead of it.
+    pub sleep: Option<Duration>,
+    /// How long a name server may be silent.
+    pub grace: Option<Duration>,
+    /// The share of name servers that must show everything, in percent.
+    pub quorum: Option<u8>,
     /// Resolvers.
-    pub resolvers: Vec<SocketAddr>,
+    pub resolvers: Vec<ResolverAddress>,
     /// Servers to ask instead of the zone's own.
     pub authoritative: Vec<SocketAddr>,
     /// How long the records may take to be everywhere.
@@ -119,7 +128,7 @@ impl Settings {
             reuse_key: request.reuse_key.or(stored.map(|stored| stored.reuse_key)).unwrap_or(false),
             plugin,
             arguments,
-            propagation: propagation(&request.propagation, stored.map(|stored| &stored.propagation)),
+            propagation: propagation(&request.propagation, stored.map(|stored| &stored.propagation))?,
             validation_timeout: request
                 .validation_timeout
                 .or(stored.map(|stored| Duration::from_secs(stored.validation_timeout)))
@@ -148,9 +157,13 @@ impl Settings {
         record.reuse_key = self.reuse_key;
         record.plugin_args = arguments.clone();
         record.propagation = PropagationRecord {
-            resolvers: self.propagation.resolvers.clone(),
+            resolvers: self.propagation.resolvers.iter().map(ToString::to_string).collect(),
             authoritative: self.propagation.authoritative.clone(),
-            timeout: Some(self.propagation.limit.as_secs()),
+            mode: Some(self.propagation.mode.word().to_owned()),
+            timeout: Some(self.propagation.patience.limit.as_secs()),
+            sleep: self.propagation.sleep.map(|sleep| sleep.as_secs()),
+            grace: Some(self.propagation.patience.grace.as_secs()),
+            quorum: Some(self.propagation.patience.quorum),
         };
         record.validation_timeout = self.validation_timeout.as_secs();
         record
@@ -165,13 +178,23 @@ fn same_names(asked: &[DomainName], stored: &[String]) -> bool {
 pub(super) fn propagation(
     asked: &PropagationRequest,
     stored: Option<&PropagationRecord>,
-) -> PropagationSettings {
+) -> Result<PropagationSettings, CertificateError> {
     let mut settings = PropagationSettings::default();
     if let Some(stored) = stored {
-        settings.resolvers.clone_from(&stored.resolvers);
+        let resolvers = stored.resolvers.iter().map(|text| text.parse::<ResolverAddress>());
+        settings.resolvers = resolvers.collect::<Result<_, _>>()?;
         settings.authoritative.clone_from(&stored.authoritative);
+        let word = |(word, _): &&(&str, PropagationMode)| stored.mode.as_deref() == Some(*word);
+        settings.mode = PropagationMode::WORDS.iter().find(word).map(|(_, mode)| *mode).unwrap_or_default();
+        settings.sleep = stored.sleep.map(Duration::from_secs);
         if let Some(seconds) = stored.timeout {
-            settings.limit = Duration::from_secs(seconds);
+            settings.patience.limit = Duration::from_secs(seconds);
+        }
+        if let Some(seconds) = stored.grace {
+            settings.patience.grace = Duration::from_secs(seconds);
+        }
+        if let Some(quorum) = stored.quorum {
+            settings.patience.quorum = quorum;
         }
     }
     if !asked.resolvers.is_empty() {
@@ -180,10 +203,14 @@ pub(super) fn propagation(
     if !asked.authoritative.is_empty() {
         settings.authoritative.clone_from(&asked.authoritative);
     }
-    if let Some(limit) = asked.limit {
-        settings.limit = limit;
-    }
-    settings
+    settings.mode = asked.mode.unwrap_or(settings.mode);
+    settings.sleep = asked.sleep.or(settings.sleep);
+    settings.patience = Patience {
+        limit: asked.limit.unwrap_or(settings.patience.limit),
+        grace: asked.grace.unwrap_or(settings.patience.grace),
+        quorum: asked.quorum.unwrap_or(settings.patience.quorum),
+    };
+    Ok(settings)
 }
 
 #[cfg(test)]

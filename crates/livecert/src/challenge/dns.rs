@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,8 +12,8 @@ use futures_util::future::join_all;
 use futures_util::stream;
 
 use crate::dns::{
-    AuthorityError, Expected, Located, Locator, PropagationError, ResolveError, Resolver, ServerView, Watch,
-    look, watch,
+    AuthorityError, Expected, Located, Locator, Patience, PropagationError, ResolveError, Resolver,
+    ResolverAddress, ServerView, Watch, look, watch, watch_resolvers,
 };
 use crate::plugin::{Plugin, PluginError, TxtRecord, Withdrawn};
 
@@ -61,32 +63,76 @@ pub enum ChallengeError {
     Propagation(#[from] PropagationError),
 }
 
-/// How it is found out that the records are public.
-#[derive(Debug, Clone)]
-pub struct PropagationSettings {
-    /// Resolvers; none means the system's.
-    pub resolvers: Vec<SocketAddr>,
-    /// Servers to ask instead of the zone's own; none means the zone's own.
-    pub authoritative: Vec<SocketAddr>,
-    /// How long the records may take.
-    pub limit: Duration,
+/// Where it is looked whether the records are public.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PropagationMode {
+    /// At every name server of the zone.
+    #[default]
+    Authoritative,
+    /// At the resolvers alone.
+    Resolver,
+    /// At every name server of the zone, and then at the resolvers.
+    Both,
+    /// Nowhere: a time is waited.
+    Sleep,
 }
 
-impl Default for PropagationSettings {
-    fn default() -> Self {
-        PropagationSettings {
-            resolvers: Vec::new(),
-            authoritative: Vec::new(),
-            limit: Duration::from_secs(600),
-        }
+impl PropagationMode {
+    /// All of them, by their words on the command line.
+    pub const WORDS: [(&'static str, PropagationMode); 4] = [
+        ("authoritative", PropagationMode::Authoritative),
+        ("resolver", PropagationMode::Resolver),
+        ("both", PropagationMode::Both),
+        ("sleep", PropagationMode::Sleep),
+    ];
+
+    /// Its word on the command line.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, mode)| *mode == self).map_or("authoritative", |(word, _)| word)
     }
 }
+
+/// How it is found out that the records are public.
+#[derive(Debug, Clone, Default)]
+pub struct PropagationSettings {
+    /// Where it is looked.
+    pub mode: PropagationMode,
+    /// Resolvers; none means the system's.
+    pub resolvers: Vec<ResolverAddress>,
+    /// Servers to ask instead of the zone's own; none means the zone's own.
+    pub authoritative: Vec<SocketAddr>,
+    /// How long to wait before the first look, or instead of it.
+    pub sleep: Option<Duration>,
+    /// How long the records may take, and what is enough.
+    pub patience: Patience,
+}
+
+/// What is waited where nothing is looked at, and nothing else is said: several times what LiveDNS needs.
+const SLEEP: Duration = Duration::from_secs(120);
+/// What is waited before resolvers are asked without a look at the name servers: they would remember for hours that
+/// there was nothing.
+const SLEEP_BEFORE_RESOLVERS: Duration = Duration::from_secs(60);
+
+/// Where to ask when no name server can be reached: the first one finds the zone, the others watch the record, because
+/// the first one remembers that there was nothing.
+const PUBLIC_RESOLVERS: [&str; 3] = [
+    "https://dns.google/dns-query",
+    "https://cloudflare-dns.com/dns-query",
+    "https://dns.quad9.net/dns-query",
+];
 
 /// Solves dns-01 challenges with one plugin.
 pub struct DnsSolver {
     plugin: Arc<dyn Plugin>,
     locator: Locator,
-    limit: Duration,
+    resolver: Option<Resolver>,
+    /// The resolvers that find, and those that watch, when no DNS is let out.
+    over_https: (Resolver, Resolver),
+    /// No DNS is let out.
+    shut_in: AtomicBool,
+    mode: PropagationMode,
+    sleep: Option<Duration>,
+    patience: Patience,
 }
 
 /// Where the proofs of names have to be, by the name of the certificate (without `*.`).
@@ -136,13 +182,25 @@ impl DnsSolver {
     ///
     /// # Errors
     /// The system names no resolver, and none was given.
-    pub fn new(plugin: Arc<dyn Plugin>, settings: &PropagationSettings) -> Result<Self, ChallengeError> {
-        let locator = if settings.authoritative.is_empty() {
-            Locator::through(Resolver::new(&settings.resolvers)?)
+    pub fn new(
+        plugin: Arc<dyn Plugin>,
+        settings: &PropagationSettings,
+        http: &reqwest::Client,
+    ) -> Result<Self, ChallengeError> {
+        let PropagationSettings { mode, sleep, patience, .. } = settings.clone();
+        let asks_resolvers = matches!(mode, PropagationMode::Resolver | PropagationMode::Both);
+        let resolver = if asks_resolvers || settings.authoritative.is_empty() {
+            Some(Resolver::new(&settings.resolvers, http)?)
         } else {
-            Locator::fixed(&settings.authoritative)
+            None
         };
-        Ok(DnsSolver { plugin, locator, limit: settings.limit })
+        let locator = match &resolver {
+            Some(resolver) if settings.authoritative.is_empty() => Locator::through(resolver.clone()),
+            _ => Locator::fixed(&settings.authoritative),
+        };
+        let over_https = over_https(&settings.resolvers, http)?;
+        let shut_in = AtomicBool::new(false);
+        Ok(DnsSolver { plugin, locator, resolver, over_https, shut_in, mode, sleep, patience })
     }
 
     /// Finds out where the proofs for `bases` have to be, and lets the plugin find its zones.
@@ -158,7 +216,26 @@ impl DnsSolver {
     /// # Errors
     /// See [`AuthorityError`].
     pub async fn locate(&self, base: &str) -> Result<Located, AuthorityError> {
-        self.locator.locate(&validation_name(base)).await
+        self.locate_name(&validation_name(base)).await
+    }
+
+    async fn locate_name(&self, fqdn: &str) -> Result<Located, AuthorityError> {
+        if !self.shut_in.load(Relaxed) {
+            match self.locator.locate(fqdn).await {
+                Err(error) if error.is_silence() => {
+                    // Told once; the other names find it out side by side.
+                    if !self.shut_in.swap(true, Relaxed) {
+                        tracing::warn!(
+                            %error,
+                            "no name server can be reached from here (is port 53 blocked?): DNS is asked over HTTPS"
+                        );
+                    }
+                    return Locator::locate_through(&self.over_https.0, fqdn).await.map_err(|_| error);
+                }
+                located => return located,
+            }
+        }
+        Locator::locate_through(&self.over_https.0, fqdn).await
     }
 
     /// The same for names of records, of which each is its own base.
@@ -177,7 +254,7 @@ impl DnsSolver {
         let locate = |base: &String| {
             let (base, fqdn) = (base.clone(), fqdn(base));
             async move {
-                let located = self.locator.locate(&fqdn).await;
+                let located = self.locate_name(&fqdn).await;
                 located
                     .map(|located| (base.clone(), located))
                     .map_err(|source| ChallengeError::Authority { name: base, source })
@@ -212,7 +289,7 @@ impl DnsSolver {
         stop: impl Future<Output = ()>,
     ) -> Result<bool, ChallengeError> {
         let (expected, records) = (placement.expected(proofs), placement.records(proofs));
-        let watching = watch(&expected, self.limit, report);
+        let watching = self.watch(&expected, report);
         tokio::pin!(watching, stop);
         let mut pause = FIRST_KEEP;
         loop {
@@ -234,6 +311,28 @@ impl DnsSolver {
         }
     }
 
+    async fn watch(
+        &self,
+        expected: &[Expected],
+        mut report: impl FnMut(Watch),
+    ) -> Result<(), PropagationError> {
+        let default = match self.mode {
+            PropagationMode::Sleep => SLEEP,
+            PropagationMode::Resolver => SLEEP_BEFORE_RESOLVERS,
+            PropagationMode::Authoritative | PropagationMode::Both => Duration::ZERO,
+        };
+        tokio::time::sleep(self.sleep.unwrap_or(default)).await;
+        if matches!(self.mode, PropagationMode::Authoritative | PropagationMode::Both) {
+            watch(expected, &self.patience, &mut report).await?;
+        }
+        if let (PropagationMode::Resolver | PropagationMode::Both, Some(resolver)) =
+            (self.mode, &self.resolver)
+        {
+            watch_resolvers(resolver, expected, &self.patience, &mut report).await?;
+        }
+        Ok(())
+    }
+
     /// Removes the records.
     pub async fn withdraw(&self, records: &[TxtRecord]) -> Withdrawn {
         self.plugin.withdraw(records).await
@@ -244,6 +343,20 @@ impl DnsSolver {
         let Some(located) = placement.0.get(base) else { return Vec::new() };
         join_all(located.authority.servers.iter().map(|server| look(&located.fqdn, server))).await
     }
+}
+
+/// Those of `named` that are asked over HTTPS, or else public ones: who finds, and who watches.
+fn over_https(
+    named: &[ResolverAddress],
+    http: &reqwest::Client,
+) -> Result<(Resolver, Resolver), ResolveError> {
+    let mut all: Vec<_> =
+        named.iter().filter(|one| matches!(one, ResolverAddress::Https(_))).cloned().collect();
+    if all.is_empty() {
+        all = PUBLIC_RESOLVERS.iter().filter_map(|url| url.parse().ok()).collect();
+    }
+    let watching = if all.len() > 1 { &all[1..] } else { &all };
+    Ok((Resolver::new(&all[..1], http)?, Resolver::new(watching, http)?))
 }
 
 #[cfg(test)]

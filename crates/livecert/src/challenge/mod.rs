@@ -2,4 +2,6 @@
 
 mod dns;
 
-pub use dns::{ChallengeError, DnsSolver, Placement, Proof, PropagationSettings, validation_name};
+pub use dns::{
+    ChallengeError, DnsSolver, Placement, Proof, PropagationMode, PropagationSettings, validation_name,
+};

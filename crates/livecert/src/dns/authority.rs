@@ -4,14 +4,17 @@
 //! nothing" would be remembered for hours (RFC 2308) and be the answer when the record is there.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_ok};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::exchange::{DnsError, absolute, ask};
 use super::resolver::{ResolveError, Resolver};
 
+/// How much later the next server is asked while one is silent; servers across the world answer within 0.3 s.
+const NEXT_SERVER: Duration = Duration::from_millis(300);
 /// More CNAMEs or referrals in a row than this are a mistake; resolvers give up sooner.
 const MAX_STEPS: usize = 16;
 
@@ -105,6 +108,21 @@ pub enum AuthorityError {
     Name(DnsError),
 }
 
+impl AuthorityError {
+    /// Whether nobody answered at all, as where DNS is not let out.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            AuthorityError::Silent { source, .. } => {
+                matches!(source, DnsError::Timeout { .. } | DnsError::Unreachable { .. })
+            }
+            AuthorityError::Resolve { source: ResolveError::Silent(source), .. } => {
+                matches!(source, DnsError::Timeout { .. } | DnsError::Unreachable { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Finds authorities.
 #[derive(Debug, Clone)]
 pub struct Locator {
@@ -162,6 +180,39 @@ impl Locator {
                     authority = self.delegation(&zone, &servers, &answer).await?
                 }
             }
+        }
+        let chain = chain.iter().map(plain).collect::<Vec<_>>().join(" → ");
+        Err(AuthorityError::Loop { name: fqdn.to_owned(), chain })
+    }
+
+    /// The same where name servers cannot be reached: all is asked of a resolver, also the name itself. That resolver
+    /// remembers for hours that there was nothing, so it is of no use for watching the name.
+    ///
+    /// # Errors
+    /// See [`AuthorityError`]. The servers of the answer are left empty.
+    pub async fn locate_through(resolver: &Resolver, fqdn: &str) -> Result<Located, AuthorityError> {
+        let mut name = absolute(fqdn).map_err(AuthorityError::Name)?.to_lowercase();
+        let mut chain = vec![name.clone()];
+        for _ in 0..MAX_STEPS {
+            let failed = |source| AuthorityError::Resolve { name: plain(&name), source };
+            let answer = resolver.ask(&name, RecordType::CNAME).await.map_err(failed)?;
+            let target = answer.answers.iter().find_map(|record| match &record.data {
+                RData::CNAME(target) if record.name == name => Some(target.0.to_lowercase()),
+                _ => None,
+            });
+            let Some(target) = target else {
+                let zone = apex_above(resolver, &name).await?;
+                return Ok(Located {
+                    fqdn: plain(&name),
+                    authority: Authority { zone, servers: Vec::new() },
+                });
+            };
+            let looped = chain.contains(&target);
+            chain.push(target.clone());
+            if looped {
+                break;
+            }
+            name = target;
         }
         let chain = chain.iter().map(plain).collect::<Vec<_>>().join(" → ");
         Err(AuthorityError::Loop { name: fqdn.to_owned(), chain })
@@ -277,19 +328,37 @@ fn step(authority: &Authority, name: &Name, answer: &Message) -> Result<Step, Au
     Ok(Step::Here { apex: soa_owner(answer).filter(|apex| apex.zone_of(name)).map(|apex| plain(&apex)) })
 }
 
-/// The first server that answers, asked one after the other: this is a question about structure, and one answer does.
+/// The first server that answers; each next one is asked a little later, so that a dead one holds nothing up. This is a
+/// question about structure, and one answer does.
 async fn first_answer(authority: &Authority, name: &Name) -> Result<Message, AuthorityError> {
-    let mut last = None;
-    for server in &authority.servers {
-        match ask(server.address, name, RecordType::TXT, false).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => last = Some(error),
+    let ask_later = |(position, server): (u32, &NameServer)| {
+        let address = server.address;
+        Box::pin(async move {
+            tokio::time::sleep(NEXT_SERVER * position).await;
+            ask(address, name, RecordType::TXT, false).await
+        })
+    };
+    if authority.servers.is_empty() {
+        return Err(AuthorityError::NoAddress { zone: authority.zone.clone(), servers: String::new() });
+    }
+    match select_ok((0..).zip(&authority.servers).map(ask_later)).await {
+        Ok((answer, _)) => Ok(answer),
+        Err(source) => Err(AuthorityError::Silent { zone: authority.zone.clone(), source }),
+    }
+}
+
+/// The apex of the zone above `name`, as the resolver sees it.
+async fn apex_above(resolver: &Resolver, name: &Name) -> Result<String, AuthorityError> {
+    let mut above = name.base_name();
+    while !above.is_root() {
+        let failed = |source| AuthorityError::Resolve { name: plain(name), source };
+        let answer = resolver.ask(&above, RecordType::SOA).await.map_err(failed)?;
+        if let Some(apex) = soa_owner(&answer).filter(|apex| !apex.is_root() && apex.zone_of(name)) {
+            return Ok(plain(&apex));
         }
+        above = above.base_name();
     }
-    match last {
-        Some(source) => Err(AuthorityError::Silent { zone: authority.zone.clone(), source }),
-        None => Err(AuthorityError::NoAddress { zone: authority.zone.clone(), servers: String::new() }),
-    }
+    Err(AuthorityError::NoZone { name: plain(name) })
 }
 
 fn soa_owner(answer: &Message) -> Option<Name> {

@@ -43,6 +43,14 @@ pub enum DnsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A resolver that is asked over HTTPS gives no answer.
+    #[error("{url} gives no answer: {reason}")]
+    Https {
+        /// The resolver.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// The name cannot be asked for.
     #[error("'{name}' is not a name that DNS can be asked for: {reason}")]
     Name {
@@ -71,22 +79,10 @@ pub async fn ask(
     kind: RecordType,
     recursive: bool,
 ) -> Result<Message, DnsError> {
-    let query = question(server, name, kind, recursive)?;
-    exchange(server, query).await
+    exchange(server, question(name, kind, recursive)).await
 }
 
-/// As [`ask`] with recursion, and without validation by the resolver (CD, RFC 4035 §3.2.2).
-pub(super) async fn ask_unchecked(
-    server: SocketAddr,
-    name: &Name,
-    kind: RecordType,
-) -> Result<Message, DnsError> {
-    let mut query = question(server, name, kind, true)?;
-    query.metadata.checking_disabled = true;
-    exchange(server, query).await
-}
-
-async fn exchange(server: SocketAddr, query: Message) -> Result<Message, DnsError> {
+pub(super) async fn exchange(server: SocketAddr, query: Message) -> Result<Message, DnsError> {
     let mut last = DnsError::Timeout { server };
     for _ in 0..TRIES {
         match timeout(TRY_LIMIT, over_udp(server, &query)).await {
@@ -106,18 +102,20 @@ async fn exchange(server: SocketAddr, query: Message) -> Result<Message, DnsErro
     Err(last)
 }
 
-fn question(server: SocketAddr, name: &Name, kind: RecordType, recursive: bool) -> Result<Message, DnsError> {
+/// A question; `recursive` as for [`ask`].
+pub(super) fn question(name: &Name, kind: RecordType, recursive: bool) -> Message {
     let mut id = [0_u8; 2];
-    SystemRandom::new()
-        .fill(&mut id)
-        .map_err(|_| DnsError::Unreachable { server, reason: "no random bytes from the system".into() })?;
+    if SystemRandom::new().fill(&mut id).is_err() {
+        // A guessable id is better than no question: the port is random too.
+        id = fastrand::u16(..).to_be_bytes();
+    }
     let mut message = Message::new(u16::from_be_bytes(id), MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = recursive;
     message.add_query(Query::query(name.clone(), kind));
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_SIZE);
     message.set_edns(edns);
-    Ok(message)
+    message
 }
 
 async fn over_udp(server: SocketAddr, query: &Message) -> Result<Message, DnsError> {

@@ -6,11 +6,14 @@
 mod authority;
 mod caa;
 mod exchange;
+mod https;
 mod propagation;
 mod resolver;
 
 pub use authority::{Authority, AuthorityError, Located, Locator, NameServer};
 pub use caa::{CaaApplicant, CaaError, CaaRecord, CaaSet, find_caa};
 pub use exchange::{DnsError, ask};
-pub use propagation::{Expected, Lacking, PropagationError, ServerView, Watch, look, watch};
-pub use resolver::{Health, ResolveError, Resolver};
+pub use propagation::{
+    Expected, Lacking, Patience, PropagationError, ServerView, Watch, look, watch, watch_resolvers,
+};
+pub use resolver::{Health, ResolveError, Resolver, ResolverAddress, ResolverAddressError};

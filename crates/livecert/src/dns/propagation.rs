@@ -1,6 +1,6 @@
 //! Watching until every authoritative server shows what was published: the CA asks any of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,15 +10,32 @@ use tokio::time::Instant;
 
 use super::authority::{Authority, NameServer};
 use super::exchange::{DnsError, absolute, ask};
+use super::resolver::{Resolver, ResolverAddress};
 
 /// The first look comes at once; the waits after it are an eighth of what was waited so far, so that nobody waits much
 /// longer than the servers need. Not shorter than this,
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 /// and not longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-/// A server that has not answered for this long, while others show everything, is passed over: the CA's resolver
-/// would go on to another server too.
-const DEAD_AFTER: Duration = Duration::from_secs(8);
+
+/// How long it is watched, and what is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// After this time it has failed.
+    pub limit: Duration,
+    /// A server that has not answered for this long, while others show everything, is passed over: the CA's resolver
+    /// would go on to another server too. 8 s by default, which is more than resolvers give a server.
+    pub grace: Duration,
+    /// The share of a name's servers (by their names, in percent) that must show everything before silent ones are
+    /// passed over. 50 by default: with fewer it is likelier that something is wrong here than there.
+    pub quorum: u8,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { limit: Duration::from_secs(600), grace: Duration::from_secs(8), quorum: 50 }
+    }
+}
 
 /// Values that a name must show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +51,8 @@ pub struct Expected {
 /// What one server showed at the last look.
 #[derive(Debug, Clone)]
 pub struct ServerView {
-    /// The server.
-    pub server: NameServer,
+    /// The server, with its address where it has a name.
+    pub at: String,
     /// The TXT values there, or why it gave none.
     pub seen: Result<Vec<String>, DnsError>,
 }
@@ -60,15 +77,10 @@ pub struct PropagationError {
 }
 
 fn describe(lacking: &[Lacking]) -> String {
-    let server = |view: &ServerView| {
-        let NameServer { name, address } = &view.server;
-        let at =
-            if *name == address.to_string() { name.clone() } else { format!("{name} ({})", address.ip()) };
-        match &view.seen {
-            Ok(values) if values.is_empty() => format!("{at} shows nothing"),
-            Ok(values) => format!("{at} shows only {}", values.join(", ")),
-            Err(error) => error.to_string(),
-        }
+    let server = |view: &ServerView| match &view.seen {
+        Ok(values) if values.is_empty() => format!("{} shows nothing", view.at),
+        Ok(values) => format!("{} shows only {}", view.at, values.join(", ")),
+        Err(error) => error.to_string(),
     };
     let name = |lack: &Lacking| {
         format!("{}: {}", lack.fqdn, lack.servers.iter().map(server).collect::<Vec<_>>().join("; "))
@@ -88,10 +100,10 @@ pub struct Watch {
 /// Waits until all `expected` values are at all their servers; `report` hears of each look.
 ///
 /// # Errors
-/// After `limit`, with what is missing where.
+/// After the limit, with what is missing where.
 pub async fn watch(
     expected: &[Expected],
-    limit: Duration,
+    patience: &Patience,
     mut report: impl FnMut(Watch),
 ) -> Result<(), PropagationError> {
     let begun = Instant::now();
@@ -103,46 +115,124 @@ pub async fn watch(
     loop {
         let views = join_all(open.iter().map(|(index, server)| look(&expected[*index].fqdn, server))).await;
         let mut still = Vec::new();
-        for ((index, _), view) in open.iter().zip(views) {
-            tracing::debug!(name = expected[*index].fqdn, server = %view.server.address, seen = ?view.seen, "looked");
-            let shown =
-                |values: &Vec<String>| expected[*index].values.iter().all(|value| values.contains(value));
-            if !view.seen.as_ref().is_ok_and(shown) {
-                still.push((*index, view));
+        for ((index, server), view) in open.into_iter().zip(views) {
+            if !shows(&expected[index], &view, begun.elapsed()) {
+                still.push((index, server, view));
             }
         }
         report(Watch { all, ready: all - still.len() });
-        if still.is_empty() || only_dead_ones(expected, &still, begun.elapsed()) {
+        if still.is_empty() || only_dead_ones(expected, &still, begun.elapsed(), patience) {
             return Ok(());
         }
-        let wait = (begun.elapsed() / 8).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-        if begun.elapsed() + wait > limit {
-            return Err(PropagationError { waited: begun.elapsed(), lacking: group(expected, still) });
-        }
-        tokio::time::sleep(wait).await;
-        open = still.into_iter().map(|(index, view)| (index, view.server)).collect();
+        let lacking = still.iter().map(|(index, _, view)| (*index, view.clone()));
+        pause(begun, patience, || group(expected, lacking.collect())).await?;
+        open = still.into_iter().map(|(index, server, _)| (index, server)).collect();
     }
 }
 
-/// Whether all that is missing are servers without any answer, and each name is shown by some other server. Addresses
-/// that cannot be reached from this machine (no IPv6, say) are known at once; silence must have lasted for a while.
-fn only_dead_ones(expected: &[Expected], still: &[(usize, ServerView)], waited: Duration) -> bool {
-    let dead = |view: &ServerView| match view.seen {
+/// Waits until all `expected` values are told by each of the resolvers. They remember for hours that there was nothing,
+/// so this comes after [`watch`], or after a sleep.
+///
+/// # Errors
+/// After the limit, with what is missing where.
+pub async fn watch_resolvers(
+    resolver: &Resolver,
+    expected: &[Expected],
+    patience: &Patience,
+    mut report: impl FnMut(Watch),
+) -> Result<(), PropagationError> {
+    let begun = Instant::now();
+    let servers = resolver.servers();
+    let mut open: Vec<(usize, &ResolverAddress)> =
+        (0..expected.len()).flat_map(|index| servers.iter().map(move |server| (index, server))).collect();
+    let all = open.len();
+    loop {
+        let looks = open.iter().map(|(index, server)| async move {
+            let seen = match absolute(&expected[*index].fqdn) {
+                Ok(name) => resolver.ask_one(server, &name, RecordType::TXT, true).await,
+                Err(error) => Err(error),
+            };
+            ServerView { at: server.to_string(), seen: seen.map(|answer| txt_values(&answer)) }
+        });
+        let views = join_all(looks).await;
+        let mut still = Vec::new();
+        for ((index, server), view) in open.into_iter().zip(views) {
+            if !shows(&expected[index], &view, begun.elapsed()) {
+                still.push((index, server, view));
+            }
+        }
+        report(Watch { all, ready: all - still.len() });
+        if still.is_empty() {
+            return Ok(());
+        }
+        let lacking = still.iter().map(|(index, _, view)| (*index, view.clone()));
+        pause(begun, patience, || group(expected, lacking.collect())).await?;
+        open = still.into_iter().map(|(index, server, _)| (index, server)).collect();
+    }
+}
+
+/// Whether a look shows all that is expected. What was seen, when and where, is for `-v`.
+fn shows(expected: &Expected, view: &ServerView, after: Duration) -> bool {
+    let all = |values: &Vec<String>| expected.values.iter().all(|value| values.contains(value));
+    let shown = view.seen.as_ref().is_ok_and(all);
+    let (name, server, after_ms) = (&expected.fqdn, &view.at, after.as_millis());
+    match &view.seen {
+        Ok(values) => tracing::info!(name, server, after_ms, shown, ?values, "looked"),
+        Err(error) => tracing::info!(name, server, after_ms, %error, "looked"),
+    }
+    shown
+}
+
+async fn pause(
+    begun: Instant,
+    patience: &Patience,
+    lacking: impl FnOnce() -> Vec<Lacking>,
+) -> Result<(), PropagationError> {
+    let wait = (begun.elapsed() / 8).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+    if begun.elapsed() + wait > patience.limit {
+        return Err(PropagationError { waited: begun.elapsed(), lacking: lacking() });
+    }
+    tokio::time::sleep(wait).await;
+    Ok(())
+}
+
+/// Whether all that is missing are addresses without any answer, and enough servers of each name show it. Addresses that
+/// cannot be reached from this machine (no IPv6, say) are known at once; silence must have lasted for a while.
+fn only_dead_ones(
+    expected: &[Expected],
+    still: &[(usize, NameServer, ServerView)],
+    waited: Duration,
+    patience: &Patience,
+) -> bool {
+    // Another address of the same server shows everything: what is silent is the way to this one (IPv6 into nowhere).
+    let reached_otherwise = |index: usize, server: &NameServer| {
+        expected[index].authority.servers.iter().any(|other| {
+            other.name == server.name
+                && !still.iter().any(|(at, silent, _)| *at == index && silent.address == other.address)
+        })
+    };
+    let dead = |(index, server, view): &(usize, NameServer, ServerView)| match view.seen {
         Err(DnsError::Unreachable { .. }) => true,
-        Err(_) => waited >= DEAD_AFTER,
+        Err(_) => waited >= patience.grace || reached_otherwise(*index, server),
         Ok(_) => false,
     };
-    let mut missing = BTreeMap::<usize, usize>::new();
-    for (index, view) in still {
-        if !dead(view) {
-            return false;
-        }
-        *missing.entry(*index).or_default() += 1;
+    if !still.iter().all(dead) {
+        return false;
     }
-    let enough = missing.iter().all(|(index, dead)| *dead < expected[*index].authority.servers.len());
+    let enough = expected.iter().enumerate().all(|(index, record)| {
+        let missing = |server: &NameServer| {
+            still.iter().any(|(other, silent, _)| *other == index && silent.address == server.address)
+        };
+        let servers = &record.authority.servers;
+        let names: BTreeSet<_> = servers.iter().map(|server| &server.name).collect();
+        // A server counts when one of its addresses shows everything.
+        let good: BTreeSet<_> =
+            servers.iter().filter(|server| !missing(server)).map(|server| &server.name).collect();
+        !good.is_empty() && good.len() * 100 >= names.len() * usize::from(patience.quorum)
+    });
     if enough {
-        for (_, view) in still {
-            tracing::warn!(server = %view.server.address, "passed over a name server which does not answer");
+        for (_, server, _) in still {
+            tracing::warn!(server = %server.address, "passed over a name server which does not answer");
         }
     }
     enough
@@ -166,7 +256,9 @@ pub async fn look(fqdn: &str, server: &NameServer) -> ServerView {
         }
         Err(error) => Err(error),
     };
-    ServerView { server: server.clone(), seen }
+    let NameServer { name, address } = server;
+    let at = if *name == address.to_string() { name.clone() } else { format!("{name} ({})", address.ip()) };
+    ServerView { at, seen }
 }
 
 /// The TXT values of an answer; the strings of one record belong together (RFC 7208 §3.3 says how readers join them).

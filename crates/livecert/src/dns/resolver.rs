@@ -2,19 +2,71 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::str::FromStr;
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
+use url::Url;
 
-use super::exchange::{DnsError, ask};
+use super::exchange::{DnsError, exchange, question};
+use super::https::ask_https;
 
 /// Where Unix systems name their resolvers.
 const SYSTEM: &str = "/etc/resolv.conf";
 
+/// Where a resolver is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolverAddress {
+    /// Over UDP and TCP, written `ADDR:PORT`; the port is 53 if it is left out.
+    Dns(SocketAddr),
+    /// Over HTTPS (RFC 8484), written as URL.
+    Https(Url),
+}
+
+/// A text that is no resolver's address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no resolver: give an address such as 192.0.2.1 or [::1]:5353, or an https URL")]
+pub struct ResolverAddressError(pub String);
+
+impl FromStr for ResolverAddress {
+    type Err = ResolverAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ResolverAddressError> {
+        let wrong = || ResolverAddressError(text.to_owned());
+        if text.contains("://") {
+            let url: Url = text.parse().map_err(|_| wrong())?;
+            let usable = url.scheme() == "https" && url.host_str().is_some() && url.username().is_empty();
+            return if usable { Ok(ResolverAddress::Https(url)) } else { Err(wrong()) };
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(ResolverAddress::Dns(address));
+        }
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let ip: IpAddr = bare.parse().map_err(|_| wrong())?;
+        Ok(ResolverAddress::Dns(SocketAddr::new(ip, 53)))
+    }
+}
+
+impl std::fmt::Display for ResolverAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ResolverAddress::Dns(address) => address.fmt(f),
+            ResolverAddress::Https(url) => url.fmt(f),
+        }
+    }
+}
+
+impl From<SocketAddr> for ResolverAddress {
+    fn from(address: SocketAddr) -> Self {
+        ResolverAddress::Dns(address)
+    }
+}
+
 /// Resolvers, asked one after the other until one answers.
 #[derive(Debug, Clone)]
 pub struct Resolver {
-    servers: Vec<SocketAddr>,
+    servers: Vec<ResolverAddress>,
+    http: reqwest::Client,
 }
 
 /// Why no resolver could help.
@@ -31,7 +83,7 @@ pub enum ResolveError {
     #[error("the resolver {server} answers {code} for {name}")]
     Failed {
         /// The resolver.
-        server: SocketAddr,
+        server: String,
         /// Its answer.
         code: String,
         /// What was asked for.
@@ -57,35 +109,42 @@ impl Resolver {
     ///
     /// # Errors
     /// The system's cannot be read, or there are none.
-    pub fn new(servers: &[SocketAddr]) -> Result<Self, ResolveError> {
-        if servers.is_empty() {
-            Self::system(Path::new(SYSTEM))
-        } else {
-            Ok(Resolver { servers: servers.to_vec() })
-        }
+    pub fn new(servers: &[ResolverAddress], http: &reqwest::Client) -> Result<Self, ResolveError> {
+        let servers = if servers.is_empty() { system(Path::new(SYSTEM))? } else { servers.to_vec() };
+        Ok(Resolver { servers, http: http.clone() })
     }
 
-    fn system(path: &Path) -> Result<Self, ResolveError> {
-        let failed = |reason: String| ResolveError::NoResolver(format!("{}: {reason}", path.display()));
-        let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        let config = resolv_conf::Config::parse(text).map_err(|error| failed(error.to_string()))?;
-        let servers: Vec<_> =
-            config.nameservers.iter().map(|ip| SocketAddr::new(IpAddr::from(ip), 53)).collect();
-        if servers.is_empty() {
-            return Err(failed("it has no line 'nameserver'".to_owned()));
+    /// Each of the resolvers by itself.
+    pub(super) fn servers(&self) -> &[ResolverAddress] {
+        &self.servers
+    }
+
+    /// Asks one of them.
+    pub(super) async fn ask_one(
+        &self,
+        server: &ResolverAddress,
+        name: &Name,
+        kind: RecordType,
+        validated: bool,
+    ) -> Result<Message, DnsError> {
+        let mut query = question(name, kind, true);
+        // Without validation by the resolver: CD, RFC 4035 §3.2.2.
+        query.metadata.checking_disabled = !validated;
+        match server {
+            ResolverAddress::Dns(address) => exchange(*address, query).await,
+            ResolverAddress::Https(url) => ask_https(&self.http, url, query).await,
         }
-        Ok(Resolver { servers })
     }
 
     /// Asks for `name`; NXDOMAIN and empty answers are answers.
     pub(super) async fn ask(&self, name: &Name, kind: RecordType) -> Result<Message, ResolveError> {
         let mut last = None;
-        for &server in &self.servers {
-            match ask(server, name, kind, true).await {
+        for server in &self.servers {
+            match self.ask_one(server, name, kind, true).await {
                 Ok(answer) => match answer.metadata.response_code {
                     ResponseCode::NoError | ResponseCode::NXDomain => return Ok(answer),
                     code => {
-                        let (code, name) = (code.to_string(), name.to_string());
+                        let (server, code, name) = (server.to_string(), code.to_string(), name.to_string());
                         last = Some(ResolveError::Failed { server, code, name });
                     }
                 },
@@ -99,10 +158,10 @@ impl Resolver {
     /// broken, and answers all the same when validation is switched off.
     pub async fn health(&self, zone: &str) -> Health {
         let Ok(name) = super::exchange::absolute(zone) else { return Health::Unknown };
-        for &server in &self.servers {
+        for server in &self.servers {
             let (checked, unchecked) = tokio::join!(
-                ask(server, &name, RecordType::SOA, true),
-                super::exchange::ask_unchecked(server, &name, RecordType::SOA),
+                self.ask_one(server, &name, RecordType::SOA, true),
+                self.ask_one(server, &name, RecordType::SOA, false),
             );
             let (Ok(checked), Ok(unchecked)) = (checked, unchecked) else { continue };
             let fails = |answer: &Message| answer.metadata.response_code == ResponseCode::ServFail;
@@ -139,19 +198,50 @@ impl Resolver {
     }
 }
 
+/// The system's resolvers.
+fn system(path: &Path) -> Result<Vec<ResolverAddress>, ResolveError> {
+    let failed = |reason: String| ResolveError::NoResolver(format!("{}: {reason}", path.display()));
+    let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let config = resolv_conf::Config::parse(text).map_err(|error| failed(error.to_string()))?;
+    let servers: Vec<_> = config
+        .nameservers
+        .iter()
+        .map(|ip| ResolverAddress::Dns(SocketAddr::new(IpAddr::from(ip), 53)))
+        .collect();
+    if servers.is_empty() {
+        return Err(failed("it has no line 'nameserver'".to_owned()));
+    }
+    Ok(servers)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn addresses_are_read_and_written_the_same() {
+        for (text, shown) in [
+            ("192.0.2.1", "192.0.2.1:53"),
+            ("::1", "[::1]:53"),
+            ("[::1]:5353", "[::1]:5353"),
+            ("https://dns.example/dns-query", "https://dns.example/dns-query"),
+        ] {
+            assert_eq!(text.parse::<ResolverAddress>().unwrap().to_string(), shown);
+        }
+        for wrong in ["", "localhost", "http://dns.example/", "tls://1.1.1.1", "https://", "1.2.3.4:x"] {
+            assert!(wrong.parse::<ResolverAddress>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_systems_resolvers_are_read_and_their_absence_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resolv.conf");
-        assert!(matches!(Resolver::system(&path), Err(ResolveError::NoResolver(_))));
+        assert!(matches!(system(&path), Err(ResolveError::NoResolver(_))));
         std::fs::write(&path, "search example.com\n").unwrap();
-        assert!(matches!(Resolver::system(&path), Err(ResolveError::NoResolver(_))));
+        assert!(matches!(system(&path), Err(ResolveError::NoResolver(_))));
         std::fs::write(&path, "nameserver 192.0.2.1\nnameserver 2001:db8::1\n").unwrap();
-        let found = Resolver::system(&path).unwrap().servers;
-        assert_eq!(found, ["192.0.2.1:53".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()]);
+        let found = system(&path).unwrap();
+        assert_eq!(found, ["192.0.2.1".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()]);
     }
 }

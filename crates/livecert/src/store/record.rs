@@ -64,15 +64,27 @@ pub enum StoredArgument {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PropagationRecord {
-    /// Resolvers (`ADDR:PORT`); none means the system's.
+    /// Where it is looked, in the command line's word; none means the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Resolvers (`ADDR:PORT`, or an https URL); none means the system's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub resolvers: Vec<std::net::SocketAddr>,
+    pub resolvers: Vec<String>,
     /// Servers to ask instead of the zone's own; none means the zone's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authoritative: Vec<std::net::SocketAddr>,
     /// How long a record may take to be everywhere, in seconds; none means the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
+    /// How long to wait before the first look, or instead of it, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<u64>,
+    /// How long a name server may be silent, in seconds; none means the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<u64>,
+    /// The share of name servers that must show everything, in percent; none means the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u8>,
 }
 
 impl CertificateRecord {
