@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use livecert::dns::{AuthorityError, Expected, Located, Locator, Patience, Resolver, watch};
+use livecert::dns::{
+    Authority, AuthorityError, Expected, Located, Locator, NameServer, Patience, Resolver, watch,
+};
 use livedns_sim::pki::TestCa;
 use livedns_sim::{Config, Rrset, Simulator, ZoneConfig};
 
@@ -124,5 +126,63 @@ async fn an_answer_that_does_not_fit_a_datagram_comes_over_tcp() {
     let expected = [Expected { fqdn: located.fqdn, values, authority: located.authority }];
     watch(&expected, &Patience { limit: Duration::from_secs(20), ..Patience::default() }, |_| ())
         .await
+        .unwrap();
+}
+
+/// What the resolver of a company shows: a zone of its own in the place of the public one. Its parent is at another server.
+async fn split_horizon(delegated_to: &str) -> Option<Authority> {
+    let tls = TestCa::new("CA").unwrap().issue(&["localhost"]).unwrap();
+    let mut config = Config::small("example.com", "token", tls.clone());
+    config.zones.extend(["com", "inside.test", "parent.test", "public.test"].map(ZoneConfig::new));
+    config.dns_listen = vec!["127.0.0.1:0".parse().unwrap()];
+    let inside = Simulator::start(config).await.unwrap();
+    let port = inside.dns_addrs()[0].port();
+    let mut config = Config::small("com", "token", tls);
+    config.dns_listen = vec![SocketAddr::from(([127, 0, 0, 2], port))];
+    let parent = Simulator::start(config).await.unwrap();
+    let set = |at: &Simulator, zone: &str, name: &str, kind: &str, value: &str| {
+        let rrset = Rrset { ttl: 300, values: vec![value.to_owned()] };
+        at.control().set_rrset(zone, name, kind, Some(rrset));
+    };
+    set(&inside, "example.com", "@", "NS", "ns.inside.test.");
+    set(&inside, "inside.test", "ns", "A", "127.0.0.1");
+    set(&inside, "com", "@", "NS", "ns.parent.test.");
+    set(&inside, "parent.test", "ns", "A", "127.0.0.2");
+    set(&inside, "public.test", "ns", "A", "127.0.0.3");
+    set(&parent, "com", "example", "NS", delegated_to);
+    let locator = Locator::through(resolver(inside.dns_addrs()[0])).with_port(port);
+    let seen = locator.locate(NAME).await.unwrap().authority;
+    assert_eq!(seen.servers[0].name, "ns.inside.test");
+    locator.public_view(&seen, &["ns.public.test".to_owned()]).await
+}
+
+#[tokio::test]
+async fn a_private_view_of_a_zone_is_passed_by_where_the_parent_says_so() {
+    let public = split_horizon("ns.public.test.").await.unwrap();
+    assert_eq!(public.servers[0].address.ip().to_string(), "127.0.0.3");
+    // Delegated to somebody else in truth: what the resolver shows is as good as anything.
+    assert!(split_horizon("ns.elsewhere.test.").await.is_none());
+}
+
+#[tokio::test]
+async fn an_address_family_that_leads_nowhere_holds_nothing_up() {
+    let (simulator, locator) = simulator().await;
+    simulator.control().add_value("example.com", "_acme-challenge.www", "proof", 300);
+    let located = locator.locate(NAME).await.unwrap();
+    let mut authority = located.authority;
+    // A second address of each server, which takes questions and never answers.
+    let silent = std::net::UdpSocket::bind("127.0.0.9:0").unwrap();
+    let second: Vec<_> = authority
+        .servers
+        .iter()
+        .map(|server| NameServer { name: server.name.clone(), address: silent.local_addr().unwrap() })
+        .collect();
+    authority.servers.extend(second);
+    let expected = [Expected { fqdn: located.fqdn, values: vec!["proof".to_owned()], authority }];
+    let hour = Duration::from_secs(3600);
+    let patience = Patience { limit: hour, grace: hour, ..Patience::default() };
+    tokio::time::timeout(Duration::from_secs(60), watch(&expected, &patience, |_| ()))
+        .await
+        .unwrap()
         .unwrap();
 }

@@ -12,8 +12,8 @@ use futures_util::future::join_all;
 use futures_util::stream;
 
 use crate::dns::{
-    AuthorityError, Expected, Located, Locator, Patience, PropagationError, ResolveError, Resolver,
-    ResolverAddress, ServerView, Watch, look, watch, watch_resolvers,
+    Authority, AuthorityError, Expected, Located, Locator, Patience, PropagationError, ResolveError,
+    Resolver, ResolverAddress, ServerView, Watch, look, watch, watch_resolvers,
 };
 use crate::plugin::{Plugin, PluginError, TxtRecord, Withdrawn};
 
@@ -261,11 +261,50 @@ impl DnsSolver {
             }
         };
         let found: Vec<_> = stream::iter(bases.iter().map(locate)).buffered(SIDE_BY_SIDE).collect().await;
-        let placement = Placement(found.into_iter().collect::<Result<_, _>>()?);
+        let mut placement = Placement(found.into_iter().collect::<Result<_, _>>()?);
         let proof = |base: &String| Proof { base: base.clone(), value: String::new() };
         let records = placement.records(&bases.iter().map(proof).collect::<Vec<_>>());
         self.plugin.prepare(&records).await?;
+        self.pass_by_private_views(&mut placement).await;
         Ok(placement)
+    }
+
+    /// Where the resolvers show a private view of a zone, its public servers take the place of the private ones: the CA
+    /// sees the public view.
+    async fn pass_by_private_views(&self, placement: &mut Placement) {
+        let mut views = BTreeMap::<Authority, Option<Authority>>::new();
+        for located in placement.0.values_mut() {
+            let seen = &located.authority;
+            // Servers that were given by address are wanted as they are.
+            let by_name: Vec<String> = seen.servers.iter().map(|server| server.name.clone()).collect();
+            if by_name.iter().all(|name| name.parse::<SocketAddr>().is_ok()) {
+                continue;
+            }
+            if !views.contains_key(seen) {
+                let record = TxtRecord {
+                    fqdn: located.fqdn.clone(),
+                    value: String::new(),
+                    apex: Some(seen.zone.clone()),
+                };
+                let public = match self.plugin.strangers(&record, &by_name).await {
+                    Some(published) => self.locator.public_view(seen, &published).await,
+                    None => None,
+                };
+                if let Some(public) = &public {
+                    let servers: Vec<_> = public.servers.iter().map(|server| server.name.as_str()).collect();
+                    tracing::warn!(
+                        zone = seen.zone,
+                        private = by_name.join(", "),
+                        public = servers.join(", "),
+                        "the resolver shows a private view of the zone (split horizon); its public servers are asked"
+                    );
+                }
+                views.insert(seen.clone(), public);
+            }
+            if let Some(Some(public)) = views.get(seen) {
+                located.authority = public.clone();
+            }
+        }
     }
 
     /// Publishes the records. Do not drop the future halfway: a write that is cut off may still take effect.
@@ -362,7 +401,6 @@ fn over_https(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::Authority;
 
     #[test]
     fn aliases_of_one_name_share_their_records() {

@@ -185,6 +185,28 @@ impl Locator {
         Err(AuthorityError::Loop { name: fqdn.to_owned(), chain })
     }
 
+    /// The public servers of a zone of which the resolvers show a private view (split horizon): `published` are the names
+    /// of the servers that the service publishes the zone on. They are believed only if the parent zone delegates to one
+    /// of them, and what the resolvers showed is none of them.
+    pub async fn public_view(&self, seen: &Authority, published: &[String]) -> Option<Authority> {
+        let is_published = |name: &str| published.iter().any(|other| other == name);
+        if seen.servers.iter().any(|server| is_published(&server.name)) {
+            return None;
+        }
+        let zone = absolute(&seen.zone).ok()?.to_lowercase();
+        // The parent's servers are asked themselves: the resolver would answer from its own zone.
+        let parent = self.begin(&zone).await.ok()?;
+        let asked =
+            parent.servers.iter().map(|server| Box::pin(ask(server.address, &zone, RecordType::NS, false)));
+        let (answer, _) = select_ok(asked).await.ok()?;
+        let mut delegated = name_servers(&answer.authorities, &zone);
+        delegated.extend(name_servers(&answer.answers, &zone));
+        if !delegated.iter().any(|name| is_published(&plain(name))) {
+            return None;
+        }
+        self.delegation(&zone, &delegated, &answer).await.ok()
+    }
+
     /// The same where name servers cannot be reached: all is asked of a resolver, also the name itself. That resolver
     /// remembers for hours that there was nothing, so it is of no use for watching the name.
     ///

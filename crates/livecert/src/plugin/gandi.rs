@@ -35,6 +35,9 @@ const SIDE_BY_SIDE: usize = 8;
 /// Longer than this a renewal should fail, and be tried again by the next run.
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
+/// What the names of LiveDNS's servers end in.
+const OWN_SERVERS: &str = ".gandi.net";
+
 /// How long other processes may take for their turns at one name.
 const TURN: Duration = Duration::from_secs(120);
 
@@ -342,6 +345,26 @@ impl Plugin for Gandi {
             let groups = group(records);
             let zones = groups.iter().map(|group| self.zone(group));
             side_by_side(zones).await.into_iter().try_for_each(|zone| zone.map(drop))
+        })
+    }
+
+    fn strangers<'a>(
+        &'a self,
+        record: &'a TxtRecord,
+        seen: &'a [String],
+    ) -> Pending<'a, Option<Vec<String>>> {
+        Box::pin(async move {
+            // Nearly always they are Gandi's, and nothing has to be asked.
+            if seen.iter().any(|name| name.ends_with(OWN_SERVERS)) {
+                return None;
+            }
+            let zone = self.client.find_zone(&record.fqdn, record.apex.as_deref()).await.ok()?;
+            // Where LiveDNS has another zone, the name is delegated away from it.
+            let same = record.apex.as_deref().is_none_or(|apex| apex == zone.fqdn());
+            if !same {
+                return None;
+            }
+            self.client.name_servers(&zone).await.ok()
         })
     }
 

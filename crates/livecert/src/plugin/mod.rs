@@ -66,6 +66,17 @@ pub trait Plugin: Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
+    /// The name servers that the service publishes the zone of `record` on, when those that public DNS was `seen` to
+    /// have are strangers to it; `None` when there is nothing to wonder about, or it is not known.
+    fn strangers<'a>(
+        &'a self,
+        record: &'a TxtRecord,
+        seen: &'a [String],
+    ) -> Pending<'a, Option<Vec<String>>> {
+        let _ = (record, seen);
+        Box::pin(async { None })
+    }
+
     /// Publishes all `records`, side by side where it can.
     ///
     /// # Errors
