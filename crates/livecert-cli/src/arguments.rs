@@ -108,6 +108,234 @@ pub(crate) enum Command {
     /// The credential of the DNS plugin: how it stands, and a new one before it ends
     #[command(subcommand)]
     Token(Token),
+    /// Revoke a certificate of the store, or one in a file
+    Revoke(Revoke),
+    /// ACME servers: which there are, and what they offer
+    #[command(subcommand)]
+    Server(ServerWords),
+    /// Accounts at ACME servers
+    #[command(subcommand)]
+    Account(Account),
+    /// Authorizations: prove names before there is an order, look at them, give them up
+    #[command(subcommand)]
+    Authz(Authz),
+    /// What challenges want shown
+    #[command(subcommand)]
+    Challenge(Challenge),
+    /// The standing records of dns-persist-01: certificates without a token on the host
+    #[command(subcommand)]
+    Persist(Persist),
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["cert", "cert_file"])))]
+pub(crate) struct Revoke {
+    /// The certificate's name in the store
+    #[arg(value_name = "CERT")]
+    pub(crate) cert: Option<String>,
+    /// Revoke the certificate in this file (PEM or DER) instead
+    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    pub(crate) cert_file: Option<PathBuf>,
+    /// Prove the right to do so with the certificate's own private key in this file, without any account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Why: keyCompromise, affiliationChanged, superseded, cessationOfOperation and others of RFC 5280
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: Option<String>,
+    /// The server that issued it [default: the one that issued the certificate of the store]
+    #[arg(long, value_name = "CODE|URL")]
+    pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerWords {
+    /// The servers that have a short code, and those that were used
+    List,
+    /// What a server offers
+    Show(OneServer),
+    /// The certificate profiles of a server
+    Profiles(OneServer),
+}
+
+/// An ACME server.
+#[derive(Debug, Args)]
+pub(crate) struct OneServer {
+    /// ACME server [default: LE_PROD]
+    #[arg(long, env = "LIVECERT_SERVER", value_name = "CODE|URL")]
+    pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// The accounts in the store
+    List,
+    /// The account at a server, as the server sees it
+    Show(OneServer),
+    /// Make an account
+    New {
+        #[command(flatten)]
+        server: OneServer,
+        /// Accept the server's terms of service
+        #[arg(long)]
+        accept_tos: bool,
+        /// Mail address; repeatable
+        #[arg(long, value_name = "MAIL")]
+        contact: Vec<String>,
+        /// Key type: ec-256, ec-384, ec-521, rsa-2048 to rsa-4096 [default: ec-256]
+        #[arg(long, value_name = "TYPE", conflicts_with = "key_file")]
+        account_key_type: Option<String>,
+        /// Use the private key in this file: PEM (PKCS#8, SEC1, PKCS#1) or JWK
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+        /// Only find the account that the key has already
+        #[arg(long, requires = "key_file")]
+        only_existing: bool,
+        #[command(flatten)]
+        external: ExternalAccount,
+    },
+    /// Change the contacts, or accept the server's present terms
+    Update {
+        #[command(flatten)]
+        server: OneServer,
+        /// Mail address instead of the old ones; repeatable; "" for none
+        #[arg(long, value_name = "MAIL")]
+        contact: Vec<String>,
+        /// Accept the server's present terms of service
+        #[arg(long)]
+        accept_tos: bool,
+    },
+    /// Give the account another key
+    Rollover {
+        #[command(flatten)]
+        server: OneServer,
+        /// Type of the new key [default: ec-256]
+        #[arg(long, value_name = "TYPE", conflicts_with = "key_file")]
+        account_key_type: Option<String>,
+        /// Use the private key in this file
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Print the account's private key, PEM
+    Export {
+        #[command(flatten)]
+        server: OneServer,
+        /// Write it to this file (mode 0600) instead
+        #[arg(long, value_name = "FILE")]
+        output_file: Option<PathBuf>,
+    },
+    /// End the account at the server, for good
+    Deactivate {
+        #[command(flatten)]
+        server: OneServer,
+        /// Do not ask
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Authz {
+    /// Ask for an authorization before there is an order, where the server offers that
+    New {
+        /// The name
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        server: OneServer,
+    },
+    /// Show authorizations
+    List {
+        /// Their URLs
+        #[arg(value_name = "URL", required = true)]
+        urls: Vec<url::Url>,
+        #[command(flatten)]
+        server: OneServer,
+    },
+    /// Give authorizations up
+    Deactivate {
+        /// Their URLs
+        #[arg(value_name = "URL", required = true)]
+        urls: Vec<url::Url>,
+        #[command(flatten)]
+        server: OneServer,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Challenge {
+    /// The key authorization for a token
+    KeyAuth {
+        /// The challenge's token
+        #[arg(value_name = "TOKEN")]
+        token: String,
+        /// As the value of a TXT record
+        #[arg(long)]
+        dns: bool,
+        #[command(flatten)]
+        server: OneServer,
+    },
+    /// The label of an account in the names of dns-account-01
+    AccountLabel {
+        /// The account's URL [default: the account at the server]
+        #[arg(value_name = "URL")]
+        account: Option<String>,
+        #[command(flatten)]
+        server: OneServer,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Persist {
+    /// Write the standing record of each name, and remove the ones that it replaces
+    Publish {
+        #[command(flatten)]
+        words: PersistWords,
+        /// Cover wildcards and the names below too (also for names that are given as '*.NAME')
+        #[arg(long)]
+        allow_wildcard: bool,
+        /// The day on which the records end, such as 2027-06-30
+        #[arg(long, value_name = "DAY")]
+        until: Option<jiff::civil::Date>,
+        /// Accept the server's terms of service (if the account is made now)
+        #[arg(long)]
+        accept_tos: bool,
+        /// Mail address (if the account is made now); repeatable
+        #[arg(long, value_name = "MAIL")]
+        contact: Vec<String>,
+    },
+    /// Remove the standing records of this account
+    Unpublish {
+        #[command(flatten)]
+        words: PersistWords,
+    },
+    /// Show the standing records of names, whoever's they are
+    Show {
+        /// The names
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        propagation: Propagation,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PersistWords {
+    /// The names
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: OneServer,
+    /// The CA's name in such records [default: what its directory tells]
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) issuer: Option<String>,
+    /// What writes the records
+    #[arg(long, value_name = "NAME", default_value = "gandi", help_heading = "DNS")]
+    pub(crate) plugin: String,
+    /// Parameter of the plugin; repeatable
+    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
+    pub(crate) plugin_arg: Vec<String>,
+    #[command(flatten)]
+    pub(crate) propagation: Propagation,
 }
 
 #[derive(Debug, Subcommand)]
@@ -237,23 +465,44 @@ pub(crate) struct Issue {
     pub(crate) force: bool,
 
     /// ACME server: LE_PROD, LE_STAGE, ZEROSSL_PROD, GOOGLE_PROD, GOOGLE_STAGE, SSLCOM_RSA, SSLCOM_ECC, ACTALIS_PROD
-    /// or the https URL of a directory [default: the certificate's, else LE_PROD]
-    #[arg(long, env = "LIVECERT_SERVER", value_name = "CODE|URL", help_heading = "ACME")]
-    pub(crate) server: Option<String>,
+    /// or the https URL of a directory; repeat it for servers to fall back to when the first one is down or does not
+    /// want to be asked [default: the certificate's, else LE_PROD]
+    #[arg(
+        long,
+        env = "LIVECERT_SERVER",
+        value_name = "CODE|URL",
+        value_delimiter = ' ',
+        help_heading = "ACME"
+    )]
+    pub(crate) server: Vec<String>,
     /// Accept the server's terms of service (once, when the account is made)
     #[arg(long, help_heading = "ACME")]
     pub(crate) accept_tos: bool,
     /// Mail address for a new account; repeatable
     #[arg(long, value_name = "MAIL", help_heading = "ACME")]
     pub(crate) contact: Vec<String>,
-    /// Key type of a new account: ec-256, ec-384, rsa-2048, rsa-3072, rsa-4096 [default: ec-256]
+    /// Key type of a new account: ec-256, ec-384, ec-521, rsa-2048 to rsa-4096 [default: ec-256]
     #[arg(long, value_name = "TYPE", help_heading = "ACME")]
     pub(crate) account_key_type: Option<String>,
+    #[command(flatten)]
+    pub(crate) external: ExternalAccount,
+    /// Certificate profile that the server must offer (see `livecert server profiles`); "" for none
+    #[arg(long, value_name = "PROFILE", help_heading = "ACME")]
+    pub(crate) profile: Option<String>,
+    /// Certificate profile that is used where the server offers it
+    #[arg(long, value_name = "PROFILE", conflicts_with = "profile", help_heading = "ACME")]
+    pub(crate) preferred_profile: Option<String>,
+    /// How many days the certificate is asked to live (notBefore and notAfter of the order); 0 for the CA's choice
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(0..=3650), help_heading = "ACME")]
+    pub(crate) lifetime_days: Option<u16>,
+    /// Take the chain with a certificate that this issuer (common name) made
+    #[arg(long, value_name = "CN", help_heading = "ACME")]
+    pub(crate) preferred_chain: Option<String>,
     /// How long the CA may take to validate, such as 90s or 5m [default: 2m]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "ACME")]
     pub(crate) validation_timeout: Option<Duration>,
 
-    /// Key type of the certificate: ec-256, ec-384, rsa-2048, rsa-3072, rsa-4096 [default: ec-256]
+    /// Key type of the certificate: ec-256, ec-384, ec-521, rsa-2048 to rsa-4096 [default: ec-256]
     #[arg(long, value_name = "TYPE", help_heading = "Key")]
     pub(crate) key_type: Option<String>,
     /// Make a new key at each renewal (the default)
@@ -262,8 +511,21 @@ pub(crate) struct Issue {
     /// Keep the key at renewals
     #[arg(long, help_heading = "Key")]
     pub(crate) reuse_key: bool,
+    /// Send this certificate request (PEM or DER); the key stays with its owner, and the names are those in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key_type", "reuse_key", "must_staple", "subject"], help_heading = "Key")]
+    pub(crate) csr: Option<PathBuf>,
+    /// Common name in the request, one of the names [default: none]
+    #[arg(long, value_name = "CN", help_heading = "Key")]
+    pub(crate) subject: Option<String>,
+    /// Ask for a certificate that needs a stapled OCSP answer (RFC 7633); most CAs refuse that by now
+    #[arg(long, help_heading = "Key")]
+    pub(crate) must_staple: bool,
 
-    /// What publishes the proofs: gandi or manual [default: manual]
+    /// How the names are proved: dns-01, dns-account-01, dns-persist-01, http-01, tls-alpn-01, or auto for the best that
+    /// server, DNS and plugin allow [default: what the plugin is made for]
+    #[arg(long, value_name = "TYPE", help_heading = "Proof")]
+    pub(crate) challenge: Option<String>,
+    /// What publishes the proofs: gandi, manual, webroot or selfhost [default: manual]
     #[arg(long, value_name = "NAME", help_heading = "DNS")]
     pub(crate) plugin: Option<String>,
     /// Parameter of the plugin; repeatable
@@ -271,6 +533,20 @@ pub(crate) struct Issue {
     pub(crate) plugin_arg: Vec<String>,
     #[command(flatten)]
     pub(crate) propagation: Propagation,
+}
+
+/// What a server knows its customer by. Used when the account is made, and not kept.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExternalAccount {
+    /// External account binding: the key's id, from your account at the CA
+    #[arg(long, value_name = "ID", requires = "eab_hmac_key", help_heading = "ACME")]
+    pub(crate) eab_kid: Option<String>,
+    /// External account binding: where the HMAC key is (prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME)
+    #[arg(long, value_name = "SOURCE", requires = "eab_kid", help_heading = "ACME")]
+    pub(crate) eab_hmac_key: Option<String>,
+    /// External account binding: the algorithm
+    #[arg(long, value_name = "ALG", default_value = "HS256", value_parser = ["HS256", "HS384", "HS512"], help_heading = "ACME")]
+    pub(crate) eab_alg: String,
 }
 
 /// How it is found out that the records are public.

@@ -7,12 +7,14 @@ use livecert::dns::AuthorityError;
 use livecert::plugin::{ArgumentError, PluginError};
 use livecert::secret::{SealError, SecretError};
 use livecert::store::StoreError;
-use livecert_acme::{ProblemKind, TransportError};
+use livecert_acme::{ErrorClass, ProblemKind, TransportError};
 
 /// The error's stable name.
 pub(crate) fn kind(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::NoNames
+        | CertificateError::AddressInDns { .. }
+        | CertificateError::OtherNamesRequested { .. }
         | CertificateError::Name(_)
         | CertificateError::ValidationNameTooLong { .. } => "name",
         CertificateError::CertName(_) => "cert-name",
@@ -34,6 +36,17 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::ExternalAccountRequired { .. } => "external-account-required",
         CertificateError::Acme { source, .. } => acme_kind(source),
         CertificateError::NoChallenge { .. } => "no-challenge",
+        CertificateError::ChallengeChoice(_) | CertificateError::ChallengeMismatch(_) => "challenge",
+        CertificateError::UnknownProfile { .. } => "profile",
+        CertificateError::Held { .. } => "rate-limited",
+        CertificateError::NoStandingRecord { .. } => "no-standing-record",
+        CertificateError::NoIssuerName { .. } => "no-issuer-name",
+        CertificateError::OwnRequest(_) => "certificate-request",
+        CertificateError::NothingToRevoke { .. } => "nothing-to-revoke",
+        CertificateError::File { .. } => "file",
+        CertificateError::Secret { .. } | CertificateError::ExternalAccountKey(_) => "credential",
+        CertificateError::NoAccount { .. } => "no-account",
+        CertificateError::AccountExists { .. } => "account-exists",
         CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
         CertificateError::Challenge(ChallengeError::Plugin(error)) => plugin_kind(error),
         CertificateError::Challenge(_) => "dns",
@@ -57,7 +70,13 @@ fn acme_kind(error: &livecert_acme::Error) -> &'static str {
         Error::NotADirectory { .. } => "not-acme",
         Error::RetryLater { .. } => "rate-limited",
         Error::Unsettled { .. } => "timeout",
-        _ => "acme",
+        Error::NotOffered(_) => "not-offered",
+        _ => match error.class() {
+            ErrorClass::RateLimited => "rate-limited",
+            ErrorClass::AccountGone => "account-gone",
+            ErrorClass::Terms => "terms-not-accepted",
+            _ => "acme",
+        },
     }
 }
 
@@ -106,9 +125,48 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "bring back sealing.key and accounts/ from one backup, or remove that account's folder for a new account"
         }
         CertificateError::TermsNotAccepted { .. } => "read the terms, then give --accept-tos",
-        CertificateError::ExternalAccountRequired { .. } => "use another server for now, such as LE_PROD",
+        CertificateError::ExternalAccountRequired { .. } => {
+            "give --eab-kid ID and --eab-hmac-key SOURCE, which the CA shows in your account there; they are needed once"
+        }
+        CertificateError::ExternalAccountKey(_) => {
+            "give the HMAC key as the CA shows it: base64url, and nothing else"
+        }
+        CertificateError::AddressInDns { .. } => {
+            "prove it at the host: --plugin selfhost or --plugin webroot; Let's Encrypt also wants --profile shortlived"
+        }
+        CertificateError::ChallengeMismatch(mismatch) => {
+            return Some(format!(
+                "for {} give another --plugin: dns-01 and dns-account-01 go with gandi and manual, http-01 with webroot and selfhost, tls-alpn-01 with selfhost",
+                mismatch.challenge
+            ));
+        }
+        CertificateError::UnknownProfile { server, .. } => {
+            return Some(format!("`livecert server profiles --server {server}` tells what each is for"));
+        }
+        CertificateError::Held { .. } => {
+            "wait until then; --server, repeated, names servers to fall back to; --force asks all the same"
+        }
+        CertificateError::NoStandingRecord { at, wanted, .. } => {
+            return Some(format!(
+                "write it once, on a host that has a token: `livecert persist publish`, or by hand: {at}. TXT \"{wanted}\""
+            ));
+        }
+        CertificateError::NoIssuerName { .. } => "give it with --issuer; the CA's documents name it",
+        CertificateError::OtherNamesRequested { .. } => {
+            "leave the names out: they are taken from the request"
+        }
+        CertificateError::NothingToRevoke { .. } => {
+            "give the name of a certificate in the store, or --cert-file FILE"
+        }
+        CertificateError::Secret { what, source } => return secret(what, source),
+        CertificateError::NoAccount { .. } => {
+            "make one with `livecert account new`, or issue a certificate there"
+        }
+        CertificateError::AccountExists { .. } => "`livecert account show` tells about it",
         CertificateError::Acme { source, .. } => return acme(source),
-        CertificateError::NoChallenge { .. } => "this server cannot be used with DNS; use another one",
+        CertificateError::NoChallenge { .. } => {
+            "use another --challenge or plugin that goes with what it offers, or another server"
+        }
         CertificateError::Challenge(error) => return challenge(error),
         CertificateError::Refused { .. } => {
             "read the CA's words above; when it names CAA, DNSSEC or another server's answer, that has to be mended in \
@@ -152,7 +210,6 @@ fn name(error: &NameError) -> Option<String> {
         NameError::Character { character: ':' | '/' | '@', .. } => {
             "give the domain name alone, without scheme, port, path or user".to_owned()
         }
-        NameError::IpAddress(_) => "give a domain name".to_owned(),
         _ => return None,
     })
 }
@@ -160,7 +217,7 @@ fn name(error: &NameError) -> Option<String> {
 fn argument(error: &ArgumentError) -> Option<String> {
     Some(match error {
         ArgumentError::UnknownPlugin { similar, .. } => {
-            did_you_mean(similar.as_deref(), "the plugins are gandi and manual")
+            did_you_mean(similar.as_deref(), "the plugins are gandi, manual, webroot and selfhost")
         }
         ArgumentError::UnknownParameter { plugin, similar, .. } => {
             let parameters = livecert::plugin::find(plugin)
@@ -271,8 +328,14 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
         }
         Error::Transport { .. } => "check the URL, the network and this machine's DNS, then try again; nothing was changed".to_owned(),
         Error::NotADirectory { .. } => "give the URL of the directory, such as https://acme-v02.api.letsencrypt.org/directory".to_owned(),
-        Error::RetryLater { .. } => "wait until then; trying sooner makes it later".to_owned(),
-        Error::Unsettled { .. } => "the CA is slow: try again later, or with a longer --validation-timeout".to_owned(),
+        Error::RetryLater { problem, .. } => match problem.as_ref().and_then(|problem| problem.is_paused()) {
+            Some(url) => format!("the CA has paused this account for these names: open {url}, then use --force"),
+            None => "wait until then; trying sooner makes it later. The next runs wait by themselves".to_owned(),
+        },
+        Error::Unsettled { .. } => {
+            "the CA is slow: the next run goes on with this order; a longer --validation-timeout waits longer".to_owned()
+        }
+        Error::NotOffered(_) => "`livecert server show` tells what a server offers".to_owned(),
         Error::Problem(problem) => match problem.kind() {
             ProblemKind::RateLimited => "wait until the moment that the CA names".to_owned(),
             ProblemKind::UserActionRequired => "the CA's terms have changed: read them at the URL above, then give --accept-tos".to_owned(),

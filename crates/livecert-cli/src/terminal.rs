@@ -90,6 +90,8 @@ impl Lines {
         Some(match event {
             Event::WaitingForLock { holder } => format!("waiting: {holder} works on it"),
             Event::AccountCreated { url } => format!("made an account: {url}"),
+            Event::Resumed { status } => format!("going on with the order of an earlier run ({status})"),
+            Event::Chosen { name, challenge } => format!("{name} is proved with {challenge}"),
             Event::Ordered { names, open: 0 } => {
                 format!("ordered ({}), already proved", count(*names, "name"))
             }
@@ -97,7 +99,7 @@ impl Lines {
                 format!("ordered ({}, {} to prove)", count(*names, "name"), open)
             }
             Event::Published { values, took } => {
-                format!("{} written in {:.2} s", count(*values, "TXT value"), took.as_secs_f64())
+                format!("{} shown in {:.2} s", count(*values, "proof"), took.as_secs_f64())
             }
             Event::Propagating { ready, all } => {
                 let mut last = self.ready.lock().ok()?;
@@ -114,7 +116,7 @@ impl Lines {
             Event::Stored { generation } => {
                 format!("the new certificate is in place (generation {generation})")
             }
-            Event::CleaningUp => "removing our TXT values".to_owned(),
+            Event::CleaningUp => "removing what was shown".to_owned(),
             _ => return None,
         })
     }
@@ -157,6 +159,34 @@ impl Progress for Lines {
                     permissions.join(", ")
                 ));
             }
+            Event::Fallback { from, to, reason } => write_err(&format!(
+                "warning: {cert}: {from} cannot give it now: {reason}\n  It is asked for at {to}; the next renewal goes back.\n"
+            )),
+            Event::AccountReplaced { old, new, todo } => {
+                let todo: String = todo.iter().map(|record| format!("  {record}\n")).collect();
+                let todo = if todo.is_empty() {
+                    String::new()
+                } else {
+                    format!("  These records name the old account, and have to name the new one:\n{todo}")
+                };
+                write_err(&format!(
+                    "warning: {cert}: the server does not take the account {old} any more; the new one is {new}\n{todo}"
+                ));
+            }
+            Event::NoPreferredChain { preferred, offered, used } => write_err(&format!(
+                "warning: {cert}: no chain is from '{preferred}' (they end with: {offered}); the CA's own choice is used, from '{used}'\n"
+            )),
+            Event::StillShown { host, reason } => write_err(&format!(
+                "warning: {cert}: what was shown at {host} could not be taken away: {reason}\n  It does no harm.\n"
+            )),
+            Event::StandingEnds { at, until, days } => write_err(&format!(
+                "warning: {cert}: the standing record at {at} {} ({until:.0}). Renewals fail after that. \
+                 Write it anew with `livecert persist publish`.\n",
+                if *days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") }
+            )),
+            Event::RenewalWindow { at, explanation: Some(url) } => write_err(&format!(
+                "note: {cert}: the CA wants it to be renewed, at {at:.0} by our lot; it explains why at {url}\n"
+            )),
             _ if self.quiet => {}
             event => {
                 if let Some(text) = self.text(event) {

@@ -39,6 +39,59 @@ pub enum Event<'a> {
         /// Its URL.
         url: &'a str,
     },
+    /// A server is left for the next one.
+    Fallback {
+        /// The server that is left.
+        from: &'a str,
+        /// The next one.
+        to: &'a str,
+        /// Why, with its causes.
+        reason: &'a str,
+    },
+    /// The server does not know the old account any more, and has a new one.
+    AccountReplaced {
+        /// URL of the old one.
+        old: &'a str,
+        /// URL of the new one.
+        new: &'a str,
+        /// Records in DNS that name the old one, and have to be changed by hand.
+        todo: &'a [String],
+    },
+    /// When the CA wants the certificate to be renewed.
+    RenewalWindow {
+        /// The moment that was chosen in its window.
+        at: jiff::Timestamp,
+        /// Where it explains why.
+        explanation: Option<&'a str>,
+    },
+    /// An order that an earlier run left is taken up again.
+    Resumed {
+        /// How far it is.
+        status: &'a str,
+    },
+    /// Which challenge is used for a name, where that was left open.
+    Chosen {
+        /// The name.
+        name: &'a str,
+        /// The challenge.
+        challenge: &'a str,
+    },
+    /// No chain has the preferred issuer.
+    NoPreferredChain {
+        /// The preferred issuer.
+        preferred: &'a str,
+        /// The issuers that the chains end with.
+        offered: &'a str,
+        /// The issuer that is used.
+        used: &'a str,
+    },
+    /// What was shown at a host could not be taken away.
+    StillShown {
+        /// The host.
+        host: &'a str,
+        /// Why, with its causes.
+        reason: &'a str,
+    },
     /// An order exists.
     Ordered {
         /// How many names are in it.
@@ -96,6 +149,15 @@ pub enum Event<'a> {
         permissions: &'a [String],
         /// What it is limited to; empty if it is not, or if it does not tell.
         domains: &'a [String],
+    },
+    /// A standing record ends soon.
+    StandingEnds {
+        /// Where it is.
+        at: &'a str,
+        /// When it ends.
+        until: jiff::Timestamp,
+        /// Whole days until then.
+        days: i64,
     },
     /// The records are being removed.
     CleaningUp,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use livecert::certificate::{HookRequest, Hooked, PropagationRequest, SweepReport};
+use livecert::certificate::{Care, HookRequest, Hooked, PropagationRequest, SweepReport};
 use livecert::plugin;
 use serde_json::{Value, json};
 
@@ -55,6 +55,7 @@ fn request(record: DnsRecord) -> Result<HookRequest, Failure> {
         arguments: plugin::parse_arguments(plugin, &record.plugin_arg).map_err(wrong)?,
         propagation: PropagationRequest::default(),
         wait: false,
+        care: Care::Hook,
     })
 }
 

@@ -1,13 +1,20 @@
 //! `livecert issue`.
 
-use livecert::certificate::{CertificateError, IssueRequest, Issued, Outcome, ServerUrl, parse_names};
+use std::path::Path;
+
+use livecert::certificate::{
+    CertificateError, ExternalAccountRequest, IssueRequest, Issued, Outcome, ServerUrl, parse_names,
+};
+use livecert::challenge::ChallengeChoice;
 use livecert::key::KeyType;
 use livecert::plugin::{self, ArgumentError};
+use livecert::secret::Source;
 use livecert::store::CertName;
+use livecert_acme::HmacAlgorithm;
 use serde_json::json;
 
 use super::view::{GenerationView, distance, moment};
-use crate::arguments::{Globals, Issue};
+use crate::arguments::{ExternalAccount, Globals, Issue};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
@@ -36,13 +43,29 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         (false, true) => Some(false),
         (false, false) => None,
     };
+    let own_request = words.csr.as_ref().map(|path| read(path)).transpose()?;
+    let mut names = parse_names(words.names.iter().map(String::as_str))?;
+    if let Some(csr) = &own_request
+        && names.is_empty()
+    {
+        names = livecert::certificate::names_of_request(csr)?;
+    }
     Ok(IssueRequest {
-        names: parse_names(words.names.iter().map(String::as_str))?,
+        names,
         cert_name: words.cert_name.as_deref().map(str::parse::<CertName>).transpose()?,
-        server: words.server.as_deref().map(str::parse::<ServerUrl>).transpose()?,
+        servers: words.server.iter().map(|server| server.parse()).collect::<Result<Vec<ServerUrl>, _>>()?,
         accept_tos: words.accept_tos,
         contact: words.contact,
         account_key_type: key_type(&words.account_key_type)?,
+        external_account: external_account(&words.external)?,
+        own_request,
+        subject: words.subject,
+        must_staple: words.must_staple.then_some(true),
+        profile: words.profile,
+        preferred_profile: words.preferred_profile,
+        preferred_chain: words.preferred_chain,
+        lifetime_days: words.lifetime_days,
+        challenge: words.challenge.as_deref().map(str::parse::<ChallengeChoice>).transpose()?,
         key_type: key_type(&words.key_type)?,
         reuse_key,
         plugin,
@@ -51,6 +74,26 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         validation_timeout: words.validation_timeout,
         force: words.force,
     })
+}
+
+/// The external account binding that the words name.
+pub(super) fn external_account(
+    words: &ExternalAccount,
+) -> Result<Option<ExternalAccountRequest>, CertificateError> {
+    let (Some(key_id), Some(source)) = (&words.eab_kid, &words.eab_hmac_key) else { return Ok(None) };
+    let what = "the external account binding";
+    let hmac_key = source.parse::<Source>().map_err(|source| CertificateError::Secret { what, source })?;
+    let algorithm = match words.eab_alg.as_str() {
+        "HS384" => HmacAlgorithm::Hs384,
+        "HS512" => HmacAlgorithm::Hs512,
+        _ => HmacAlgorithm::Hs256,
+    };
+    Ok(Some(ExternalAccountRequest { key_id: key_id.clone(), hmac_key, algorithm }))
+}
+
+/// A file that the words name.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    std::fs::read(path).map_err(|source| CertificateError::File { path: path.to_owned(), source })
 }
 
 pub(super) fn document(issued: &Issued) -> serde_json::Value {
@@ -63,7 +106,7 @@ pub(super) fn document(issued: &Issued) -> serde_json::Value {
         "name": issued.cert.as_str(),
         "names": issued.generation.info.names,
         "server": issued.generation.info.server,
-        "certificate": GenerationView::new(&issued.generation),
+        "certificate": GenerationView::new(&issued.generation, None),
         "leftovers": leftovers.collect::<Vec<_>>(),
     })
 }
@@ -90,6 +133,6 @@ fn text(issued: &Issued) -> String {
             distance(end, now),
         ),
     };
-    let files = generation.files().map(|(what, path)| format!("  {what:<10} {}\n", path.display()));
-    head + &files.concat()
+    let files = generation.files().into_iter();
+    head + &files.map(|(what, path)| format!("  {what:<10} {}\n", path.display())).collect::<String>()
 }

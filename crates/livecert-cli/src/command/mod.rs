@@ -1,12 +1,18 @@
 //! The commands, one file each: parse, call the library, show.
 
+mod account;
+mod authz;
+mod challenge;
 mod check;
 mod dns;
 mod files;
 mod issue;
 mod list;
+mod persist;
 mod plan;
 mod renew;
+mod revoke;
+mod server;
 mod show;
 mod token;
 mod view;
@@ -27,6 +33,12 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
         Command::Show(words) => show::run(&words, globals, output),
+        Command::Revoke(words) => revoke::run(&words, globals, output),
+        Command::Server(words) => server::run(&words, globals, output),
+        Command::Account(words) => account::run(words, globals, output),
+        Command::Authz(words) => authz::run(&words, globals, output),
+        Command::Challenge(words) => challenge::run(&words, globals, output),
+        Command::Persist(words) => persist::run(words, globals, output),
         Command::Files(words) => files::run(&words, globals, output),
     }
 }

@@ -26,7 +26,20 @@ fn text(certificate: &CertificateView) -> String {
         row(if index == 0 { "names" } else { "" }, name.clone());
     }
     row("server", certificate.server.clone());
+    for fallback in &certificate.fallbacks {
+        row("", format!("{fallback} (fallback)"));
+    }
     row("key", certificate.key_type.clone());
+    let optional = [
+        ("profile", &certificate.profile),
+        ("chain", &certificate.preferred_chain),
+        ("challenge", &certificate.challenge),
+    ];
+    for (what, value) in optional {
+        if let Some(value) = value {
+            row(what, value.clone());
+        }
+    }
     row("plugin", certificate.plugin.clone());
     for (key, value) in &certificate.plugin_args {
         row("", format!("{key} = {value}"));
@@ -39,6 +52,12 @@ fn text(certificate: &CertificateView) -> String {
         row("begins", moment(current.not_before));
         row("ends", format!("{} ({})", moment(current.not_after), distance(current.not_after, now)));
         row("renewal", format!("{} ({})", moment(current.renew_at), distance(current.renew_at, now)));
+        if let Some(window) = &current.renewal_window {
+            row("window", format!("{} to {}, as the CA suggests", moment(window.start), moment(window.end)));
+            if let Some(url) = &window.explanation_url {
+                row("", format!("why: {url}"));
+            }
+        }
         for (what, path) in &current.files {
             row(what, path.display().to_string());
         }

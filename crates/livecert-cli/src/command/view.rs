@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
-use livecert::certificate::due;
-use livecert::store::{CertName, CertificateRecord, Generation, StoreError, StoredArgument};
+use livecert::certificate::{due, window};
+use livecert::store::{CertName, CertificateRecord, Generation, RenewalRecord, StoreError, StoredArgument};
 use serde::Serialize;
 
 /// A certificate as `--json` shows it.
@@ -15,7 +15,15 @@ pub(crate) struct CertificateView {
     pub(crate) name: String,
     pub(crate) names: Vec<String>,
     pub(crate) server: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fallbacks: Vec<String>,
     pub(crate) key_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preferred_chain: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) challenge: Option<String>,
     pub(crate) plugin: String,
     pub(crate) plugin_args: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +43,20 @@ pub(crate) struct GenerationView {
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) renew_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) renewal_window: Option<WindowView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate_id: Option<String>,
     pub(crate) files: BTreeMap<&'static str, PathBuf>,
+}
+
+/// When the CA wants a certificate to be renewed (RFC 9773).
+#[derive(Debug, Serialize)]
+pub(crate) struct WindowView {
+    pub(crate) start: Timestamp,
+    pub(crate) end: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) explanation_url: Option<String>,
 }
 
 /// A state file that cannot be used.
@@ -46,14 +67,21 @@ pub(crate) struct Damage {
 }
 
 impl GenerationView {
-    pub(crate) fn new(generation: &Generation) -> Self {
+    /// A generation with what the CA said about its renewal.
+    pub(crate) fn new(generation: &Generation, window: Option<&RenewalRecord>) -> Self {
         GenerationView {
             generation: generation.number,
             serial: generation.info.serial.clone(),
             issuer: generation.info.issuer.clone(),
             not_before: generation.info.not_before,
             not_after: generation.info.not_after,
-            renew_at: due(generation, Timestamp::now()).at,
+            renew_at: due(generation, window, Timestamp::now()).at,
+            renewal_window: window.map(|window| WindowView {
+                start: window.start,
+                end: window.end,
+                explanation_url: window.explanation_url.clone(),
+            }),
+            certificate_id: generation.info.certificate_id.clone(),
             files: generation.files().into_iter().collect(),
         }
     }
@@ -71,7 +99,7 @@ impl GenerationView {
 }
 
 impl CertificateView {
-    pub(crate) fn new(name: &CertName, record: &CertificateRecord, current: Option<&Generation>) -> Self {
+    pub(crate) fn new(name: &CertName, record: &CertificateRecord, current: Option<GenerationView>) -> Self {
         let argument = |(key, value): (&String, &StoredArgument)| {
             let shown = match value {
                 StoredArgument::Plain(value) => value.clone(),
@@ -84,19 +112,24 @@ impl CertificateView {
             name: name.to_string(),
             names: record.names.clone(),
             server: record.server.clone(),
-            key_type: record.key_type.to_string(),
+            fallbacks: record.fallbacks.clone(),
+            key_type: if record.own_request { "own request".to_owned() } else { record.key_type.to_string() },
+            profile: record.profile.clone().or_else(|| record.preferred_profile.clone()),
+            preferred_chain: record.preferred_chain.clone(),
+            challenge: record.challenge.clone(),
             plugin: record.plugin.clone(),
             plugin_args: record.plugin_args.iter().map(argument).collect(),
             last_error: record.last_error.clone(),
             last_attempt: record.last_attempt,
-            current: current.map(GenerationView::new),
+            current,
         }
     }
 
     /// Reads a certificate from the store.
     pub(crate) fn read(store: &livecert::store::Store, name: &CertName) -> Result<Self, StoreError> {
         let record = store.record(name)?;
-        Ok(CertificateView::new(name, &record, store.current(name)?.as_ref()))
+        let view = |generation| GenerationView::new(&generation, window(store, name, &generation).as_ref());
+        Ok(CertificateView::new(name, &record, store.current(name)?.map(view)))
     }
 }
 

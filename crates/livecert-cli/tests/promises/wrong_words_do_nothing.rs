@@ -7,7 +7,7 @@ const WRONG: [(&[&str], &str); 15] = [
     (&["issue"], "no name"),
     (&["issue", "*.*.example.com"], "whole first label"),
     (&["issue", "foo..com"], "empty label"),
-    (&["issue", "192.0.2.1"], "not supported yet"),
+    (&["issue", "192.0.2.1"], "cannot be proved with dns-01"),
     (&["issue", "https://example.com"], "without scheme"),
     (&["issue", "example.com", "--plugin", "gandy"], "did you mean gandi?"),
     (

@@ -1,12 +1,43 @@
-//! The account at a server: made once, reused after.
+//! The account at a server: made once, reused after, and made anew when the server has lost it.
 
-use livecert_acme::{Account, AccountKey, AccountKeyType, NewAccount, Server};
+use livecert_acme::{
+    Account, AccountKey, AccountKeyType, ErrorClass, ExternalAccount, NewAccount, ProblemKind, Server,
+};
 use secrecy::ExposeSecret;
 
+use super::settings::{ExternalAccountRequest, Settings};
 use super::{CertificateError, IssueRequest, ServerUrl, Service};
+use crate::challenge::{DnsView, StandingRecord, standing_name};
 use crate::key::{KeyError, KeyType, PrivateKey};
 use crate::progress::Event;
 use crate::store::{AccountRecord, CertName};
+
+/// What an account is made with.
+#[derive(Debug, Clone, Default)]
+pub struct AccountRequest {
+    /// Whether the server's terms are accepted.
+    pub accept_tos: bool,
+    /// Mail addresses.
+    pub contact: Vec<String>,
+    /// Type of the key.
+    pub key_type: Option<KeyType>,
+    /// A key that is there already, instead of a new one.
+    pub key: Option<AccountKey>,
+    /// What the server knows its customer by.
+    pub external_account: Option<ExternalAccountRequest>,
+}
+
+impl From<&IssueRequest> for AccountRequest {
+    fn from(request: &IssueRequest) -> Self {
+        AccountRequest {
+            accept_tos: request.accept_tos,
+            contact: request.contact.clone(),
+            key_type: request.account_key_type,
+            key: None,
+            external_account: request.external_account.clone(),
+        }
+    }
+}
 
 impl Service {
     pub(super) async fn connect(&self, server: &ServerUrl) -> Result<Server, CertificateError> {
@@ -20,90 +51,232 @@ impl Service {
         cert: &CertName,
         server: &Server,
         url: &ServerUrl,
-        request: &IssueRequest,
+        request: &AccountRequest,
     ) -> Result<Account, CertificateError> {
+        let (account, made) = self.account_at(server, url, request).await?;
+        if made {
+            self.progress.event(cert, Event::AccountCreated { url: account.url().as_str() });
+        }
+        Ok(account)
+    }
+
+    /// The stored account, or a new one, and whether it was made just now.
+    pub(super) async fn account_at(
+        &self,
+        server: &Server,
+        url: &ServerUrl,
+        request: &AccountRequest,
+    ) -> Result<(Account, bool), CertificateError> {
         // Two first certificates at once must not make two accounts.
         let _lock = self.store.lock_account(url.as_str()).await?;
-        let stored = self.store.account(url.as_str())?;
+        let mut stored = self.store.account(url.as_str())?;
+        if let Some(stored) = &mut stored {
+            self.settle_roll_over(server, url, stored).await?;
+        }
         if let Some(stored) = &stored
             && let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok())
         {
-            return Ok(server.account(self.open_key(stored)?, account_url));
+            return Ok((server.account(self.open_key(stored)?, account_url), false));
         }
         // A key without URL is from a run that died before the server's answer: the same key finds that account.
         let (key, mut record) = match stored {
             Some(record) => (self.open_key(&record)?, record),
             None => self.new_key(server, url, request)?,
         };
-        let mut new = NewAccount::default();
-        new.contact = record.contact.iter().map(|mail| format!("mailto:{mail}")).collect();
-        new.terms_of_service_agreed = true;
-        let account = server.create_account(key, &new).await.map_err(acme(url, "making the account"))?;
+        let external = self.external_account(request.external_account.as_ref()).await?;
+        let account = self.create(server, url, key, &record.contact, external).await?;
         record.url = Some(account.url().to_string());
         self.store.save_account(&record)?;
-        self.progress.event(cert, Event::AccountCreated { url: account.url().as_str() });
-        Ok(account)
+        Ok((account, true))
+    }
+
+    /// Asks the server for an account. One that it makes without our contacts is better than none.
+    async fn create(
+        &self,
+        server: &Server,
+        url: &ServerUrl,
+        key: AccountKey,
+        contact: &[String],
+        external: Option<ExternalAccount>,
+    ) -> Result<Account, CertificateError> {
+        let mut new = NewAccount::default();
+        if !url.ignores_contacts() {
+            new.contact = contact.iter().map(|mail| format!("mailto:{mail}")).collect();
+        }
+        new.terms_of_service_agreed = true;
+        new.external_account = external;
+        server.create_account(key, &new).await.map_err(acme(url, "making the account"))
     }
 
     /// The account at a server that was used before; `None` if there is none.
     pub(super) async fn known_account(&self, url: &ServerUrl) -> Result<Option<Account>, CertificateError> {
-        let Some(stored) = self.store.account(url.as_str())? else { return Ok(None) };
+        let Some(mut stored) = self.store.account(url.as_str())? else { return Ok(None) };
         let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok()) else {
             return Ok(None);
         };
         let server = self.connect(url).await?;
+        self.settle_roll_over(&server, url, &mut stored).await?;
         Ok(Some(server.account(self.open_key(&stored)?, account_url)))
     }
 
-    /// Makes a new account with the same key, for a server that has forgotten the old one.
+    /// Finds out which key is in force after a roll-over that was cut off.
+    async fn settle_roll_over(
+        &self,
+        server: &Server,
+        url: &ServerUrl,
+        record: &mut AccountRecord,
+    ) -> Result<(), CertificateError> {
+        let Some(next) = record.next_key.take() else { return Ok(()) };
+        let mut candidate = record.clone();
+        candidate.key = next.clone();
+        match server.find_account(self.open_key(&candidate)?).await {
+            Ok(_) => record.key = next,
+            // The server never took it.
+            Err(error) if error.problem().is_some() => {}
+            Err(error) => return Err(acme(url, "finding out which account key is in force")(error)),
+        }
+        Ok(self.store.save_account(record)?)
+    }
+
+    /// An account for a server that does not know the old one any more, or has deactivated it: the one that the key has
+    /// there, else a new one. The old one is kept aside, and what names it in DNS is told.
     pub(super) async fn account_again(
         &self,
+        cert: &CertName,
         account: &Account,
         url: &ServerUrl,
+        settings: &Settings,
     ) -> Result<Account, CertificateError> {
+        let _lock = self.store.lock_account(url.as_str()).await?;
         let Some(mut record) = self.store.account(url.as_str())? else { return Ok(account.clone()) };
-        let mut new = NewAccount::default();
-        new.contact = record.contact.iter().map(|mail| format!("mailto:{mail}")).collect();
-        new.terms_of_service_agreed = true;
-        let made = account.server().create_account(account.key().clone(), &new).await;
-        let made = made.map_err(acme(url, "making the account again"))?;
-        record.url = Some(made.url().to_string());
-        self.store.save_account(&record)?;
+        let old = account.url().to_string();
+        if record.url.as_deref().is_some_and(|url| url != old) {
+            // Another process was faster.
+            if let Some(account_url) = record.url.as_deref().and_then(|url| url.parse().ok()) {
+                return Ok(account.server().account(self.open_key(&record)?, account_url));
+            }
+        }
+        let server = account.server();
+        let key = match server.find_account(account.key().clone()).await {
+            Ok(found) if *found.url() != *account.url() => {
+                record.url = Some(found.url().to_string());
+                self.store.save_account(&record)?;
+                return Ok(found);
+            }
+            // Found under the URL that was refused, so it is deactivated; its key can never be used again.
+            Ok(_) => None,
+            Err(error) => match error.problem().map(livecert_acme::Problem::kind) {
+                Some(ProblemKind::AccountDoesNotExist) => Some(account.key().clone()),
+                Some(_) if error.class() == ErrorClass::AccountGone => None,
+                _ => return Err(acme(url, "looking for the account")(error)),
+            },
+        };
+        let meta = &server.directory().meta;
+        if meta.external_account_required {
+            return Err(CertificateError::ExternalAccountRequired { server: url.to_string() });
+        }
+        let terms = server.terms_of_service().map(str::to_owned);
+        if terms.is_some() && terms != record.terms {
+            return Err(CertificateError::TermsNotAccepted { server: url.to_string(), terms });
+        }
+        self.store.set_account_aside(url.as_str())?;
+        let key = match key {
+            Some(key) => key,
+            None => generate(KeyType::default())?,
+        };
+        let mut fresh = self.record(url, terms, record.contact.clone(), &key)?;
+        self.store.save_account(&fresh)?;
+        let made = self.create(server, url, key, &record.contact, None).await?;
+        fresh.url = Some(made.url().to_string());
+        self.store.save_account(&fresh)?;
+        let todo = self.names_of_account(&old, settings).await;
+        let new = made.url().as_str();
+        self.progress.event(cert, Event::AccountReplaced { old: &old, new, todo: &todo });
         Ok(made)
+    }
+
+    /// Records in DNS that name an account: CAA with `accounturi` (RFC 8657) and standing records of dns-persist-01. What
+    /// cannot be looked up is not told.
+    async fn names_of_account(&self, account: &str, settings: &Settings) -> Vec<String> {
+        let mut found = Vec::new();
+        let Ok(view) = DnsView::new(&settings.propagation, &self.surroundings.http) else { return found };
+        for (base, set) in self.caa_of(settings, &crate::challenge::Placement::default()).await {
+            if let Ok(Some(set)) = set {
+                let named = set.records.iter().filter(|record| record.value.contains(account));
+                found.extend(named.map(|record| {
+                    format!("{} CAA 0 {} \"{}\" (counts for {base})", set.domain, record.tag, record.value)
+                }));
+            }
+        }
+        for base in settings.domains() {
+            let at = standing_name(&base);
+            let values = view.values(&at).await.unwrap_or_default();
+            let ours =
+                |value: &&String| StandingRecord::parse(value).is_ok_and(|record| record.account == account);
+            found.extend(values.iter().filter(ours).map(|value| format!("{at} TXT \"{value}\"")));
+        }
+        found
     }
 
     fn new_key(
         &self,
         server: &Server,
         url: &ServerUrl,
-        request: &IssueRequest,
+        request: &AccountRequest,
     ) -> Result<(AccountKey, AccountRecord), CertificateError> {
         let terms = server.terms_of_service().map(str::to_owned);
         if terms.is_some() && !request.accept_tos {
             return Err(CertificateError::TermsNotAccepted { server: url.to_string(), terms });
         }
-        if server.directory().meta.external_account_required {
+        if server.directory().meta.external_account_required && request.external_account.is_none() {
             return Err(CertificateError::ExternalAccountRequired { server: url.to_string() });
         }
-        let key = generate(request.account_key_type.unwrap_or_default())?;
-        let place = AccountRecord::sealing_place(url.as_str());
-        let sealed = self.sealing_key.seal(&place, &key.to_pkcs8_der())?;
-        let record = AccountRecord::new(url.as_str().to_owned(), terms, request.contact.clone(), sealed);
+        let key = match &request.key {
+            Some(key) => key.clone(),
+            None => generate(request.key_type.unwrap_or_default())?,
+        };
+        let record = self.record(url, terms, request.contact.clone(), &key)?;
         self.store.save_account(&record)?;
         Ok((key, record))
     }
 
-    fn open_key(&self, record: &AccountRecord) -> Result<AccountKey, CertificateError> {
+    /// A record for a key that has no account yet.
+    pub(super) fn record(
+        &self,
+        url: &ServerUrl,
+        terms: Option<String>,
+        contact: Vec<String>,
+        key: &AccountKey,
+    ) -> Result<AccountRecord, CertificateError> {
+        let place = AccountRecord::sealing_place(url.as_str());
+        let sealed = self.sealing_key.seal(&place, &key.to_pkcs8_der())?;
+        Ok(AccountRecord::new(url.as_str().to_owned(), terms, contact, sealed))
+    }
+
+    pub(super) fn open_key(&self, record: &AccountRecord) -> Result<AccountKey, CertificateError> {
         let opened = self.sealing_key.open(&AccountRecord::sealing_place(&record.server), &record.key)?;
         AccountKey::from_pkcs8_der(opened.expose_secret())
             .map_err(|_| CertificateError::AccountKey { server: record.server.clone() })
     }
+
+    async fn external_account(
+        &self,
+        request: Option<&ExternalAccountRequest>,
+    ) -> Result<Option<ExternalAccount>, CertificateError> {
+        let Some(request) = request else { return Ok(None) };
+        let what = "the external account binding";
+        let secret = request.hmac_key.read(what, &self.surroundings.prompter).await;
+        let secret = secret.map_err(|source| CertificateError::Secret { what, source })?;
+        let made = ExternalAccount::new(&request.key_id, secret.expose_secret(), request.algorithm);
+        made.map(Some).map_err(CertificateError::ExternalAccountKey)
+    }
 }
 
-fn generate(kind: KeyType) -> Result<AccountKey, CertificateError> {
+pub(super) fn generate(kind: KeyType) -> Result<AccountKey, CertificateError> {
     let made = match kind {
         KeyType::Ec256 => AccountKey::generate(AccountKeyType::EcdsaP256),
         KeyType::Ec384 => AccountKey::generate(AccountKeyType::EcdsaP384),
+        KeyType::Ec521 => AccountKey::generate(AccountKeyType::EcdsaP521),
         rsa => {
             return AccountKey::from_pkcs8_der(&PrivateKey::generate(rsa)?.pkcs8_der()?)
                 .map_err(|_| KeyError::Generation.into());

@@ -7,7 +7,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::*;
 
-use super::DomainName;
+use super::SubjectName;
 use crate::store::{Bundle, GenerationInfo};
 
 /// A certificate's begin may be this far ahead of our clock, in seconds.
@@ -52,52 +52,141 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Checks a chain (PEM, leaf first) against the key (SubjectPublicKeyInfo, DER) and the names, at the time `now`.
-/// Gives the parts as they are stored.
+/// What a CA sent, checked and ready to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckedBundle {
+    /// The parts.
+    pub bundle: Bundle,
+    /// What it is.
+    pub info: GenerationInfo,
+    /// Whether the preferred issuer is in one of the chains; true where none is preferred.
+    pub preferred_found: bool,
+    /// The issuer at the end of each chain.
+    pub issuers: Vec<String>,
+}
+
+/// Checks the chains of one certificate (PEM, leaf first; the CA's own choice first) against the key
+/// (SubjectPublicKeyInfo, DER) and the names, at the time `now`. Of the chains, that one is taken which has a certificate
+/// issued by `preferred` (a common name), where several have one that in which it is nearest to the root, and the CA's
+/// own choice where none has.
 ///
 /// # Errors
 /// See [`BundleError`].
 pub fn check_bundle(
-    pem: &str,
+    chains: &[&str],
+    preferred: Option<&str>,
     public_key_info: &[u8],
-    names: &[DomainName],
+    names: &[SubjectName],
     server: &str,
     now: Timestamp,
-) -> Result<(Bundle, GenerationInfo), BundleError> {
-    let not_a_chain = |reason: &dyn std::fmt::Display| BundleError::NotAChain(reason.to_string());
-    let ders: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|e| not_a_chain(&e))?;
-    if ders.is_empty() || ders.len() > MAX_CHAIN {
-        return Err(not_a_chain(&format!("it has {} certificates", ders.len())));
-    }
-    let mut chain = Vec::new();
-    for der in &ders {
-        chain.push(X509Certificate::from_der(der).map_err(|e| not_a_chain(&e))?.1);
-    }
-    let leaf = &chain[0];
+) -> Result<CheckedBundle, BundleError> {
+    let Some((first, others)) = chains.split_first() else {
+        return Err(BundleError::NotAChain("there is none".to_owned()));
+    };
+    let first = Chain::read(first)?;
+    let leaf = first.leaf()?;
     if leaf.public_key().raw != public_key_info {
         return Err(BundleError::WrongKey);
     }
-    check_names(leaf, names)?;
-    let validity = check_validity(leaf, now)?;
-    for (index, pair) in chain.windows(2).enumerate() {
-        if pair[0].issuer().as_raw() != pair[1].subject().as_raw() {
-            return Err(BundleError::Order(index + 1));
+    check_names(&leaf, names)?;
+    let validity = check_validity(&leaf, now)?;
+    let (serial, certificate_id) = (hexadecimal(leaf.raw_serial()), certificate_id(&leaf));
+    let issuer_of_leaf = issuer(&leaf);
+    drop(leaf);
+
+    let mut all = vec![first];
+    for other in others {
+        // An alternate that is no chain for this certificate is no reason to have none.
+        match Chain::read(other) {
+            Ok(chain) if chain.ders[0] == all[0].ders[0] => all.push(chain),
+            Ok(_) => tracing::warn!("an alternate chain is for another certificate, and is left out"),
+            Err(error) => tracing::warn!(%error, "an alternate chain cannot be used"),
         }
     }
-    let info = GenerationInfo::new(
+    let distance = |chain: &Chain| preferred.and_then(|name| chain.distance_from_root(name));
+    let found = all.iter().enumerate().filter_map(|(index, chain)| Some((distance(chain)?, index))).min();
+    let chosen = found.map_or(0, |(_, index)| index);
+
+    let mut info = GenerationInfo::new(
         names.iter().map(|name| name.as_str().to_owned()).collect(),
-        leaf.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
-        issuer(leaf),
+        serial,
+        issuer_of_leaf,
         validity,
         server.to_owned(),
     );
-    let bundle = Bundle { leaf: to_pem(&ders[0]), chain: ders[1..].iter().map(to_pem).collect() };
-    Ok((bundle, info))
+    info.certificate_id = certificate_id;
+    let offered = if all.len() > 1 { all.iter().map(Chain::above).collect() } else { Vec::new() };
+    let bundle = Bundle { leaf: to_pem(&all[chosen].ders[0]), chain: all[chosen].above(), offered };
+    let issuers = all.iter().filter_map(|chain| chain.issuers.last().cloned()).collect();
+    Ok(CheckedBundle { bundle, info, preferred_found: preferred.is_none() || found.is_some(), issuers })
 }
 
-fn check_names(leaf: &X509Certificate<'_>, names: &[DomainName]) -> Result<(), BundleError> {
+/// The id of a certificate (RFC 9773 §4.1), DER; `None` if it has no authority key identifier.
+pub(super) fn certificate_id_of(der: &[u8]) -> Option<String> {
+    certificate_id(&X509Certificate::from_der(der).ok()?.1)
+}
+
+fn certificate_id(leaf: &X509Certificate<'_>) -> Option<String> {
+    let extensions = leaf.extensions().iter().map(|extension| extension.parsed_extension());
+    let key = extensions.into_iter().find_map(|extension| match extension {
+        ParsedExtension::AuthorityKeyIdentifier(authority) => authority.key_identifier.as_ref(),
+        _ => None,
+    })?;
+    Some(livecert_acme::CertificateId::new(key.0, leaf.raw_serial()).to_string())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A chain in order.
+struct Chain {
+    /// Leaf first.
+    ders: Vec<CertificateDer<'static>>,
+    /// Common name of each one's issuer, or the whole name where it has none.
+    issuers: Vec<String>,
+}
+
+impl Chain {
+    fn read(pem: &str) -> Result<Self, BundleError> {
+        let not_a_chain = |reason: &dyn std::fmt::Display| BundleError::NotAChain(reason.to_string());
+        let ders: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|e| not_a_chain(&e))?;
+        if ders.is_empty() || ders.len() > MAX_CHAIN {
+            return Err(not_a_chain(&format!("it has {} certificates", ders.len())));
+        }
+        let mut chain = Vec::new();
+        for der in &ders {
+            chain.push(X509Certificate::from_der(der).map_err(|e| not_a_chain(&e))?.1);
+        }
+        for (index, pair) in chain.windows(2).enumerate() {
+            if pair[0].issuer().as_raw() != pair[1].subject().as_raw() {
+                return Err(BundleError::Order(index + 1));
+            }
+        }
+        let issuers = chain.iter().map(issuer).collect();
+        Ok(Chain { ders, issuers })
+    }
+
+    fn leaf(&self) -> Result<X509Certificate<'_>, BundleError> {
+        let read = X509Certificate::from_der(&self.ders[0]);
+        read.map(|(_, leaf)| leaf).map_err(|error| BundleError::NotAChain(error.to_string()))
+    }
+
+    /// The certificates above the leaf, PEM.
+    fn above(&self) -> String {
+        self.ders[1..].iter().map(to_pem).collect()
+    }
+
+    /// How far from the root end a certificate is that `name` issued; `None` if there is none.
+    fn distance_from_root(&self, name: &str) -> Option<usize> {
+        self.issuers.iter().rev().position(|issuer| issuer == name)
+    }
+}
+
+fn check_names(leaf: &X509Certificate<'_>, names: &[SubjectName]) -> Result<(), BundleError> {
     let asked: BTreeSet<String> = names.iter().map(|name| name.as_str().to_owned()).collect();
     let mut found = BTreeSet::new();
     if let Ok(Some(extension)) = leaf.subject_alternative_name() {
@@ -181,13 +270,29 @@ mod tests {
     }
 
     #[test]
+    fn the_preferred_issuer_decides_and_the_root_end_counts_most() {
+        let chain = |issuers: &[&str]| Chain {
+            ders: Vec::new(),
+            issuers: issuers.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let (long, short) = (chain(&["R3", "Root X1", "DST"]), chain(&["R3", "Root X1"]));
+        assert_eq!(
+            (long.distance_from_root("Root X1"), short.distance_from_root("Root X1")),
+            (Some(1), Some(0))
+        );
+        assert_eq!(short.distance_from_root("DST"), None);
+    }
+
+    #[test]
     fn only_the_right_chain_for_the_right_key_and_names_passes() {
         let (ca, other) = (Ca::new("Right CA"), Ca::new("Other CA"));
         let (key, stranger) =
             (PrivateKey::generate(KeyType::Ec256).unwrap(), PrivateKey::generate(KeyType::Ec256).unwrap());
         let names = parse_names(["example.com", "*.example.com"]).unwrap();
         let check = |pem: &str, key: &PrivateKey| {
-            check_bundle(pem, &key.public_key_info(), &names, "https://ca.example/", Timestamp::now())
+            let now = Timestamp::now();
+            check_bundle(&[pem], None, &key.public_key_info(), &names, "https://ca.example/", now)
+                .map(|checked| (checked.bundle, checked.info))
         };
         let both = ["*.example.com", "EXAMPLE.com"];
         let leaf = ca.issue(&both, &key, -60, 86_400);
@@ -208,6 +313,19 @@ mod tests {
         );
         assert!(matches!(check(&ca.issue(&both, &key, -60, -1), &key), Err(BundleError::Ended(_))));
         assert!(matches!(check(&ca.issue(&both, &key, 3600, 7200), &key), Err(BundleError::NotYet(_))));
+        let cross = Ca::new("Right CA");
+        let offered = check_bundle(
+            &[&full, &leaf, &cross.issue(&both, &key, -60, 86_400), "garbage"],
+            Some("Nobody"),
+            &key.public_key_info(),
+            &names,
+            "https://ca.example/",
+            Timestamp::now(),
+        )
+        .unwrap();
+        assert!(!offered.preferred_found);
+        // The leaf alone is a chain for the same certificate; the others are not.
+        assert_eq!(offered.bundle.offered, [ca.issuer.pem().replace("\r\n", "\n"), String::new()]);
         for garbage in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             assert!(matches!(check(garbage, &key), Err(BundleError::NotAChain(_))), "{garbage}");
         }

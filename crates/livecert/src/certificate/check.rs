@@ -9,12 +9,18 @@ use jiff::Timestamp;
 use livecert_acme::Server;
 
 use super::credential::WARN_DAYS;
-use super::handover::HookRequest;
+use super::handover::{Care, HookRequest};
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, PropagationRequest, ServerUrl, Service, with_causes};
-use crate::challenge::{ChallengeError, DnsSolver, Placement, PropagationSettings, validation_name};
+use crate::challenge::{
+    ChallengeError, DnsView, Placement, PropagationSettings, Solvers, StandingWish, standing_name,
+    validation_name,
+};
 use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Located, Resolver, find_caa};
-use crate::plugin::{CredentialReport, CredentialState, Plugin, Survey, TxtRecord};
+use crate::plugin::{
+    Connected, CredentialReport, CredentialState, Plugin, Survey, TxtRecord, WebPlugin, WebProofKind,
+};
+use crate::store::CertName;
 
 /// Names whose CAA records are looked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -96,27 +102,58 @@ impl Service {
         let stored = self.store.find_record(&cert)?;
         let settings = Settings::new(request, stored.as_ref())?;
         let arguments = self.arguments(&cert, &settings).await?;
-        let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
-        let solver = DnsSolver::new(plugin.clone(), &settings.propagation, &self.surroundings.http)?;
+        let plugin = match settings.needs_plugin() {
+            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
+            false => None,
+        };
+        let http = &self.surroundings.http;
+        let solvers = Solvers::new(plugin.clone(), &settings.candidates, &settings.propagation, http)?;
+        let dns = plugin.as_ref().and_then(Connected::dns);
         let home = self.store.home().display().to_string();
         let mut findings = vec![Finding::good("state-folder", &home, "can be written")];
 
-        let bases = settings.bases();
-        let names: Vec<_> = bases.iter().map(|base| validation_name(base)).collect();
+        let account = self.store.account(settings.home().as_str())?.and_then(|account| account.url);
+        let bases = settings.domains();
+        // Where an account is still to be made, its label is not known, and the common name stands for it.
+        let mut names = settings.likely_validation_names(account.as_deref());
+        if names.is_empty() {
+            names = bases.iter().map(|base| validation_name(base)).collect();
+        }
         let looking = async {
-            let acme = self.look_at_server(&settings.server, request.accept_tos);
-            let located = join_all(bases.iter().map(|base| solver.locate(base)));
-            tokio::join!(acme, located, plugin.credential(&names))
+            let acme = self.look_at_server(settings.home(), request);
+            let located = async {
+                match &solvers.dns {
+                    Some(solver) => join_all(names.iter().map(|name| solver.locate(name))).await,
+                    None => Vec::new(),
+                }
+            };
+            let credential = async {
+                match dns {
+                    Some(plugin) => plugin.credential(&names).await,
+                    None => None,
+                }
+            };
+            tokio::join!(acme, located, credential)
         };
         let ((server, said), located, credential) = self.unless_interrupted(looking).await?;
         findings.extend(said);
         findings.extend(credential.iter().flat_map(look_at_credential));
+        findings.extend(self.look_at_hold(&cert, settings.home())?);
+        if let Some(server) = &server {
+            findings.extend(look_at_profile(&settings, server));
+        }
+        if let Some(web) = &solvers.web {
+            findings.push(look_at_host(settings.plugin.name, web.as_ref()).await);
+        }
+        if let (Some(view), Some(server)) = (&solvers.standing, &server) {
+            findings.extend(look_at_standing(&settings, view, server, account.as_deref()).await);
+        }
 
         let mut placed = Vec::new();
-        for (base, located) in bases.iter().zip(located) {
+        for ((base, wanted), located) in bases.iter().zip(&names).zip(located) {
             match located {
                 Ok(located) => {
-                    let (wanted, at) = (validation_name(base), located.fqdn.as_str());
+                    let at = located.fqdn.as_str();
                     if wanted != at {
                         let what = format!("{wanted} is a CNAME; the proof is written at {at}");
                         findings.push(Finding::good("alias", base, what));
@@ -134,21 +171,32 @@ impl Service {
         }
         let resolver = self.resolver(&settings)?;
         let work = async {
-            tokio::join!(
-                look_at_zones(plugin.as_ref(), &placed, &resolver),
-                self.look_at_caa(&settings, server.as_ref(), &placed),
-            )
+            let zones = async {
+                match dns {
+                    Some(plugin) => look_at_zones(plugin.as_ref(), &placed, &resolver).await,
+                    None => Vec::new(),
+                }
+            };
+            tokio::join!(zones, self.look_at_caa(&settings, server.as_ref(), &placed))
         };
         let (zones, caa) = self.unless_interrupted(work).await?;
         findings.extend(zones);
         findings.extend(caa);
-        if write_probe && let Some((base, _)) = placed.first() {
+        if write_probe
+            && dns.is_some()
+            && let Some((base, _)) = placed.first()
+        {
             findings.push(self.probe(request, &settings, base).await);
         }
         Ok(findings)
     }
 
-    async fn look_at_server(&self, url: &ServerUrl, accepted: bool) -> (Option<Server>, Vec<Finding>) {
+    async fn look_at_server(
+        &self,
+        url: &ServerUrl,
+        request: &IssueRequest,
+    ) -> (Option<Server>, Vec<Finding>) {
+        let accepted = request.accept_tos;
         let about = url.as_str();
         let (server, clock) = tokio::join!(self.connect(url), self.look_at_clock(about));
         let mut findings = Vec::new();
@@ -171,13 +219,15 @@ impl Service {
                     findings.push(Finding::new(Level::Soon, "terms", about, what, next));
                 }
             }
-            Ok(_) if meta.external_account_required => findings.push(Finding::new(
-                Level::Bad,
-                "account",
-                about,
-                "new accounts need an external account binding",
-                "use another server for now, such as LE_PROD",
-            )),
+            Ok(_) if meta.external_account_required && request.external_account.is_none() => {
+                findings.push(Finding::new(
+                    Level::Bad,
+                    "account",
+                    about,
+                    "new accounts need an external account binding",
+                    "give --eab-kid and --eab-hmac-key, which the CA shows in your account there",
+                ));
+            }
             Ok(_) if server.terms_of_service().is_some() && !accepted => {
                 let what = format!(
                     "there is no account yet, and its terms have to be accepted: {}",
@@ -228,9 +278,13 @@ impl Service {
         let Some(server) = server else { return Vec::new() };
         let identities = &server.directory().meta.caa_identities;
         let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
-        let zones = placed.iter().map(|(base, located)| (base.as_str(), located.authority.zone.as_str()));
+        let domains = settings.domains();
+        let zones = domains.iter().map(|base| {
+            let located = placed.iter().find(|(other, _)| other == base);
+            (base.as_str(), located.map_or(base.as_str(), |(_, located)| located.authority.zone.as_str()))
+        });
         let sets = caa_sets(&resolver, zones).await;
-        let refusals = self.caa_refusals(settings, server, &sets);
+        let refusals = self.caa_refusals(settings, settings.home(), server, &sets);
         let mut findings = Vec::new();
         for (base, set) in &sets {
             match set {
@@ -275,14 +329,21 @@ impl Service {
 
     /// The names for which CAA does not allow the server. What could not be looked up, or has no name to compare with,
     /// is left to the CA.
-    fn caa_refusals(&self, settings: &Settings, server: &Server, sets: &CaaSets) -> Vec<CaaRefusal> {
+    fn caa_refusals(
+        &self,
+        settings: &Settings,
+        url: &ServerUrl,
+        server: &Server,
+        sets: &CaaSets,
+    ) -> Vec<CaaRefusal> {
         let identities = &server.directory().meta.caa_identities;
         if identities.is_empty() {
             return Vec::new();
         }
-        let account = self.store.account(settings.server.as_str()).ok().flatten();
+        let account = self.store.account(url.as_str()).ok().flatten();
         let account = account.and_then(|account| account.url);
-        let applicant = CaaApplicant { identities, account: account.as_deref(), method: "dns-01" };
+        let methods: Vec<_> = settings.candidates.iter().map(ToString::to_string).collect();
+        let applicant = CaaApplicant { identities, account: account.as_deref(), methods: &methods };
         let mut refusals = Vec::new();
         for name in &settings.names {
             let set = sets.iter().find(|(base, _)| base == name.base()).map(|(_, set)| set);
@@ -298,7 +359,11 @@ impl Service {
     /// The CAA records for an issue, with what its solver has found.
     pub(super) async fn caa_of(&self, settings: &Settings, placement: &Placement) -> CaaSets {
         let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
-        let looking = caa_sets(&resolver, placement.zones());
+        let domains = settings.domains();
+        let zones = domains
+            .iter()
+            .map(|base| (base.as_str(), placement.zone(&validation_name(base)).unwrap_or(base)));
+        let looking = caa_sets(&resolver, zones);
         tokio::time::timeout(CAA_LIMIT, looking).await.unwrap_or_default()
     }
 
@@ -306,10 +371,11 @@ impl Service {
     pub(super) fn obey_caa(
         &self,
         settings: &Settings,
+        url: &ServerUrl,
         server: &Server,
         sets: &CaaSets,
     ) -> Result<(), CertificateError> {
-        let refusals = self.caa_refusals(settings, server, sets);
+        let refusals = self.caa_refusals(settings, url, server, sets);
         if refusals.is_empty() {
             return Ok(());
         }
@@ -328,6 +394,16 @@ impl Service {
         Resolver::new(&named, &self.surroundings.http).map_err(|error| ChallengeError::from(error).into())
     }
 
+    /// Whether the server wants to be left alone for this certificate.
+    fn look_at_hold(&self, cert: &CertName, url: &ServerUrl) -> Result<Option<Finding>, CertificateError> {
+        let hold = self.store.hold(cert, url.as_str())?;
+        Ok(hold.map(|hold| {
+            let what = format!("does not want to be asked before {:.0}: {}", hold.until, hold.words);
+            let next = "wait until then, or give another server too (--server, repeated)";
+            Finding::new(Level::Bad, "rate-limit", url.as_str(), what, next)
+        }))
+    }
+
     /// Writes a value that nobody looks for, and removes it.
     async fn probe(&self, request: &IssueRequest, settings: &Settings, base: &str) -> Finding {
         let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(20).collect();
@@ -343,6 +419,7 @@ impl Service {
                 ..request.propagation.clone()
             },
             wait: false,
+            care: Care::Hook,
         };
         let place = super::issue::place(&request.check().unwrap_or_else(|_| (&settings.names[0]).into()));
         let done = async {
@@ -360,6 +437,98 @@ impl Service {
             ),
         }
     }
+}
+
+/// Whether the host can show what the plugin is for.
+async fn look_at_host(plugin: &str, web: &dyn WebPlugin) -> Finding {
+    let kinds: Vec<WebProofKind> = web.offers().iter().take(1).copied().collect();
+    match web.prepare(&kinds).await {
+        Ok(()) => Finding::good("host", plugin, "proofs can be shown on this machine"),
+        Err(error) => {
+            let next = "the CA will not find the proof: mend that, or use another plugin";
+            Finding::new(Level::Bad, "host", plugin, with_causes(&error), next)
+        }
+    }
+}
+
+fn look_at_profile(settings: &Settings, server: &Server) -> Option<Finding> {
+    let offered = &server.directory().meta.profiles;
+    let all = offered.keys().cloned().collect::<Vec<_>>().join(", ");
+    match (&settings.profile, &settings.preferred_profile) {
+        (Some(profile), _) if !offered.contains_key(profile) => {
+            let what = format!("is not offered (offered: {all})");
+            let next = "the order would be refused: `livecert server profiles` shows what there is";
+            Some(Finding::new(Level::Bad, "profile", profile, what, next))
+        }
+        (Some(profile), _) => Some(Finding::good("profile", profile, "is offered")),
+        (None, Some(profile)) if !offered.contains_key(profile) => {
+            let what = format!("is not offered, and is left out (offered: {all})");
+            Some(Finding::good("profile", profile, what))
+        }
+        (None, Some(profile)) => Some(Finding::good("profile", profile, "is offered")),
+        (None, None) => None,
+    }
+}
+
+/// How long before its end a standing record needs a person.
+const STANDING_WARNING: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+
+/// The standing records of dns-persist-01.
+async fn look_at_standing(
+    settings: &Settings,
+    view: &DnsView,
+    server: &Server,
+    account: Option<&str>,
+) -> Vec<Finding> {
+    let required = settings.candidates.iter().all(|kind| *kind == livecert_acme::ChallengeType::DnsPersist01);
+    let level = if required { Level::Bad } else { Level::Good };
+    let issuers = &server.directory().meta.caa_identities;
+    let mut findings = Vec::new();
+    for base in settings.domains() {
+        let at = standing_name(&base);
+        let wildcard = settings.names.iter().any(|name| name.is_wildcard() && name.base() == base);
+        let Some(account) = account else {
+            let next = "issue once in another way, or make the account with `livecert account new`";
+            findings.push(Finding::new(
+                level,
+                "standing-record",
+                &at,
+                "there is no account to name yet",
+                next,
+            ));
+            continue;
+        };
+        let wish = StandingWish { base: &base, wildcard, issuers, account };
+        findings.push(match view.standing(&wish).await {
+            Ok(Some(found)) => match found.record.until {
+                Some(until) if until.duration_since(Timestamp::now()) < STANDING_WARNING => {
+                    let what = format!("ends at {until:.0}");
+                    let next = "write it anew with `livecert persist publish`";
+                    Finding::new(Level::Soon, "standing-record", &found.at, what, next)
+                }
+                _ => Finding::good("standing-record", &found.at, format!("stands: {}", found.record)),
+            },
+            Ok(None) if issuers.is_empty() => {
+                let what = "cannot be told: the server does not say its name before there is an order";
+                Finding::new(Level::Unknown, "standing-record", &at, what, "")
+            }
+            Ok(None) => {
+                let next = "write it with `livecert persist publish`";
+                Finding::new(
+                    level,
+                    "standing-record",
+                    &at,
+                    "none that lets this account have certificates",
+                    next,
+                )
+            }
+            Err(error) => {
+                let next = "mend the delegation or the CNAME";
+                Finding::new(level, "standing-record", &at, with_causes(&error), next)
+            }
+        });
+    }
+    findings
 }
 
 async fn caa_sets<'a>(resolver: &Resolver, bases: impl Iterator<Item = (&'a str, &'a str)>) -> CaaSets {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::issue::place;
-use super::{CertificateError, DomainName, Service};
+use super::{CertificateError, Service, SubjectName};
 use crate::challenge::validation_name;
 use crate::plugin::{
     self, ArgumentSources, Arguments, CredentialEnd, CredentialReport, CredentialState, Plugin, PluginError,
@@ -140,7 +140,7 @@ impl Service {
         };
         write_secret(&aside, new.secret.expose_secret().as_bytes())?;
         let fresh = Arguments::of_secret(new.parameter, new.secret.clone(), &used.stored);
-        let proved = used.info.connect(&fresh, &self.surroundings)?.credential(&[]).await;
+        let proved = used.info.connect_dns(&fresh, &self.surroundings)?.credential(&[]).await;
         match proved.map(|report| report.state) {
             Some(CredentialState::Valid) | None => {}
             Some(CredentialState::Refused(error) | CredentialState::Unknown(error)) => {
@@ -202,7 +202,7 @@ impl Service {
             let arguments =
                 Arguments::resolve(info, &sources, &place(&cert), &self.sealing_key, &self.surroundings)
                     .await?;
-            let base = |name: &String| name.parse::<DomainName>().map(|name| name.base().to_owned());
+            let base = |name: &String| name.parse::<SubjectName>().map(|name| name.base().to_owned());
             let names = record.names.iter().filter_map(|name| base(name).ok()).collect();
             self.add_use(&mut uses, info, &arguments, Some(cert), names)?;
         }
@@ -220,7 +220,7 @@ impl Service {
         let used = match uses.entry(arguments.identity()) {
             std::collections::btree_map::Entry::Occupied(used) => used.into_mut(),
             std::collections::btree_map::Entry::Vacant(free) => {
-                let plugin = info.connect(arguments, &self.surroundings)?;
+                let plugin = info.connect_dns(arguments, &self.surroundings)?;
                 let (parameter, source) = arguments.credential_source();
                 let stored = arguments.stored().clone();
                 free.insert(Use {

@@ -30,6 +30,106 @@ pub enum CertificateError {
         /// Octets of the validation name.
         len: usize,
     },
+    /// An IP address, which DNS proves nothing about.
+    #[error("{name} is an IP address, which cannot be proved with {} (RFC 8738 §7)", list(challenges))]
+    AddressInDns {
+        /// The address.
+        name: String,
+        /// The challenges that may be used.
+        challenges: Vec<livecert_acme::ChallengeType>,
+    },
+    /// A challenge that is none.
+    #[error(transparent)]
+    ChallengeChoice(#[from] crate::challenge::ChallengeChoiceError),
+    /// A challenge that the plugin cannot solve.
+    #[error(transparent)]
+    ChallengeMismatch(#[from] crate::challenge::ChallengeMismatch),
+    /// The server does not offer the profile.
+    #[error("{server} does not offer the profile '{profile}' (it offers: {})", if offered.is_empty() { "none".to_owned() } else { offered.join(", ") })]
+    UnknownProfile {
+        /// The server.
+        server: String,
+        /// The profile that was asked for.
+        profile: String,
+        /// What it offers.
+        offered: Vec<String>,
+    },
+    /// The server does not want to be asked before that moment; nothing was sent.
+    #[error("{server} does not want to be asked for this certificate before {until:.0}: {words}")]
+    Held {
+        /// The server.
+        server: String,
+        /// When it may be asked again.
+        until: jiff::Timestamp,
+        /// What it said.
+        words: String,
+    },
+    /// No standing record grants what is wanted.
+    #[error("no TXT record at {at} lets this account have a certificate for {name}")]
+    NoStandingRecord {
+        /// The name.
+        name: String,
+        /// Where the record should be.
+        at: String,
+        /// The value that it should have.
+        wanted: String,
+    },
+    /// A certificate request of the user's own.
+    #[error("the certificate request cannot be used")]
+    OwnRequest(#[from] crate::key::RequestError),
+    /// The names of the user's own request are others than those that were given.
+    #[error("the certificate request is for {}, not for the names that are given", requested.join(", "))]
+    OtherNamesRequested {
+        /// The names in the request.
+        requested: Vec<String>,
+    },
+    /// The server does not tell its name in CAA and standing records.
+    #[error("{server} does not tell the name that stands for it in DNS")]
+    NoIssuerName {
+        /// The server.
+        server: String,
+    },
+    /// There is nothing to revoke, or it is not the store's.
+    #[error("there is no certificate to revoke in {}", path.display())]
+    NothingToRevoke {
+        /// Where it was looked for.
+        path: std::path::PathBuf,
+    },
+    /// A file that the user named.
+    #[error("{} cannot be read", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A secret that the user named.
+    #[error("the secret for {what} cannot be read")]
+    Secret {
+        /// What it is for.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: crate::secret::SecretError,
+    },
+    /// The HMAC key of an external account binding is none.
+    #[error("the key for the external account binding cannot be used")]
+    ExternalAccountKey(#[source] livecert_acme::ExternalAccountError),
+    /// There is no account at the server.
+    #[error("there is no account at {server}")]
+    NoAccount {
+        /// The server.
+        server: String,
+    },
+    /// There is an account at the server already.
+    #[error("there is an account at {server} already: {account}")]
+    AccountExists {
+        /// The server.
+        server: String,
+        /// Its URL.
+        account: String,
+    },
     /// A certificate name that the store cannot have.
     #[error(transparent)]
     CertName(#[from] CertNameError),
@@ -107,7 +207,7 @@ pub enum CertificateError {
         terms: Option<String>,
     },
     /// The server makes accounts only for those it knows already.
-    #[error("{server} makes accounts only with an external account binding, which is not supported yet")]
+    #[error("{server} makes accounts only with an external account binding")]
     ExternalAccountRequired {
         /// The server.
         server: String,
@@ -124,12 +224,14 @@ pub enum CertificateError {
         source: livecert_acme::Error,
     },
     /// The CA offers no challenge that can be solved.
-    #[error("{server} offers no dns-01 challenge for {name} (it offers: {})", offered.join(", "))]
+    #[error("{server} offers no {} for {name} (it offers: {})", list(wanted), offered.join(", "))]
     NoChallenge {
         /// The server.
         server: String,
         /// The name.
         name: String,
+        /// What may be used.
+        wanted: Vec<livecert_acme::ChallengeType>,
         /// What it offers.
         offered: Vec<String>,
     },
@@ -163,6 +265,10 @@ pub struct Failure {
     pub seen: Vec<String>,
 }
 
+fn list(challenges: &[livecert_acme::ChallengeType]) -> String {
+    challenges.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
+
 fn refusals(failures: &[Failure]) -> String {
     let one = |failure: &Failure| format!("{}: {}", failure.name, failure.problem);
     failures.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -187,12 +293,38 @@ impl CertificateError {
             | CertificateError::RecordName { .. }
             | CertificateError::RecordValue
             | CertificateError::Resolver(_)
+            | CertificateError::AddressInDns { .. }
+            | CertificateError::ChallengeChoice(_)
+            | CertificateError::ChallengeMismatch(_)
+            | CertificateError::OtherNamesRequested { .. }
+            | CertificateError::OwnRequest(_)
+            | CertificateError::NothingToRevoke { .. }
+            | CertificateError::File { .. }
+            | CertificateError::Secret { .. }
+            | CertificateError::ExternalAccountKey(_)
+            | CertificateError::ExternalAccountRequired { .. }
+            | CertificateError::NoAccount { .. }
+            | CertificateError::NoIssuerName { .. }
+            | CertificateError::AccountExists { .. }
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::Store(StoreError::NoSuchCertificate { .. })
             | CertificateError::Network(
                 NetworkError::BundleUnreadable { .. } | NetworkError::BundleEmpty { .. },
             ) => true,
-            CertificateError::Key(error) => matches!(error, KeyError::UnknownType(_)),
+            CertificateError::Key(error) => matches!(error, KeyError::UnknownType(_) | KeyError::Name(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether another CA may do better: on an outage, a rate limit or an internal error of this one. What is wrong with
+    /// DNS, a credential or a name is wrong for every CA.
+    pub fn calls_for_another_server(&self) -> bool {
+        use livecert_acme::ErrorClass::{Outage, RateLimited, ServerInternal};
+        match self {
+            CertificateError::Held { .. } => true,
+            CertificateError::Acme { source, .. } => {
+                matches!(source.class(), Outage | RateLimited | ServerInternal)
+            }
             _ => false,
         }
     }

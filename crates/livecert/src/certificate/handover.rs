@@ -34,6 +34,18 @@ pub struct HookRequest {
     pub propagation: PropagationRequest,
     /// Whether to wait until every name server shows the value.
     pub wait: bool,
+    /// Whose care the value is in once it is there.
+    pub care: Care,
+}
+
+/// Whose care a value is in once it is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Care {
+    /// Another ACME client's, which has it removed when it has done its work.
+    #[default]
+    Hook,
+    /// Nobody's: it is meant to stay.
+    Standing,
 }
 
 /// What was done.
@@ -89,8 +101,8 @@ impl Service {
     ) -> Result<Hooked, CertificateError> {
         let fqdn = request.check()?;
         let (solver, mut own) = self.hook(request, place).await?;
-        let placement = self.unless_interrupted(solver.prepare_names(std::slice::from_ref(&fqdn))).await??;
-        let proofs = [crate::challenge::Proof { base: fqdn.clone(), value: request.value.clone() }];
+        let placement = self.unless_interrupted(solver.prepare(std::slice::from_ref(&fqdn))).await??;
+        let proofs = [crate::challenge::Proof { name: fqdn.clone(), value: request.value.clone() }];
         let records = placement.records(&proofs);
         let journal = JournalName::name(&fqdn);
 
@@ -108,9 +120,11 @@ impl Service {
             self.take_back(&solver, &journal, &records).await?;
             return Err(error.into());
         }
-        // From here on the value is in the other client's care.
-        if let Some(own) = publications.last_mut() {
-            own.handed_over = true;
+        match (request.care, publications.last_mut()) {
+            // From here on the value is in the other client's care.
+            (Care::Hook, Some(own)) => own.handed_over = true,
+            // No sweep may ever find it.
+            (Care::Standing, _) | (Care::Hook, None) => drop(publications.pop()),
         }
         self.store.save_publications(&journal, &publications)?;
         drop(lock);
@@ -158,9 +172,9 @@ impl Service {
         let noted = publications.iter().flat_map(|publication| &publication.records);
         let noted = noted.filter(|record| record.value == request.value).map(txt_record).collect::<Vec<_>>();
         let records = if noted.is_empty() {
-            let placed = solver.prepare_names(std::slice::from_ref(&fqdn));
+            let placed = solver.prepare(std::slice::from_ref(&fqdn));
             let placement = self.unless_interrupted(placed).await??;
-            placement.records(&[crate::challenge::Proof { base: fqdn.clone(), value: request.value.clone() }])
+            placement.records(&[crate::challenge::Proof { name: fqdn.clone(), value: request.value.clone() }])
         } else {
             noted
         };
@@ -181,7 +195,7 @@ impl Service {
         let sources = plugin::with_default_credential(info, request.arguments.clone(), prompter)?;
         let resolving = Arguments::resolve(info, &sources, place, &self.sealing_key, &self.surroundings);
         let arguments = self.unless_interrupted(resolving).await??;
-        let plugin = info.connect(&arguments, &self.surroundings)?;
+        let plugin = info.connect_dns(&arguments, &self.surroundings)?;
         let solver = DnsSolver::new(plugin, &request.settings()?, &self.surroundings.http)?;
         Ok((solver, publication(info, &arguments, place.to_owned())))
     }
@@ -225,6 +239,7 @@ mod tests {
             arguments: ArgumentSources::new(),
             propagation: PropagationRequest::default(),
             wait: true,
+            care: Care::Hook,
         }
     }
 

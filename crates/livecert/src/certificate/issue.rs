@@ -3,21 +3,20 @@
 //! Retries, polling and pacing live where they happen (the protocol crate, the LiveDNS crate, the DNS room); here is
 //! the order of things, and what has to be undone when one of them fails.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
-use livecert_acme::Account;
+use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 
+use super::account::AccountRequest;
+use super::attempt::Attempt;
 use super::ledger::{Ledger, publication};
-use super::order::{OpenOrder, PlacedOrder, deactivate_pending};
+use super::order::PlacedOrder;
 use super::settings::Settings;
-use super::sweep::COURTESY;
-use super::{CertificateError, IssueRequest, Service, check_bundle, with_causes};
-use crate::challenge::{ChallengeError, DnsSolver, Placement};
-use crate::key::{KeyError, PrivateKey, certificate_request};
-use crate::plugin::{self, Arguments, Leftover, TxtRecord, Withdrawn};
+use super::{CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
+use crate::challenge::{ChallengeError, Placement, Solvers};
+use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
+use crate::plugin::{self, Arguments, Connected, Leftover};
 use crate::progress::Event;
-use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, StoreError};
+use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, Hold, PendingOrder};
 
 /// What became of a request.
 #[derive(Debug)]
@@ -52,8 +51,8 @@ impl Service {
     /// # Errors
     /// See [`CertificateError`]; [`CertificateError::is_input`] tells whether nothing was done.
     pub async fn issue(&self, request: &IssueRequest) -> Result<Issued, CertificateError> {
-        request.check()?;
-        self.unless_interrupted(self.sweep_first()).await?;
+        let cert = request.check()?;
+        self.unless_interrupted(self.sweep_first(&[cert])).await?;
         self.issue_unswept(request).await
     }
 
@@ -67,14 +66,15 @@ impl Service {
             && !request.force
             && !settings.changed
         {
-            let due = super::renew::due(generation, Timestamp::now());
+            let due = self.due(&cert, generation, Timestamp::now());
             if !due.now {
                 let (outcome, generation) = (Outcome::NotDue(due.at), generation.clone());
                 self.keep_new_settings(&cert, request, &settings, stored.as_ref()).await?;
                 return Ok(Issued { cert, outcome, generation, leftovers: Vec::new() });
             }
         }
-        let result = self.make(&cert, &lock, request, settings, current.as_ref()).await;
+        let work = Work { cert: &cert, lock: &lock, request, settings: &settings, current: current.as_ref() };
+        let result = self.make(&work).await;
         if let Err(error) = &result
             && let Some(mut record) = stored
         {
@@ -125,49 +125,146 @@ impl Service {
         Ok(self.unless_interrupted(reading).await??)
     }
 
-    async fn make(
-        &self,
-        cert: &CertName,
-        lock: &CertLock,
-        request: &IssueRequest,
-        settings: Settings,
-        current: Option<&Generation>,
-    ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
+    /// Makes the certificate at its home, or at the first of the other servers that does better.
+    async fn make(&self, work: &Work<'_>) -> Result<(Generation, Vec<Leftover>), CertificateError> {
         // 1. Credentials, before anything goes over the network.
-        let arguments = self.arguments(cert, &settings).await?;
+        let (cert, settings) = (work.cert, work.settings);
+        let subject = self.subject(work)?;
+        let arguments = self.arguments(cert, settings).await?;
         for (parameter, instead) in arguments.deprecated() {
             self.progress.event(cert, Event::Deprecated { parameter, instead });
         }
-        let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
-        let watch = self.watch_credential(&plugin);
-        let solver = DnsSolver::new(plugin.clone(), &settings.propagation, &self.surroundings.http)?;
+        let plugin = match settings.needs_plugin() {
+            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
+            false => None,
+        };
+        let watch = plugin.as_ref().and_then(Connected::dns).map(|plugin| self.watch_credential(plugin));
+        let http = &self.surroundings.http;
+        let solvers = Solvers::new(plugin, &settings.candidates, &settings.propagation, http)?;
+
+        let mut servers = settings.servers.iter().peekable();
+        let made = loop {
+            // There is always a home.
+            let Some(server) = servers.next() else { return Err(CertificateError::NoNames) };
+            let made = self.make_at(server, work, &subject, &arguments, &solvers).await;
+            match (made, servers.peek()) {
+                (Err(error), Some(next)) if error.calls_for_another_server() => {
+                    let reason = with_causes(&error);
+                    let (from, to) = (server.to_string(), next.to_string());
+                    self.progress.event(cert, Event::Fallback { from: &from, to: &to, reason: &reason });
+                }
+                (made, _) => break made?,
+            }
+        };
+        if let Some(csr) = &work.request.own_request {
+            self.store.save_own_request(cert, csr)?;
+        }
+        self.store.save_record(cert, &settings.record(arguments.stored()))?;
+        if let Some(watch) = watch {
+            self.warn_of_end(cert, watch).await;
+        }
+        Ok(made)
+    }
+
+    async fn make_at(
+        &self,
+        server: &ServerUrl,
+        work: &Work<'_>,
+        subject: &Subject,
+        arguments: &Arguments,
+        solvers: &Solvers,
+    ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
+        let (cert, settings) = (work.cert, work.settings);
+        if !work.request.force
+            && let Some(hold) = self.store.hold(cert, server.as_str())?
+        {
+            let (server, until, words) = (server.to_string(), hold.until, hold.words);
+            return Err(CertificateError::Held { server, until, words });
+        }
 
         // 2. The key is on disk before the CA hears of it.
-        let draft = self.store.begin(cert, lock)?;
-        let key = self.key(&settings, current).await?;
-        draft.write_key(key.pem())?;
+        let (mut draft, key, pending) = self.draft(server, work, subject).await?;
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
-        let prepared = self.unless_interrupted(self.prepare(cert, request, &settings, &solver)).await?;
-        if let Err(CertificateError::Challenge(ChallengeError::Plugin(_))) = &prepared {
-            self.tell_of_credential(cert, plugin.as_ref()).await;
+        let prepared = self.unless_interrupted(self.prepare(server, work, solvers)).await?;
+        if let Err(CertificateError::Challenge(ChallengeError::Plugin(_))) = &prepared
+            && let Some(dns) = &solvers.dns
+        {
+            self.tell_of_credential(cert, dns.plugin()).await;
         }
         let (account, placement) = prepared?;
 
         // 5. to 9. From the order to the certificate.
-        let own = publication(settings.plugin, &arguments, place(cert));
+        let own = publication(settings.plugin, arguments, place(cert));
         let ledger = Ledger::begin(&self.store, cert.into(), own)?;
-        let order = self.unless_interrupted(self.place_order(account, &settings)).await??;
-        let records = Vec::new();
-        let attempt =
-            Attempt { service: self, cert, settings: &settings, solver, placement, order, ledger, records };
-        let (pem, leftovers) = attempt.run(&key).await?;
+        let ordering = self.order(server, work, account, pending);
+        let order = self.unless_interrupted(ordering).await?;
+        let order = order.inspect_err(|error| self.remember_hold(cert, server, error))?;
+        let names = settings.names.iter().map(|name| name.as_str().to_owned()).collect();
+        let (account, url) = (order.account.url().to_string(), order.order.url.to_string());
+        let public_key = key.public_key_info();
+        let pending = PendingOrder::new(server.as_str().to_owned(), account, url, names, &public_key);
+        draft.write_order(&pending)?;
+        let attempt = Attempt::new(self, cert, settings, server, solvers, placement, order, ledger);
+        let made = attempt.run(&mut draft, &key.request(settings)?).await;
+        let (chains, leftovers) = made.inspect_err(|error| self.remember_hold(cert, server, error))?;
 
         // 10. Checked, complete, and current by one rename.
-        let generation = self.store_checked(cert, &settings, draft, &key, &pem)?;
-        self.store.save_record(cert, &settings.record(arguments.stored()))?;
-        self.warn_of_end(cert, watch).await;
+        let generation = self.store_checked(work, server, &draft, &public_key, &chains)?;
         Ok((generation, leftovers))
+    }
+
+    /// The key's owner: us, or whoever made the request that we are to send.
+    fn subject(&self, work: &Work<'_>) -> Result<Subject, CertificateError> {
+        if !work.settings.own_request {
+            return Ok(Subject::Ours);
+        }
+        let request = match &work.request.own_request {
+            Some(request) => ForeignRequest::read(request)?,
+            None => ForeignRequest::read(&self.store.own_request(work.cert)?)?,
+        };
+        let mut requested: Vec<_> = request.dns_names().to_vec();
+        requested.extend(request.ip_addresses().iter().map(ToString::to_string));
+        let ours = |name: &String| {
+            let parsed = name.parse::<super::SubjectName>();
+            parsed.is_ok_and(|name| work.settings.names.contains(&name))
+        };
+        if requested.len() != work.settings.names.len() || !requested.iter().all(ours) {
+            return Err(CertificateError::OtherNamesRequested { requested });
+        }
+        Ok(Subject::Theirs(Box::new(request)))
+    }
+
+    /// The draft that a dead run left with its order and key, or a new one.
+    async fn draft(
+        &self,
+        server: &ServerUrl,
+        work: &Work<'_>,
+        subject: &Subject,
+    ) -> Result<(Draft, Key, Option<PendingOrder>), CertificateError> {
+        if let Some((draft, order)) = self.store.left_behind(work.cert, work.lock)? {
+            let key = match subject {
+                Subject::Ours => draft.key().and_then(|pem| PrivateKey::from_pem(&pem).ok()).map(Key::Ours),
+                Subject::Theirs(request) => Some(Key::Theirs(request.clone())),
+            };
+            if let Some(key) = key
+                && order.server == server.as_str()
+                && order.is_for_key(&key.public_key_info())
+                && work.settings.names.iter().map(super::SubjectName::as_str).eq(order.names.iter())
+            {
+                return Ok((draft, key, Some(order)));
+            }
+        }
+        let draft = self.store.begin(work.cert, work.lock)?;
+        let key = match subject {
+            Subject::Theirs(request) => Key::Theirs(request.clone()),
+            Subject::Ours => {
+                let key = self.key(work.settings, work.current).await?;
+                draft.write_key(key.pem())?;
+                Key::Ours(key)
+            }
+        };
+        Ok((draft, key, None))
     }
 
     async fn key(
@@ -177,9 +274,12 @@ impl Service {
     ) -> Result<PrivateKey, CertificateError> {
         if let Some(current) = current
             && settings.reuse_key
-            && !settings.changed
+            && let Some(key) = current.private_key()?
         {
-            return Ok(PrivateKey::from_pem(&current.private_key()?)?);
+            let key = PrivateKey::from_pem(&key)?;
+            if key.key_type() == Some(settings.key_type) {
+                return Ok(key);
+            }
         }
         let kind = settings.key_type;
         // RSA takes up to seconds; timers and signals go on meanwhile.
@@ -189,151 +289,147 @@ impl Service {
 
     async fn prepare(
         &self,
-        cert: &CertName,
-        request: &IssueRequest,
-        settings: &Settings,
-        solver: &DnsSolver,
+        server: &ServerUrl,
+        work: &Work<'_>,
+        solvers: &Solvers,
     ) -> Result<(Account, Placement), CertificateError> {
+        let settings = work.settings;
         let account = async {
-            let server = self.connect(&settings.server).await?;
-            self.account(cert, &server, &settings.server, request).await
+            let connected = self.connect(server).await?;
+            self.account(work.cert, &connected, server, &AccountRequest::from(work.request)).await
         };
-        let bases = settings.bases();
+        // The account's label is in the names of dns-account-01, so an account that is still to be made comes first.
+        let known = self.store.account(server.as_str())?.and_then(|account| account.url);
+        let likely = settings.likely_validation_names(known.as_deref());
         let names = async {
-            let placement = solver.prepare(&bases).await?;
+            let placement = match &solvers.dns {
+                Some(dns) if !likely.is_empty() => dns.prepare(&likely).await?,
+                _ => Placement::default(),
+            };
+            if let Some(web) = &solvers.web {
+                web.prepare(&settings.web_kinds()).await.map_err(ChallengeError::from)?;
+            }
             let caa = self.caa_of(settings, &placement).await;
             Ok((placement, caa))
         };
         // What is wrong with the names' DNS or with the credential is known before an order exists.
-        let (account, (placement, caa)) = tokio::try_join!(account, names)?;
-        self.obey_caa(settings, account.server(), &caa)?;
+        let (account, (mut placement, caa)) = tokio::try_join!(account, names)?;
+        self.obey_caa(settings, server, account.server(), &caa)?;
+        if known.is_none()
+            && settings.candidates.first() == Some(&ChallengeType::DnsAccount01)
+            && let Some(dns) = &solvers.dns
+        {
+            let names = settings.likely_validation_names(Some(account.url().as_str()));
+            placement.extend(dns.prepare(&names).await?);
+        }
         Ok((account, placement))
+    }
+
+    /// The order of a dead run, if it is still alive, or a new one.
+    async fn order(
+        &self,
+        server: &ServerUrl,
+        work: &Work<'_>,
+        account: Account,
+        pending: Option<PendingOrder>,
+    ) -> Result<PlacedOrder, CertificateError> {
+        if let Some(pending) = pending.filter(|pending| pending.account == account.url().as_str())
+            && let Some(order) = self.resume_order(&account, server, &pending.url).await?
+        {
+            let status = order.order.status.to_string();
+            self.progress.event(work.cert, Event::Resumed { status: &status });
+            return Ok(order);
+        }
+        let offers_windows = account.server().directory().renewal_info.is_some();
+        let replaced =
+            work.current.filter(|current| offers_windows && current.info.server == server.as_str());
+        let replaces = replaced.and_then(|current| current.info.certificate_id.as_deref());
+        let replaces = replaces.and_then(|id| id.parse::<CertificateId>().ok());
+        self.place_order(work.cert, account, server, work.settings, replaces).await
     }
 
     fn store_checked(
         &self,
-        cert: &CertName,
-        settings: &Settings,
-        draft: Draft,
-        key: &PrivateKey,
-        pem: &str,
+        work: &Work<'_>,
+        server: &ServerUrl,
+        draft: &Draft,
+        public_key: &[u8],
+        chains: &[Certificate],
     ) -> Result<Generation, CertificateError> {
-        let (public_key, server) = (key.public_key_info(), settings.server.as_str());
-        let (bundle, info) = check_bundle(pem, &public_key, &settings.names, server, Timestamp::now())?;
-        let generation = draft.complete(&bundle, info)?;
-        self.progress.event(cert, Event::Stored { generation: generation.number });
+        let settings = work.settings;
+        let chains: Vec<&str> = chains.iter().map(|chain| chain.pem_chain.as_str()).collect();
+        let preferred = settings.preferred_chain.as_deref();
+        let now = Timestamp::now();
+        let checked = check_bundle(&chains, preferred, public_key, &settings.names, server.as_str(), now)?;
+        if let (Some(preferred), false) = (preferred, checked.preferred_found) {
+            let (offered, used) = (checked.issuers.join(", "), checked.info.issuer.as_str());
+            self.progress.event(work.cert, Event::NoPreferredChain { preferred, offered: &offered, used });
+        }
+        let generation = draft.complete(&checked.bundle, checked.info)?;
+        self.progress.event(work.cert, Event::Stored { generation: generation.number });
         Ok(generation)
+    }
+
+    /// Keeps the moment before which the CA does not want to be asked again.
+    fn remember_hold(&self, cert: &CertName, server: &ServerUrl, error: &CertificateError) {
+        let CertificateError::Acme { source, .. } = error else { return };
+        let Some(until) = super::hold::until(source, Timestamp::now()) else { return };
+        let hold = Hold { server: server.as_str().to_owned(), until, words: source.to_string() };
+        if let Err(error) = self.store.save_hold(cert, &hold) {
+            tracing::warn!(%cert, %error, "until when the CA wants to be left alone is not remembered");
+        }
+    }
+}
+
+/// One certificate to be made, with all that was asked for and is there.
+struct Work<'a> {
+    cert: &'a CertName,
+    lock: &'a CertLock,
+    request: &'a IssueRequest,
+    settings: &'a Settings,
+    current: Option<&'a Generation>,
+}
+
+/// Whose key the certificate will be for.
+enum Subject {
+    Ours,
+    Theirs(Box<ForeignRequest>),
+}
+
+/// The key of one try.
+enum Key {
+    Ours(PrivateKey),
+    Theirs(Box<ForeignRequest>),
+}
+
+impl Key {
+    fn public_key_info(&self) -> Vec<u8> {
+        match self {
+            Key::Ours(key) => key.public_key_info(),
+            Key::Theirs(request) => request.public_key_info().to_vec(),
+        }
+    }
+
+    /// The certificate request, DER.
+    fn request(&self, settings: &Settings) -> Result<Vec<u8>, CertificateError> {
+        let key = match self {
+            Key::Ours(key) => key,
+            Key::Theirs(request) => return Ok(request.der().to_vec()),
+        };
+        let (ip, dns): (Vec<_>, Vec<_>) = settings.names.iter().partition(|name| name.address().is_some());
+        Ok(certificate_request(
+            key,
+            &CsrOptions {
+                dns: dns.iter().map(|name| name.as_str().to_owned()).collect(),
+                ip: ip.iter().filter_map(|name| name.address()).collect(),
+                common_name: settings.subject.clone(),
+                must_staple: settings.must_staple,
+            },
+        )?)
     }
 }
 
 /// What a certificate's sealed parameters are bound to.
 pub(super) fn place(cert: &CertName) -> String {
     format!("certificate/{cert}")
-}
-
-/// One try from an order to its certificate, with what has to be undone when it fails.
-struct Attempt<'a> {
-    service: &'a Service,
-    cert: &'a CertName,
-    settings: &'a Settings,
-    solver: DnsSolver,
-    placement: Placement,
-    order: PlacedOrder,
-    ledger: Ledger<'a>,
-    /// What is published, or may be.
-    records: Vec<TxtRecord>,
-}
-
-impl Attempt<'_> {
-    /// The certificate (PEM), and what could not be removed. Our values are gone in the end, whatever happens.
-    async fn run(mut self, key: &PrivateKey) -> Result<(String, Vec<Leftover>), CertificateError> {
-        if let Err(error) = self.prove().await {
-            self.give_up().await;
-            return Err(error);
-        }
-        // 9. The certificate; beside it, the removal of what was published.
-        let limit = self.settings.validation_timeout;
-        let certificate = async {
-            let csr = certificate_request(key, &self.settings.names)?;
-            self.service.unless_interrupted(self.order.certificate(&csr, limit)).await?
-        };
-        let (pem, withdrawn) = tokio::join!(certificate, self.clean_up());
-        settled(self.cert, self.ledger.settle(&withdrawn, &[]));
-        Ok((pem?, withdrawn.leftovers))
-    }
-
-    async fn prove(&mut self) -> Result<(), CertificateError> {
-        let (service, cert) = (self.service, self.cert);
-        let event = |event: Event<'_>| service.progress.event(cert, event);
-        if self.settings.plugin.sweeps {
-            self.ledger.order(&self.settings.server, &self.order.order)?;
-        }
-        let open: OpenOrder<'_> = service.unless_interrupted(self.order.open()).await??;
-        event(Event::Ordered { names: self.settings.names.len(), open: open.open.len() });
-        let proofs = open.proofs();
-        if proofs.is_empty() {
-            return Ok(());
-        }
-
-        // 6. Published, after it is noted on disk what will be.
-        let records = self.placement.records(&proofs);
-        if self.settings.plugin.sweeps {
-            self.ledger.records(&records)?;
-        }
-        self.records = records;
-        let begun = Instant::now();
-        self.solver.publish(&self.records).await?;
-        event(Event::Published { values: self.records.len(), took: begun.elapsed() });
-
-        // 7. Public.
-        let begun = Instant::now();
-        let report = |watch: crate::dns::Watch| {
-            event(Event::Propagating { ready: watch.ready, all: watch.all });
-        };
-        let stop = service.interrupt.cancelled();
-        if !self.solver.propagate(&self.placement, &proofs, report, stop).await? {
-            return Err(CertificateError::Interrupted);
-        }
-        event(Event::Propagated { took: begun.elapsed() });
-
-        // 8. The CA looks.
-        let begun = Instant::now();
-        let limit = self.settings.validation_timeout;
-        service.unless_interrupted(open.validate(limit, &self.solver, &self.placement)).await??;
-        event(Event::Validated { took: begun.elapsed() });
-        Ok(())
-    }
-
-    /// Removes what was published, and takes back what the CA still waits for.
-    async fn give_up(self) {
-        let urls = &self.order.order.authorizations;
-        let deactivation = async {
-            let work = deactivate_pending(&self.order.account, urls);
-            tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.clone())
-        };
-        let (withdrawn, pending) = tokio::join!(self.clean_up(), deactivation);
-        settled(self.cert, self.ledger.settle(&withdrawn, &pending));
-    }
-
-    async fn clean_up(&self) -> Withdrawn {
-        if self.records.is_empty() {
-            return Withdrawn::default();
-        }
-        let event = |event: Event<'_>| self.service.progress.event(self.cert, event);
-        event(Event::CleaningUp);
-        let withdrawn = self.solver.withdraw(&self.records).await;
-        for leftover in &withdrawn.leftovers {
-            let (fqdn, value) = (&leftover.record.fqdn, &leftover.record.value);
-            let reason = with_causes(leftover.reason.as_ref());
-            event(Event::LeftBehind { fqdn, value, reason: &reason });
-        }
-        withdrawn
-    }
-}
-
-/// A journal that cannot be struck off costs a later run a look, and must not fail this one.
-fn settled(cert: &CertName, settled: Result<(), StoreError>) {
-    if let Err(error) = settled {
-        tracing::warn!(%cert, error = with_causes(&error), "that our TXT values are removed could not be noted");
-    }
 }

@@ -3,34 +3,45 @@
 //! [`Service::issue`] is the page to read first.
 
 mod account;
+mod accounts;
+mod attempt;
 mod bundle;
 mod check;
 mod credential;
 mod error;
 mod handover;
+mod hold;
 mod issue;
 mod ledger;
 mod name;
 mod order;
+mod persist;
 mod plan;
 mod renew;
+mod renewal_info;
+mod revoke;
 mod server;
 mod service;
 mod settings;
 mod sweep;
 
-pub use bundle::{BundleError, check_bundle};
+pub use account::AccountRequest;
+pub use accounts::KnownAccount;
+pub use bundle::{BundleError, CheckedBundle, check_bundle};
 pub use check::{CaaRefusal, Finding, Level};
 pub use credential::{CheckedCredential, Renewed, WARN_DAYS, Written};
 pub use error::{CertificateError, Failure};
-pub use handover::{HookRequest, Hooked};
+pub use handover::{Care, HookRequest, Hooked};
 pub use issue::{Issued, Outcome};
-pub use name::{DomainName, NameError, parse_names};
+pub use name::{NameError, SubjectName, names_of_request, parse_names};
+pub use persist::{PersistRequest, Persisted, Stands};
 pub use plan::{Plan, PlannedRrset};
 pub use renew::{Due, Renewal, RenewalResult, due};
+pub use renewal_info::window;
+pub use revoke::RevocationRequest;
 pub use server::{SERVERS, ServerError, ServerUrl};
 pub use service::Service;
-pub use settings::{IssueRequest, PropagationRequest};
+pub use settings::{ExternalAccountRequest, IssueRequest, PropagationRequest};
 pub use sweep::{SweepReport, Swept};
 
 use error::with_causes;

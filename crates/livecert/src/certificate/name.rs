@@ -4,17 +4,22 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::CertificateError;
+use crate::key::ForeignRequest;
+
 /// Longest name in octets, without the root's dot (RFC 1035 §2.3.4, as text).
 const MAX_NAME: usize = 253;
 /// Longest label in octets (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// A domain name for a certificate: lower case, A-labels (RFC 5890), no trailing dot, with `*` only as the whole
-/// first label (RFC 8555 §7.1.3, RFC 9525 §6.3).
+/// A name that a certificate can be for (RFC 5280 §4.2.1.6): a domain name or an IP address.
+///
+/// A domain name is in lower case, of A-labels (RFC 5890), without trailing dot, with `*` only as the whole first label
+/// (RFC 8555 §7.1.3, RFC 9525 §6.3). An address has the text form of RFC 8738 §3.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DomainName(String);
+pub struct SubjectName(String);
 
-impl DomainName {
+impl SubjectName {
     /// The normalised text, with `*.` if it is a wildcard.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -25,13 +30,33 @@ impl DomainName {
         self.0.starts_with("*.")
     }
 
+    /// The address, if it is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        // No domain name parses as an address: its last label is never of digits alone, and it has no colon.
+        self.0.parse().ok()
+    }
+
     /// The name without `*.`: what an authorization is made for (RFC 8555 §7.1.4).
     pub fn base(&self) -> &str {
         self.0.strip_prefix("*.").unwrap_or(&self.0)
     }
+
+    /// What an order names it as (RFC 8555 §9.7.7, RFC 8738 §3).
+    pub fn identifier(&self) -> livecert_acme::Identifier {
+        match self.address() {
+            Some(address) => livecert_acme::Identifier::ip(address),
+            None => livecert_acme::Identifier::dns(self.as_str()),
+        }
+    }
 }
 
-impl fmt::Display for DomainName {
+impl From<IpAddr> for SubjectName {
+    fn from(address: IpAddr) -> Self {
+        SubjectName(address.to_string())
+    }
+}
+
+impl fmt::Display for SubjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -44,9 +69,6 @@ pub enum NameError {
     /// Nothing but white space or dots.
     #[error("the name is empty")]
     Empty,
-    /// An IPv4 or IPv6 address.
-    #[error("'{0}' is an IP address, and certificates for addresses are not supported yet")]
-    IpAddress(String),
     /// `*` somewhere else than as the whole first label, or alone.
     #[error("'{0}': a wildcard is only possible as the whole first label, as in '*.example.com'")]
     Wildcard(String),
@@ -90,7 +112,7 @@ pub enum NameError {
     Idn(String),
 }
 
-impl FromStr for DomainName {
+impl FromStr for SubjectName {
     type Err = NameError;
 
     fn from_str(input: &str) -> Result<Self, NameError> {
@@ -98,8 +120,9 @@ impl FromStr for DomainName {
         if given.trim_matches('.').is_empty() {
             return Err(NameError::Empty);
         }
-        if given.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
-            return Err(NameError::IpAddress(given.to_owned()));
+        let bare = given.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(given);
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok(address.into());
         }
         let without_root = given.strip_suffix('.').unwrap_or(given);
         let (wildcard, base) = match without_root.strip_prefix("*.") {
@@ -123,7 +146,7 @@ impl FromStr for DomainName {
         if name.len() > MAX_NAME {
             return Err(NameError::NameTooLong { name: given.to_owned(), len: name.len() });
         }
-        Ok(DomainName(name))
+        Ok(SubjectName(name))
     }
 }
 
@@ -157,10 +180,10 @@ fn check_labels(given: &str, ascii: &str) -> Result<(), NameError> {
 ///
 /// # Errors
 /// The first name that cannot be in a certificate.
-pub fn parse_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<DomainName>, NameError> {
+pub fn parse_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<SubjectName>, NameError> {
     let mut seen = Vec::new();
     for name in names {
-        let name: DomainName = name.parse()?;
+        let name: SubjectName = name.parse()?;
         if !seen.contains(&name) {
             seen.push(name);
         }
@@ -168,12 +191,23 @@ pub fn parse_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<D
     Ok(seen)
 }
 
+/// The names that a certificate request of the user's own (PEM or DER) is for.
+///
+/// # Errors
+/// It is no request, its signature is wrong, or it names nothing that can be in a certificate.
+pub fn names_of_request(request: &[u8]) -> Result<Vec<SubjectName>, CertificateError> {
+    let request = ForeignRequest::read(request)?;
+    let mut names = parse_names(request.dns_names().iter().map(String::as_str))?;
+    names.extend(request.ip_addresses().iter().map(|&address| SubjectName::from(address)));
+    Ok(names)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<String, NameError> {
-        text.parse::<DomainName>().map(|name| name.0)
+        text.parse::<SubjectName>().map(|name| name.0)
     }
 
     #[test]
@@ -186,17 +220,26 @@ mod tests {
     }
 
     #[test]
+    fn addresses_have_one_form() {
+        assert_eq!(parse("192.0.2.1").unwrap(), "192.0.2.1");
+        assert_eq!(parse("[2001:DB8:0:0::1]").unwrap(), "2001:db8::1");
+        let address: SubjectName = "2001:db8::1".parse().unwrap();
+        assert_eq!(address.identifier().value(), "2001:db8::1");
+        assert!(address.address().is_some() && !address.is_wildcard());
+        assert_eq!("a.example".parse::<SubjectName>().unwrap().address(), None);
+    }
+
+    #[test]
     fn duplicates_are_dropped_after_normalising_and_the_order_stays() {
         let names = parse_names(["b.example", "A.example.", "a.EXAMPLE", "b.example"]).unwrap();
-        assert_eq!(names.iter().map(DomainName::as_str).collect::<Vec<_>>(), ["b.example", "a.example"]);
+        assert_eq!(names.iter().map(SubjectName::as_str).collect::<Vec<_>>(), ["b.example", "a.example"]);
     }
 
     #[test]
     fn impossible_names_are_refused_for_their_own_reason() {
         assert_eq!(parse(""), Err(NameError::Empty));
         assert_eq!(parse("."), Err(NameError::Empty));
-        assert!(matches!(parse("192.0.2.1"), Err(NameError::IpAddress(_))));
-        assert!(matches!(parse("[2001:db8::1]"), Err(NameError::IpAddress(_))));
+        assert!(matches!(parse("192.0.2"), Err(NameError::NumericEnd(_))));
         assert!(matches!(parse("*.*.example.com"), Err(NameError::Wildcard(_))));
         assert!(matches!(parse("a*.example.com"), Err(NameError::Wildcard(_))));
         assert!(matches!(parse("www.*.example.com"), Err(NameError::Wildcard(_))));
@@ -218,9 +261,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_parsed_or_refused_and_a_parsed_name_is_stable(text in "\\PC{0,80}") {
-            if let Ok(name) = text.parse::<DomainName>() {
-                proptest::prop_assert_eq!(name.as_str().parse::<DomainName>(), Ok(name.clone()));
-                proptest::prop_assert!(name.base().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.'));
+            if let Ok(name) = text.parse::<SubjectName>() {
+                proptest::prop_assert_eq!(name.as_str().parse::<SubjectName>(), Ok(name.clone()));
+                proptest::prop_assert!(name.address().is_some() || name.base().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.'));
             }
         }
     }

@@ -1,23 +1,32 @@
-//! The ACME side of one order: its authorizations, what they want shown, and how it went.
+//! The ACME side of one order: how it is made, its authorizations, what they want shown, and how it went.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{
-    Account, Authorization, AuthorizationStatus, Challenge, ChallengeStatus, ChallengeType, Identifier,
-    NewOrder, Order, OrderStatus, Poll, ProblemKind,
+    Account, Authorization, AuthorizationStatus, Certificate, CertificateId, Challenge, ChallengeStatus,
+    ChallengeType, ErrorClass, NewOrder, Order, OrderStatus, Poll, ProblemKind, Server,
 };
 use url::Url;
 
 use super::account::acme;
 use super::settings::Settings;
 use super::{CertificateError, Failure, ServerUrl, Service};
-use crate::challenge::{DnsSolver, Placement, Proof};
+use crate::challenge::{
+    DnsView, Placement, Proof, Solvers, Standing, StandingRecord, StandingWish, account_validation_name,
+    is_in_dns, standing_name, validation_name,
+};
 use crate::dns::ServerView;
+use crate::plugin::WebProof;
+use crate::progress::Event;
+use crate::store::CertName;
 
 /// Requests of one order under way at a time. Each needs a nonce of its own, so more of them cost more requests.
 const SIDE_BY_SIDE: usize = 8;
+/// How long a CA may take over the certificate itself; some need minutes, and it is paid for already.
+const ISSUANCE_LIMIT: Duration = Duration::from_secs(600);
 
 /// An order as the CA has made it.
 pub(super) struct PlacedOrder {
@@ -26,41 +35,110 @@ pub(super) struct PlacedOrder {
     server: ServerUrl,
 }
 
-/// An order with what is open in it.
-pub(super) struct OpenOrder<'a> {
-    placed: &'a PlacedOrder,
-    pub(super) open: Vec<OpenAuthorization>,
-}
-
 /// An authorization that still has to be proved.
 pub(super) struct OpenAuthorization {
     /// The name, without `*.`.
     base: String,
+    pub(super) kind: ChallengeType,
     challenge: Url,
-    value: String,
+    pub(super) shown: Shown,
+}
+
+/// What has to be shown for a challenge.
+pub(super) enum Shown {
+    /// A TXT value.
+    Txt(Proof),
+    /// Something at the host.
+    Web(WebProof),
+    /// Nothing: this record stands already.
+    Standing(Standing),
 }
 
 impl Service {
-    /// Makes the order.
+    /// Makes the order. A server that does not know the certificate which it is to replace gets an order like any other
+    /// (RFC 9773 §5).
     pub(super) async fn place_order(
         &self,
+        cert: &CertName,
         account: Account,
+        server: &ServerUrl,
         settings: &Settings,
+        replaces: Option<CertificateId>,
     ) -> Result<PlacedOrder, CertificateError> {
-        let identifiers: Vec<_> = settings.names.iter().map(|name| Identifier::dns(name.as_str())).collect();
-        let new = NewOrder::new(identifiers);
-        let (account, order) = match account.new_order(&new).await {
-            // A server may lose accounts (test servers do at each start): the key is what counts.
-            Err(error) if is_forgotten(&error) => {
-                let account = self.account_again(&account, &settings.server).await?;
-                let order = account.new_order(&new).await;
-                (account, order)
-            }
-            order => (account, order),
-        };
-        let order = order.map_err(acme(&settings.server, "the order"))?;
-        Ok(PlacedOrder { account, order, server: settings.server.clone() })
+        let mut new = NewOrder::new(settings.names.iter().map(|name| name.identifier()).collect());
+        new.profile = profile(account.server(), server, settings)?;
+        if let Some(days) = settings.lifetime_days {
+            let now = Timestamp::now();
+            let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
+            new.not_before = Some(whole);
+            new.not_after = whole.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok();
+        }
+        new.replaces = replaces;
+        let mut account = account;
+        let mut made = account.new_order(&new).await;
+        if let Err(error) = &made
+            && new.replaces.is_some()
+            && is_about_replacing(error)
+        {
+            tracing::info!(%cert, %error, "the server does not take the order as a replacement");
+            new.replaces = None;
+            made = account.new_order(&new).await;
+        }
+        if let Err(error) = &made
+            && error.class() == ErrorClass::AccountGone
+        {
+            account = self.account_again(cert, &account, server, settings).await?;
+            made = account.new_order(&new).await;
+        }
+        let order = made.map_err(acme(server, "the order"))?;
+        Ok(PlacedOrder { account, order, server: server.clone() })
     }
+
+    /// Takes up an order of a dead run; `None` if nothing can come of it any more.
+    pub(super) async fn resume_order(
+        &self,
+        account: &Account,
+        server: &ServerUrl,
+        url: &str,
+    ) -> Result<Option<PlacedOrder>, CertificateError> {
+        let Ok(url) = url.parse::<Url>() else { return Ok(None) };
+        let order = match account.order(&url).await {
+            Ok(order) => order,
+            // Servers forget orders, and let nobody see those of others.
+            Err(error) if error.problem().is_some() => return Ok(None),
+            Err(error) => return Err(acme(server, "reading the order")(error)),
+        };
+        let ended = order.expires.is_some_and(|end| end <= Timestamp::now())
+            && !matches!(order.status, OrderStatus::Valid | OrderStatus::Processing);
+        let alive = !ended && order.status != OrderStatus::Invalid;
+        Ok(alive.then(|| PlacedOrder { account: account.clone(), order, server: server.clone() }))
+    }
+}
+
+/// The profile that is asked for. One that the server does not offer is known before there is an order.
+fn profile(
+    connected: &Server,
+    server: &ServerUrl,
+    settings: &Settings,
+) -> Result<Option<String>, CertificateError> {
+    let offered = &connected.directory().meta.profiles;
+    match (&settings.profile, &settings.preferred_profile) {
+        (Some(profile), _) if offered.contains_key(profile) => Ok(Some(profile.clone())),
+        (Some(profile), _) => Err(CertificateError::UnknownProfile {
+            server: server.to_string(),
+            profile: profile.clone(),
+            offered: offered.keys().cloned().collect(),
+        }),
+        (None, Some(profile)) => Ok(offered.contains_key(profile).then(|| profile.clone())),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Whether an order was refused because of the certificate that it should replace.
+fn is_about_replacing(error: &livecert_acme::Error) -> bool {
+    error.problem().is_some_and(|problem| {
+        problem.kind() == ProblemKind::AlreadyReplaced || matches!(problem.status, Some(404 | 409))
+    })
 }
 
 /// Deactivates those of the authorizations that are pending (RFC 8555 §7.5.2): a CA allows only so many of them.
@@ -91,111 +169,200 @@ pub(super) async fn deactivate_pending(account: &Account, authorizations: &[Url]
     left.filter_map(|url| async { url }).collect().await
 }
 
-fn is_forgotten(error: &livecert_acme::Error) -> bool {
-    error.problem().is_some_and(|problem| problem.kind() == ProblemKind::AccountDoesNotExist)
-}
-
-fn open_authorization(
-    account: &Account,
-    server: &ServerUrl,
-    authorization: &Authorization,
-) -> Result<OpenAuthorization, CertificateError> {
-    let base = authorization.identifier.value().to_owned();
-    let usable = |challenge: &&Challenge| challenge.kind == ChallengeType::Dns01 && challenge.token.is_some();
-    let found = authorization.challenges.iter().find(usable);
-    match found.and_then(|challenge| challenge.token.as_ref().map(|token| (challenge, token))) {
-        Some((challenge, token)) => Ok(OpenAuthorization {
-            base,
-            challenge: challenge.url.clone(),
-            value: account.key_authorization(token).dns_value(),
-        }),
-        None => Err(CertificateError::NoChallenge {
-            server: server.to_string(),
-            name: base,
-            offered: authorization.challenges.iter().map(|challenge| challenge.kind.to_string()).collect(),
-        }),
-    }
-}
-
 impl PlacedOrder {
-    /// Fetches the authorizations side by side.
-    pub(super) async fn open(&self) -> Result<OpenOrder<'_>, CertificateError> {
+    /// Fetches the authorizations side by side, and chooses a challenge for each that is not valid.
+    pub(super) async fn open(
+        &self,
+        candidates: &[ChallengeType],
+        solvers: &Solvers,
+    ) -> Result<Vec<OpenAuthorization>, CertificateError> {
+        if self.order.status != OrderStatus::Pending {
+            return Ok(Vec::new());
+        }
         let fetch = |url: &Url| {
             let (account, url) = (self.account.clone(), url.clone());
-            async move { account.authorization(&url).await }
+            async move {
+                let authorization = account.authorization(&url).await;
+                let authorization = authorization.map_err(acme(&self.server, "reading an authorization"))?;
+                match authorization.status {
+                    AuthorizationStatus::Valid => Ok(None),
+                    _ => self.choose(&authorization, candidates, solvers).await.map(Some),
+                }
+            }
         };
-        let fetched: Vec<_> =
+        let fetched: Vec<Result<Option<_>, CertificateError>> =
             stream::iter(self.order.authorizations.iter().map(fetch)).buffered(SIDE_BY_SIDE).collect().await;
-        let mut open = Vec::new();
-        for authorization in fetched {
-            let authorization = authorization.map_err(acme(&self.server, "reading an authorization"))?;
-            if authorization.status != AuthorizationStatus::Valid {
-                open.push(open_authorization(&self.account, &self.server, &authorization)?);
+        let open = fetched.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(open.into_iter().flatten().collect())
+    }
+
+    async fn choose(
+        &self,
+        authorization: &Authorization,
+        candidates: &[ChallengeType],
+        solvers: &Solvers,
+    ) -> Result<OpenAuthorization, CertificateError> {
+        let base = authorization.identifier.value().to_owned();
+        let is_address = base.parse::<std::net::IpAddr>().is_ok();
+        let mut missing_record = None;
+        for kind in candidates.iter().filter(|kind| !is_address || !is_in_dns(kind)) {
+            let offered = authorization.challenges.iter().find(|challenge| challenge.kind == *kind);
+            let Some(challenge) = offered else { continue };
+            let shown = match (kind, &solvers.standing) {
+                (ChallengeType::DnsPersist01, Some(view)) => {
+                    match self.standing(authorization, challenge, view).await {
+                        Ok(shown) => Some(shown),
+                        Err(error) => {
+                            missing_record = Some(error);
+                            None
+                        }
+                    }
+                }
+                _ => self.shown(&base, challenge),
+            };
+            if let Some(shown) = shown {
+                return Ok(OpenAuthorization {
+                    base,
+                    kind: kind.clone(),
+                    challenge: challenge.url.clone(),
+                    shown,
+                });
             }
         }
-        Ok(OpenOrder { placed: self, open })
+        Err(missing_record.unwrap_or_else(|| CertificateError::NoChallenge {
+            server: self.server.to_string(),
+            name: base,
+            wanted: candidates.to_vec(),
+            offered: authorization.challenges.iter().map(|challenge| challenge.kind.to_string()).collect(),
+        }))
     }
 
-    /// Sends the request and downloads the certificate, PEM.
-    pub(super) async fn certificate(&self, csr: &[u8], limit: Duration) -> Result<String, CertificateError> {
-        let finalized = self.account.finalize(&self.order, csr).await;
-        let mut order = finalized.map_err(acme(&self.server, "finalizing the order"))?;
-        let done = |status: &OrderStatus| matches!(status, OrderStatus::Valid | OrderStatus::Invalid);
-        if !done(&order.status) {
-            let polled = self.account.poll_order(&self.order.url, &Poll::within(limit), done).await;
-            order = polled.map_err(acme(&self.server, "waiting for the certificate"))?;
+    /// What a challenge with a token wants shown; `None` if it has none.
+    fn shown(&self, base: &str, challenge: &Challenge) -> Option<Shown> {
+        let token = challenge.token.as_ref()?;
+        let authorization = self.account.key_authorization(token);
+        let host = base.to_owned();
+        Some(match challenge.kind {
+            ChallengeType::Dns01 => {
+                Shown::Txt(Proof { name: validation_name(base), value: authorization.dns_value() })
+            }
+            ChallengeType::DnsAccount01 => {
+                let name = account_validation_name(self.account.url().as_str(), base);
+                Shown::Txt(Proof { name, value: authorization.dns_value() })
+            }
+            ChallengeType::Http01 => {
+                let (token, body) = (token.as_str().to_owned(), authorization.as_str().to_owned());
+                Shown::Web(WebProof::HttpFile { host, token, body })
+            }
+            ChallengeType::TlsAlpn01 => {
+                Shown::Web(WebProof::AlpnCertificate { host, digest: authorization.tls_alpn_digest() })
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether a standing record grants the authorization.
+    async fn standing(
+        &self,
+        authorization: &Authorization,
+        challenge: &Challenge,
+        view: &DnsView,
+    ) -> Result<Shown, CertificateError> {
+        let base = authorization.identifier.value();
+        let account = challenge.account_uri.as_deref().unwrap_or(self.account.url().as_str());
+        let issuers = &challenge.issuer_domain_names;
+        let wish = StandingWish { base, wildcard: authorization.wildcard, issuers, account };
+        let found = view.standing(&wish).await.map_err(|source| {
+            let name = standing_name(base);
+            CertificateError::Challenge(crate::challenge::ChallengeError::Authority { name, source })
+        })?;
+        if let Some(found) = found {
+            return Ok(Shown::Standing(found));
         }
-        let Some(url) = order.certificate.as_ref().filter(|_| order.status == OrderStatus::Valid) else {
-            let problem = order.error.as_ref().map_or("it gives no reason".to_owned(), ToString::to_string);
-            let failure = Failure { name: "the order".to_owned(), problem, seen: Vec::new() };
-            return Err(CertificateError::Refused {
-                server: self.server.to_string(),
-                failures: vec![failure],
-            });
+        let wanted = StandingRecord {
+            issuer: issuers.first().cloned().unwrap_or_default(),
+            account: account.to_owned(),
+            wildcard: authorization.wildcard,
+            until: None,
         };
-        let certificate = self.account.certificate(url).await;
-        Ok(certificate.map_err(acme(&self.server, "downloading the certificate"))?.pem_chain)
-    }
-}
-
-impl OpenOrder<'_> {
-    /// What has to be shown.
-    pub(super) fn proofs(&self) -> Vec<Proof> {
-        let proof = |open: &OpenAuthorization| Proof { base: open.base.clone(), value: open.value.clone() };
-        self.open.iter().map(proof).collect()
+        let (name, at) = (base.to_owned(), standing_name(base));
+        Err(CertificateError::NoStandingRecord { name, at, wanted: wanted.to_string() })
     }
 
     /// Answers all challenges side by side and waits until the CA has made up its mind.
     pub(super) async fn validate(
         &self,
+        open: &[OpenAuthorization],
         limit: Duration,
-        solver: &DnsSolver,
+        solvers: &Solvers,
         placement: &Placement,
     ) -> Result<(), CertificateError> {
         let respond = |open: &OpenAuthorization| {
-            let (account, url) = (self.placed.account.clone(), open.challenge.clone());
+            let (account, url) = (self.account.clone(), open.challenge.clone());
             async move { account.respond(&url).await }
         };
         let answers: Vec<_> =
-            stream::iter(self.open.iter().map(respond)).buffer_unordered(SIDE_BY_SIDE).collect().await;
+            stream::iter(open.iter().map(respond)).buffer_unordered(SIDE_BY_SIDE).collect().await;
         for answer in answers {
-            answer.map_err(acme(&self.placed.server, "answering a challenge"))?;
+            answer.map_err(acme(&self.server, "answering a challenge"))?;
         }
         let settled = |status: &OrderStatus| *status != OrderStatus::Pending;
-        let poll = Poll::within(limit);
-        let order = self.placed.account.poll_order(&self.placed.order.url, &poll, settled).await;
-        let order = order.map_err(acme(&self.placed.server, "waiting for the validation"))?;
+        let order = self.account.poll_order(&self.order.url, &Poll::within(limit), settled).await;
+        let order = order.map_err(acme(&self.server, "waiting for the validation"))?;
         match order.status {
-            OrderStatus::Invalid => Err(self.refused(&order, solver, placement).await),
+            OrderStatus::Invalid => Err(self.refused(&order, open, solvers, placement).await),
             _ => Ok(()),
         }
     }
 
+    /// Sends the request and downloads the certificate with all its chains.
+    pub(super) async fn certificate(&self, csr: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+        let is_done = |status: &OrderStatus| matches!(status, OrderStatus::Valid | OrderStatus::Invalid);
+        let mut order = self.order.clone();
+        if !matches!(order.status, OrderStatus::Valid | OrderStatus::Processing) {
+            order = match self.account.finalize(&self.order, csr).await {
+                Ok(order) => order,
+                // Whether the request has arrived, the order tells; a second one would be refused.
+                Err(livecert_acme::Error::Transport { .. }) => {
+                    let read = self.account.order(&self.order.url).await;
+                    let read = read.map_err(acme(&self.server, "finalizing the order"))?;
+                    match read.status {
+                        OrderStatus::Ready | OrderStatus::Pending => {
+                            let again = self.account.finalize(&self.order, csr).await;
+                            again.map_err(acme(&self.server, "finalizing the order"))?
+                        }
+                        _ => read,
+                    }
+                }
+                Err(error) => return Err(acme(&self.server, "finalizing the order")(error)),
+            };
+        }
+        if !is_done(&order.status) {
+            let polled =
+                self.account.poll_order(&self.order.url, &Poll::within(ISSUANCE_LIMIT), is_done).await;
+            order = polled.map_err(acme(&self.server, "waiting for the certificate"))?;
+        }
+        let Some(url) = order.certificate.as_ref().filter(|_| order.status == OrderStatus::Valid) else {
+            return Err(CertificateError::Refused {
+                server: self.server.to_string(),
+                failures: vec![refused_as_a_whole(&order)],
+            });
+        };
+        let chains = self.account.certificate_chains(url).await;
+        chains.map_err(acme(&self.server, "downloading the certificate"))
+    }
+
     /// The CA's words for each name, with what the name servers show at this moment.
-    async fn refused(&self, order: &Order, solver: &DnsSolver, placement: &Placement) -> CertificateError {
+    async fn refused(
+        &self,
+        order: &Order,
+        open: &[OpenAuthorization],
+        solvers: &Solvers,
+        placement: &Placement,
+    ) -> CertificateError {
         let mut failures = Vec::new();
         for url in &order.authorizations {
-            let Ok(authorization) = self.placed.account.authorization(url).await else { continue };
+            let Ok(authorization) = self.account.authorization(url).await else { continue };
             let problems = authorization
                 .challenges
                 .iter()
@@ -203,16 +370,37 @@ impl OpenOrder<'_> {
                 .filter_map(|challenge| challenge.error.as_ref());
             for problem in problems {
                 let name = authorization.identifier.value().to_owned();
-                let seen = solver.seen(placement, &name).await.iter().map(describe).collect();
+                let proof = open.iter().filter(|open| open.base == name).find_map(|open| match &open.shown {
+                    Shown::Txt(proof) => Some(proof),
+                    Shown::Web(_) | Shown::Standing(_) => None,
+                });
+                let seen = match (&solvers.dns, proof) {
+                    (Some(dns), Some(proof)) => {
+                        dns.seen(placement, &proof.name).await.iter().map(describe).collect()
+                    }
+                    _ => Vec::new(),
+                };
                 failures.push(Failure { name, problem: problem.to_string(), seen });
             }
         }
         if failures.is_empty() {
-            let problem = order.error.as_ref().map_or("it gives no reason".to_owned(), ToString::to_string);
-            failures.push(Failure { name: "the order".to_owned(), problem, seen: Vec::new() });
+            failures.push(refused_as_a_whole(order));
         }
-        CertificateError::Refused { server: self.placed.server.to_string(), failures }
+        CertificateError::Refused { server: self.server.to_string(), failures }
     }
+
+    /// Tells which challenges are used, where that was left to us.
+    pub(super) fn tell_choice(&self, service: &Service, cert: &CertName, open: &[OpenAuthorization]) {
+        for one in open {
+            let challenge = one.kind.to_string();
+            service.progress.event(cert, Event::Chosen { name: &one.base, challenge: &challenge });
+        }
+    }
+}
+
+fn refused_as_a_whole(order: &Order) -> Failure {
+    let problem = order.error.as_ref().map_or("it gives no reason".to_owned(), ToString::to_string);
+    Failure { name: "the order".to_owned(), problem, seen: Vec::new() }
 }
 
 fn describe(view: &ServerView) -> String {

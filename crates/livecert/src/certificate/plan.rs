@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, Service};
-use crate::challenge::{DnsSolver, Proof};
+use crate::challenge::{Placement, Proof, Solvers};
+use crate::plugin::Connected;
 
 /// What an issue would do.
 #[derive(Debug)]
@@ -45,22 +46,38 @@ impl Service {
         let cert = request.check()?;
         let stored = self.store.find_record(&cert)?;
         let settings = Settings::new(request, stored.as_ref())?;
-        let due = self.store.current(&cert)?.map(|current| super::renew::due(&current, Timestamp::now()));
+        let due = self.store.current(&cert)?.map(|current| self.due(&cert, &current, Timestamp::now()));
         let not_due = due.filter(|due| !due.now && !request.force && !settings.changed).map(|due| due.at);
         let arguments = self.arguments(&cert, &settings).await?;
-        let plugin = settings.plugin.connect(&arguments, &self.surroundings)?;
-        let solver = DnsSolver::new(plugin.clone(), &settings.propagation, &self.surroundings.http)?;
-        let bases = settings.bases();
+        let plugin = match settings.needs_plugin() {
+            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
+            false => None,
+        };
+        let http = &self.surroundings.http;
+        let solvers = Solvers::new(plugin.clone(), &settings.candidates, &settings.propagation, http)?;
+        let account = self.store.account(settings.home().as_str())?.and_then(|account| account.url);
+        let names = settings.likely_validation_names(account.as_deref());
         let reading = async {
-            let located = async { Ok(solver.prepare(&bases).await?) };
-            tokio::try_join!(self.connect(&settings.server), located)
+            let located = async {
+                match &solvers.dns {
+                    Some(dns) => Ok(dns.prepare(&names).await?),
+                    None => Ok(Placement::default()),
+                }
+            };
+            tokio::try_join!(self.connect(settings.home()), located)
         };
         let (server, placement) = self.unless_interrupted(reading).await??;
         // Apex and wildcard are authorizations of their own, with values of their own.
-        let proof =
-            |name: &super::DomainName| Proof { base: name.base().to_owned(), value: format!("for {name}") };
-        let records = placement.records(&settings.names.iter().map(proof).collect::<Vec<_>>());
-        let surveys = self.unless_interrupted(plugin.survey(&records)).await?;
+        let proof = |name: &super::SubjectName| {
+            let ends_with = |other: &&String| other.ends_with(&format!("_acme-challenge.{}", name.base()));
+            let at = names.iter().find(ends_with)?;
+            Some(Proof { name: at.clone(), value: format!("for {name}") })
+        };
+        let records = placement.records(&settings.names.iter().filter_map(proof).collect::<Vec<_>>());
+        let surveys = match plugin.as_ref().and_then(Connected::dns) {
+            Some(plugin) => self.unless_interrupted(plugin.survey(&records)).await?,
+            None => Ok(Vec::new()),
+        };
         let surveys = surveys.map_err(crate::challenge::ChallengeError::from)?;
         let mut rrsets: Vec<PlannedRrset> = Vec::new();
         for record in &records {
@@ -77,23 +94,24 @@ impl Service {
                 added_for: vec![name],
             });
         }
-        let account = self.store.account(settings.server.as_str())?.and_then(|account| account.url);
         let directory = server.directory();
         let mut acme = vec![format!("GET {} (directory)", server.url()), "HEAD newNonce".to_owned()];
         if account.is_none() {
             acme.push(format!("POST {} (newAccount)", directory.new_account));
         }
         acme.push(format!("POST {} (newOrder: {} names)", directory.new_order, settings.names.len()));
+        let all: Vec<_> = settings.candidates.iter().map(ToString::to_string).collect();
+        let challenge = all.join(" or ");
         for name in &settings.names {
             acme.push(format!("POST-as-GET authorization of {name}"));
         }
         for name in &settings.names {
-            acme.push(format!("POST challenge dns-01 of {name}"));
+            acme.push(format!("POST challenge {challenge} of {name}"));
         }
         acme.push("POST-as-GET order, until the CA has looked".to_owned());
         acme.push("POST finalize (the CSR)".to_owned());
         acme.push("POST-as-GET order, until the certificate is there".to_owned());
         acme.push("POST-as-GET certificate".to_owned());
-        Ok(Plan { cert, server: settings.server.to_string(), not_due, acme, rrsets })
+        Ok(Plan { cert, server: settings.home().to_string(), not_due, acme, rrsets })
     }
 }

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CertificateError, DomainName, IssueRequest, Issued, Service};
-use crate::store::{CertName, Generation, StoreError};
+use super::{CertificateError, IssueRequest, Issued, Service, SubjectName};
+use crate::store::{CertName, Generation, RenewalRecord, StoreError};
 
 /// Certificates that live shorter than this are renewed when half of their life is left.
 const SHORT_LIFE: SignedDuration = SignedDuration::from_hours(10 * 24);
@@ -17,12 +17,16 @@ pub struct Due {
     pub now: bool,
 }
 
-/// When `generation` is to be renewed: when a third of its life is left, or half of it if it lives under ten days.
-pub fn due(generation: &Generation, now: Timestamp) -> Due {
+/// When `generation` is to be renewed: at the moment that was chosen in the CA's window (RFC 9773), where there is one;
+/// else when a third of its life is left, or half of it if it lives under ten days.
+pub fn due(generation: &Generation, window: Option<&RenewalRecord>, now: Timestamp) -> Due {
     let (begin, end) = (generation.info.not_before, generation.info.not_after);
     let life = end.duration_since(begin);
     let left = if life < SHORT_LIFE { life / 2 } else { life / 3 };
-    let at = end.checked_sub(left).unwrap_or(begin);
+    let by_life = end.checked_sub(left).unwrap_or(begin);
+    // A window that begins after the end would be a renewal that comes too late.
+    let moment = window.map(RenewalRecord::moment).filter(|moment| *moment < end);
+    let at = moment.unwrap_or(by_life);
     Due { at, now: now >= at }
 }
 
@@ -62,7 +66,14 @@ impl Service {
                 return Err(error.into());
             }
         }
-        self.unless_interrupted(self.sweep_first()).await?;
+        self.unless_interrupted(self.ask_for_windows(&certs)).await?;
+        let now = Timestamp::now();
+        let is_due = |cert: &&CertName| {
+            let current = self.store.current(cert).ok().flatten();
+            force || current.is_none_or(|generation| self.due(cert, &generation, now).now)
+        };
+        let due: Vec<CertName> = certs.iter().filter(is_due).cloned().collect();
+        self.unless_interrupted(self.sweep_first(&due)).await?;
         let mut renewals = Vec::new();
         for cert in certs {
             let result = self.renew_one(&cert, force).await.unwrap_or_else(|error| {
@@ -79,6 +90,7 @@ impl Service {
         let silent: Vec<_> = silent.map(|one| one.cert.clone()).collect();
         if !silent.is_empty() && silent.len() == renewals.len() {
             self.unless_interrupted(self.warn_of_ends(&silent)).await?;
+            self.unless_interrupted(self.warn_of_standings(&silent)).await?;
         }
         Ok(renewals)
     }
@@ -89,12 +101,12 @@ impl Service {
         if let Some(generation) = self.store.current(cert)?
             && !force
         {
-            let due = due(&generation, Timestamp::now());
+            let due = self.due(cert, &generation, Timestamp::now());
             if !due.now {
                 return Ok(RenewalResult::NotDue(due.at));
             }
         }
-        let names = record.names.iter().map(|name| name.parse()).collect::<Result<Vec<DomainName>, _>>()?;
+        let names = record.names.iter().map(|name| name.parse()).collect::<Result<Vec<SubjectName>, _>>()?;
         let request = IssueRequest {
             names,
             cert_name: Some(cert.clone()),
@@ -132,9 +144,13 @@ mod tests {
     fn a_certificate_is_due_with_a_third_of_its_life_left_and_a_short_one_with_half() {
         let day = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
         let ninety = generation(1000, 1090);
-        assert_eq!(due(&ninety, day(1059)), Due { at: day(1060), now: false });
-        assert_eq!(due(&ninety, day(1060)), Due { at: day(1060), now: true });
-        assert_eq!(due(&generation(1000, 1006), day(1003)), Due { at: day(1003), now: true });
-        assert!(due(&ninety, day(2000)).now);
+        assert_eq!(due(&ninety, None, day(1059)), Due { at: day(1060), now: false });
+        assert_eq!(due(&ninety, None, day(1060)), Due { at: day(1060), now: true });
+        assert_eq!(due(&generation(1000, 1006), None, day(1003)), Due { at: day(1003), now: true });
+        assert!(due(&ninety, None, day(2000)).now);
+        // The CA knows better, but for a window that would come too late.
+        let window = |start, end| RenewalRecord::new("id".into(), (day(start), day(end)), 0.5, day(0));
+        assert_eq!(due(&ninety, Some(&window(1010, 1020)), day(1012)), Due { at: day(1015), now: false });
+        assert_eq!(due(&ninety, Some(&window(1095, 1097)), day(1012)), Due { at: day(1060), now: false });
     }
 }

@@ -50,6 +50,12 @@ impl ServerUrl {
         &self.0
     }
 
+    /// Whether the server drops contacts, or refuses them: Let's Encrypt keeps no mail addresses since 2025.
+    pub(super) fn ignores_contacts(&self) -> bool {
+        let host = url::Url::parse(&self.0).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_some_and(|host| host == "letsencrypt.org" || host.ends_with(".letsencrypt.org"))
+    }
+
     /// The short code of this URL, if it has one.
     pub fn code(&self) -> Option<&'static str> {
         SERVERS.iter().find(|(_, url)| *url == self.0).map(|(code, _)| *code)

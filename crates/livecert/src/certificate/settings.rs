@@ -3,11 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{CertificateError, DomainName, ServerUrl};
-use crate::challenge::{PropagationMode, PropagationSettings, validation_name};
+use livecert_acme::ChallengeType;
+
+use super::{CertificateError, ServerUrl, SubjectName};
+use crate::challenge::{
+    ChallengeChoice, PropagationMode, PropagationSettings, account_validation_name, is_in_dns,
+    validation_name,
+};
 use crate::dns::{Patience, ResolverAddress};
 use crate::key::KeyType;
-use crate::plugin::{self, ArgumentSources, PluginInfo};
+use crate::plugin::{self, ArgumentSources, PluginInfo, WebProofKind};
+use crate::secret::Source;
 use crate::store::{CertName, CertificateRecord, PropagationRecord};
 
 /// Longest name in DNS, in octets (RFC 1035 §2.3.4, as text).
@@ -17,21 +23,39 @@ const MAX_NAME: usize = 253;
 #[derive(Debug, Clone, Default)]
 pub struct IssueRequest {
     /// The names.
-    pub names: Vec<DomainName>,
+    pub names: Vec<SubjectName>,
     /// The certificate's name in the store; the first name if there is none.
     pub cert_name: Option<CertName>,
-    /// The ACME server.
-    pub server: Option<ServerUrl>,
+    /// The ACME servers: the first is the certificate's home, the others are fallbacks.
+    pub servers: Vec<ServerUrl>,
     /// Whether the server's terms are accepted.
     pub accept_tos: bool,
     /// Mail addresses for a new account.
     pub contact: Vec<String>,
     /// Type of a new account's key.
     pub account_key_type: Option<KeyType>,
+    /// External account binding, for servers that make accounts only for their customers.
+    pub external_account: Option<ExternalAccountRequest>,
     /// Type of the certificate's key.
     pub key_type: Option<KeyType>,
     /// Keep the key at renewals, or make a new one.
     pub reuse_key: Option<bool>,
+    /// A certificate request of the user's own (PEM or DER); the key stays with its owner.
+    pub own_request: Option<Vec<u8>>,
+    /// Common name in the request; an empty one removes what is stored.
+    pub subject: Option<String>,
+    /// Ask for the TLS feature extension (RFC 7633).
+    pub must_staple: Option<bool>,
+    /// The certificate profile that the server must offer; an empty one removes what is stored.
+    pub profile: Option<String>,
+    /// The certificate profile that is taken where it is offered.
+    pub preferred_profile: Option<String>,
+    /// Common name of the issuer whose chain is preferred.
+    pub preferred_chain: Option<String>,
+    /// How long the certificate is asked to live, in days; 0 for what the server likes.
+    pub lifetime_days: Option<u16>,
+    /// Which challenge is used.
+    pub challenge: Option<ChallengeChoice>,
     /// The plugin.
     pub plugin: Option<&'static PluginInfo>,
     /// Its arguments.
@@ -42,6 +66,17 @@ pub struct IssueRequest {
     pub validation_timeout: Option<Duration>,
     /// Issue even if not due.
     pub force: bool,
+}
+
+/// What a server knows its customer by (RFC 8555 §7.3.4). It is used for making the account, and not kept.
+#[derive(Debug, Clone)]
+pub struct ExternalAccountRequest {
+    /// The key's id.
+    pub key_id: String,
+    /// Where the HMAC key is, base64url.
+    pub hmac_key: Source,
+    /// The algorithm.
+    pub algorithm: livecert_acme::HmacAlgorithm,
 }
 
 /// How the publication is watched; empty or `None` comes from the store, or else from the defaults.
@@ -69,7 +104,12 @@ impl IssueRequest {
         let first = self.names.first().ok_or(CertificateError::NoNames)?;
         for name in &self.names {
             let len = validation_name(name.base()).len();
-            if len > MAX_NAME {
+            // What is proved in another way may be longer.
+            let in_dns = self.challenge.as_ref().is_none_or(|choice| match choice {
+                ChallengeChoice::One(kind) => is_in_dns(kind),
+                _ => true,
+            });
+            if len > MAX_NAME && in_dns {
                 return Err(CertificateError::ValidationNameTooLong { name: name.to_string(), len });
             }
         }
@@ -80,10 +120,22 @@ impl IssueRequest {
 /// What will be done: the request, completed by what is stored.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    pub(super) names: Vec<DomainName>,
-    pub(super) server: ServerUrl,
+    pub(super) names: Vec<SubjectName>,
+    /// The home first.
+    pub(super) servers: Vec<ServerUrl>,
     pub(super) key_type: KeyType,
     pub(super) reuse_key: bool,
+    /// The key is its owner's, who has given a request for it.
+    pub(super) own_request: bool,
+    pub(super) subject: Option<String>,
+    pub(super) must_staple: bool,
+    pub(super) profile: Option<String>,
+    pub(super) preferred_profile: Option<String>,
+    pub(super) preferred_chain: Option<String>,
+    pub(super) lifetime_days: Option<u16>,
+    pub(super) challenge: ChallengeChoice,
+    /// The challenges that may be used, the most wanted first.
+    pub(super) candidates: Vec<ChallengeType>,
     pub(super) plugin: &'static PluginInfo,
     pub(super) arguments: ArgumentSources,
     pub(super) propagation: PropagationSettings,
@@ -97,10 +149,13 @@ impl Settings {
         request: &IssueRequest,
         stored: Option<&CertificateRecord>,
     ) -> Result<Self, CertificateError> {
-        let server = match (&request.server, stored) {
-            (Some(server), _) => server.clone(),
-            (None, Some(stored)) => stored.server.parse()?,
-            (None, None) => ServerUrl::default(),
+        let servers = match stored {
+            _ if !request.servers.is_empty() => request.servers.clone(),
+            Some(stored) => {
+                let urls = std::iter::once(&stored.server).chain(&stored.fallbacks);
+                urls.map(|url| url.parse()).collect::<Result<Vec<ServerUrl>, _>>()?
+            }
+            None => vec![ServerUrl::default()],
         };
         let key_type = request.key_type.or(stored.map(|stored| stored.key_type)).unwrap_or_default();
         let stored_plugin = stored.map(|stored| plugin::find(&stored.plugin)).transpose()?;
@@ -116,16 +171,54 @@ impl Settings {
             }
             _ => request.arguments.clone(),
         };
+        let own_request = request.own_request.is_some() || stored.is_some_and(|stored| stored.own_request);
+        let subject = text(&request.subject, stored.map(|stored| &stored.subject));
+        let profile = text(&request.profile, stored.map(|stored| &stored.profile));
+        let preferred_profile =
+            text(&request.preferred_profile, stored.map(|stored| &stored.preferred_profile));
+        let preferred_chain = text(&request.preferred_chain, stored.map(|stored| &stored.preferred_chain));
+        let lifetime_days = request.lifetime_days.or(stored.and_then(|stored| stored.lifetime_days));
+        let lifetime_days = lifetime_days.filter(|days| *days > 0);
+        let must_staple = request.must_staple.or(stored.map(|stored| stored.must_staple)).unwrap_or(false);
+        let stored_challenge = stored.and_then(|stored| stored.challenge.as_deref());
+        let challenge = match (&request.challenge, stored_challenge) {
+            (Some(challenge), _) => challenge.clone(),
+            // What was chosen for another plugin says nothing about this one.
+            (None, Some(word)) if same_plugin => word.parse()?,
+            (None, _) => ChallengeChoice::default(),
+        };
+        let candidates = challenge.candidates(plugin.name, plugin.proofs)?;
+        if candidates.iter().all(is_in_dns)
+            && let Some(address) = request.names.iter().find(|name| name.address().is_some())
+        {
+            let (name, challenges) = (address.to_string(), candidates);
+            return Err(CertificateError::AddressInDns { name, challenges });
+        }
         let changed = stored.is_some_and(|stored| {
             !same_names(&request.names, &stored.names)
-                || stored.server != server.as_str()
-                || stored.key_type != key_type
+                || stored.server != servers[0].as_str()
+                || (!own_request && stored.key_type != key_type)
+                || stored.own_request != own_request
+                || stored.subject != subject
+                || stored.must_staple != must_staple
+                || stored.profile != profile
+                || stored.preferred_profile != preferred_profile
+                || stored.lifetime_days != lifetime_days
         });
         Ok(Settings {
             names: request.names.clone(),
-            server,
+            servers,
             key_type,
             reuse_key: request.reuse_key.or(stored.map(|stored| stored.reuse_key)).unwrap_or(false),
+            own_request,
+            subject,
+            must_staple,
+            profile,
+            preferred_profile,
+            preferred_chain,
+            lifetime_days,
+            challenge,
+            candidates,
             plugin,
             arguments,
             propagation: propagation(&request.propagation, stored.map(|stored| &stored.propagation))?,
@@ -137,12 +230,47 @@ impl Settings {
         })
     }
 
-    /// The names that are authorized: without `*.`, each once.
-    pub(super) fn bases(&self) -> Vec<String> {
-        let mut bases: Vec<String> = self.names.iter().map(|name| name.base().to_owned()).collect();
-        bases.sort();
-        bases.dedup();
-        bases
+    /// The server that is asked first.
+    pub(super) fn home(&self) -> &ServerUrl {
+        &self.servers[0]
+    }
+
+    /// The domains that are authorized: without `*.`, each once.
+    pub(super) fn domains(&self) -> Vec<String> {
+        let domains = self.names.iter().filter(|name| name.address().is_none());
+        let mut domains: Vec<String> = domains.map(|name| name.base().to_owned()).collect();
+        domains.sort();
+        domains.dedup();
+        domains
+    }
+
+    /// The validation names at which TXT values are most likely needed; none if that shows only with the order. `account`
+    /// is the account's URL, where it is known.
+    pub(super) fn likely_validation_names(&self, account: Option<&str>) -> Vec<String> {
+        match (self.candidates.first(), account) {
+            (Some(ChallengeType::Dns01), _) => {
+                self.domains().iter().map(|base| validation_name(base)).collect()
+            }
+            (Some(ChallengeType::DnsAccount01), Some(account)) => {
+                self.domains().iter().map(|base| account_validation_name(account, base)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the host most likely has to show.
+    pub(super) fn web_kinds(&self) -> Vec<WebProofKind> {
+        let kind = |challenge: &ChallengeType| match challenge {
+            ChallengeType::Http01 => Some(WebProofKind::HttpFile),
+            ChallengeType::TlsAlpn01 => Some(WebProofKind::AlpnCertificate),
+            _ => None,
+        };
+        self.candidates.iter().filter_map(kind).take(1).collect()
+    }
+
+    /// Whether a plugin, and so its credential, may be needed.
+    pub(super) fn needs_plugin(&self) -> bool {
+        self.candidates.iter().any(|kind| crate::challenge::proof_kind(kind).is_some())
     }
 
     /// What a renewal needs to know.
@@ -152,9 +280,18 @@ impl Settings {
     ) -> CertificateRecord {
         let names = self.names.iter().map(|name| name.as_str().to_owned()).collect();
         let mut record =
-            CertificateRecord::new(names, self.server.as_str().to_owned(), self.plugin.name.to_owned());
+            CertificateRecord::new(names, self.home().as_str().to_owned(), self.plugin.name.to_owned());
+        record.fallbacks = self.servers[1..].iter().map(|server| server.as_str().to_owned()).collect();
         record.key_type = self.key_type;
         record.reuse_key = self.reuse_key;
+        record.own_request = self.own_request;
+        record.subject.clone_from(&self.subject);
+        record.must_staple = self.must_staple;
+        record.profile.clone_from(&self.profile);
+        record.preferred_profile.clone_from(&self.preferred_profile);
+        record.preferred_chain.clone_from(&self.preferred_chain);
+        record.lifetime_days = self.lifetime_days;
+        record.challenge = (self.challenge != ChallengeChoice::ByPlugin).then(|| self.challenge.to_string());
         record.plugin_args = arguments.clone();
         record.propagation = PropagationRecord {
             resolvers: self.propagation.resolvers.iter().map(ToString::to_string).collect(),
@@ -170,8 +307,13 @@ impl Settings {
     }
 }
 
+/// A text that was given, or else the stored one. An empty one is none.
+fn text(given: &Option<String>, stored: Option<&Option<String>>) -> Option<String> {
+    given.as_ref().or(stored.and_then(Option::as_ref)).filter(|text| !text.is_empty()).cloned()
+}
+
 /// A certificate's names have no order.
-fn same_names(asked: &[DomainName], stored: &[String]) -> bool {
+fn same_names(asked: &[SubjectName], stored: &[String]) -> bool {
     asked.len() == stored.len() && asked.iter().all(|name| stored.iter().any(|other| other == name.as_str()))
 }
 
@@ -228,9 +370,9 @@ mod tests {
         let settings = Settings::new(&request(&["*.example.com", "example.com"]), Some(&stored)).unwrap();
         assert!(!settings.changed);
         assert_eq!(settings.plugin.name, "gandi");
-        assert_eq!(settings.server.as_str(), "https://acme.example/directory");
+        assert_eq!(settings.home().as_str(), "https://acme.example/directory");
         assert_eq!(settings.arguments.len(), 2);
-        assert_eq!(settings.bases(), ["example.com"]);
+        assert_eq!(settings.domains(), ["example.com"]);
         assert_eq!(settings.record(&stored.plugin_args).plugin_args, stored.plugin_args);
     }
 
@@ -241,11 +383,24 @@ mod tests {
         assert!(changed(&request(&["example.com"])));
         assert!(changed(&request(&["example.com", "www.example.com"])));
         let mut other = request(&["example.com", "*.example.com"]);
-        other.key_type = Some(KeyType::Rsa2048);
+        other.key_type = Some("rsa-2048".parse().unwrap());
         assert!(changed(&other));
         other.key_type = None;
-        other.server = Some("LE_STAGE".parse().unwrap());
+        other.servers = vec!["LE_STAGE".parse().unwrap()];
         assert!(changed(&other));
+        other.servers = vec!["https://acme.example/directory".parse().unwrap(), "LE_STAGE".parse().unwrap()];
+        assert!(!changed(&other));
+        other.profile = Some("shortlived".into());
+        assert!(changed(&other));
+    }
+
+    #[test]
+    fn an_address_is_not_proved_in_dns() {
+        let mut address = request(&["192.0.2.1"]);
+        address.plugin = Some(plugin::find("gandi").unwrap());
+        assert!(matches!(Settings::new(&address, None), Err(CertificateError::AddressInDns { .. })));
+        address.plugin = Some(plugin::find("selfhost").unwrap());
+        assert!(Settings::new(&address, None).unwrap().domains().is_empty());
     }
 
     #[test]

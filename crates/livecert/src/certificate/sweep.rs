@@ -12,7 +12,7 @@ use url::Url;
 use super::order::deactivate_pending;
 use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::plugin::{self, Arguments, TxtRecord};
-use crate::store::{JournalName, JournalOrder, JournalRecord, Publication, StoreError};
+use crate::store::{CertName, JournalName, JournalOrder, JournalRecord, Publication, StoreError};
 
 /// A request that a process had sent when it died may still be carried out. What it left is looked at once more after
 /// this time, and forgotten only then.
@@ -66,11 +66,21 @@ impl Service {
     /// # Errors
     /// The journals cannot be listed. What cannot be removed is in the report.
     pub async fn sweep(&self, hand_back: Option<Duration>) -> Result<SweepReport, CertificateError> {
+        self.sweep_but(hand_back, &[]).await
+    }
+
+    /// The same, but the orders of `keep` stay as they are: they are about to be taken up again.
+    async fn sweep_but(
+        &self,
+        hand_back: Option<Duration>,
+        keep: &[CertName],
+    ) -> Result<SweepReport, CertificateError> {
+        let keep: Vec<JournalName> = keep.iter().map(JournalName::from).collect();
         let names = self.store.journals()?;
         if names.is_empty() {
             return Ok(SweepReport::default());
         }
-        let work = names.iter().map(|name| self.sweep_journal(name, hand_back, &names));
+        let work = names.iter().map(|name| self.sweep_journal(name, hand_back, &names, keep.contains(name)));
         let done: Vec<_> = stream::iter(work).buffered(SIDE_BY_SIDE).collect().await;
         let mut report = SweepReport::default();
         for (name, done) in names.iter().zip(done) {
@@ -88,9 +98,10 @@ impl Service {
         Ok(report)
     }
 
-    /// The sweep before other work: what cannot be done is told and does not stop that work.
-    pub(super) async fn sweep_first(&self) {
-        match self.sweep(None).await {
+    /// The sweep before work on the certificates `due`, whose orders are left for that work: what cannot be done is told
+    /// and does not stop it.
+    pub(super) async fn sweep_first(&self, due: &[CertName]) {
+        match self.sweep_but(None, due).await {
             Ok(report) => {
                 for swept in report.swept {
                     let gone = swept.gone.len();
@@ -112,6 +123,7 @@ impl Service {
         name: &JournalName,
         hand_back: Option<Duration>,
         all: &[JournalName],
+        keep_order: bool,
     ) -> Result<(Vec<Swept>, Vec<TxtRecord>), CertificateError> {
         // Without patience: whoever holds it is alive, and removes its values itself.
         let _lock = self.store.lock_journal(name, Duration::ZERO).await?;
@@ -126,7 +138,7 @@ impl Service {
                 rest.push(publication);
                 continue;
             }
-            let swept = self.sweep_publication(name, &mut publication, &shared, now).await;
+            let swept = self.sweep_publication(name, &mut publication, &shared, keep_order, now).await;
             if swept.again.is_some() || !swept.left.is_empty() || swept.pending > 0 {
                 rest.push(publication);
             }
@@ -149,6 +161,7 @@ impl Service {
         name: &JournalName,
         publication: &mut Publication,
         shared: &BTreeSet<(String, String)>,
+        keep_order: bool,
         now: Timestamp,
     ) -> Swept {
         let found = *publication.found.get_or_insert(now);
@@ -158,6 +171,9 @@ impl Service {
         let order = publication.order.clone();
         let deactivate = async {
             match &order {
+                Some(order) if keep_order => {
+                    order.authorizations.iter().filter_map(|url| url.parse().ok()).collect()
+                }
                 Some(order) if now.duration_since(publication.begun) < AUTHORIZATION_LIFE => {
                     self.deactivate(order).await
                 }
@@ -194,7 +210,7 @@ impl Service {
             let sources = plugin::stored_sources(info, &publication.plugin_args);
             let (place, key) = (&publication.sealed_for, &self.sealing_key);
             let arguments = Arguments::resolve(info, &sources, place, key, &self.surroundings).await?;
-            info.connect(&arguments, &self.surroundings)
+            info.connect_dns(&arguments, &self.surroundings)
         };
         match connected.await {
             Ok(plugin) => {

@@ -1,19 +1,19 @@
-//! dns-01 (RFC 8555 §8.4): a TXT value at `_acme-challenge`, published by a plugin and watched until it is everywhere.
+//! dns-01 (RFC 8555 §8.4) and dns-account-01 (draft-ietf-acme-dns-account-label): a TXT value at a validation name,
+//! published by a plugin and watched until it is everywhere.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
 
+use super::DnsView;
 use crate::dns::{
-    Authority, AuthorityError, Expected, Located, Locator, Patience, PropagationError, ResolveError,
-    Resolver, ResolverAddress, ServerView, Watch, look, watch, watch_resolvers,
+    Authority, AuthorityError, Expected, Located, Patience, PropagationError, ResolveError, ResolverAddress,
+    ServerView, Watch, look, watch, watch_resolvers,
 };
 use crate::plugin::{Plugin, PluginError, TxtRecord, Withdrawn};
 
@@ -25,16 +25,21 @@ const FIRST_KEEP: Duration = Duration::from_secs(2);
 /// The longest wait between two such looks.
 const LONGEST_KEEP: Duration = Duration::from_secs(30);
 
-/// Where the proof for a name is looked for by the CA.
+/// Where a CA looks for the proof of dns-01 for `base`.
 pub fn validation_name(base: &str) -> String {
     format!("_acme-challenge.{base}")
+}
+
+/// Where a CA looks for the proof of dns-account-01 for `base` from the account with this URL.
+pub fn account_validation_name(account: &str, base: &str) -> String {
+    format!("{}.{}", livecert_acme::dns_account_label(account), validation_name(base))
 }
 
 /// What must be shown for one authorization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
-    /// The name that is authorized, without `*.`.
-    pub base: String,
+    /// The validation name; CNAMEs are followed from there.
+    pub name: String,
     /// The TXT value.
     pub value: String,
 }
@@ -49,7 +54,7 @@ pub enum ChallengeError {
     /// Nobody answers for the name.
     #[error("the DNS of {name} is not in order")]
     Authority {
-        /// The name of the certificate, without `*.`.
+        /// The name that was looked for.
         name: String,
         /// What is wrong.
         #[source]
@@ -113,29 +118,16 @@ const SLEEP: Duration = Duration::from_secs(120);
 /// there was nothing.
 const SLEEP_BEFORE_RESOLVERS: Duration = Duration::from_secs(60);
 
-/// Where to ask when no name server can be reached: the first one finds the zone, the others watch the record, because
-/// the first one remembers that there was nothing.
-const PUBLIC_RESOLVERS: [&str; 3] = [
-    "https://dns.google/dns-query",
-    "https://cloudflare-dns.com/dns-query",
-    "https://dns.quad9.net/dns-query",
-];
-
 /// Solves dns-01 challenges with one plugin.
 pub struct DnsSolver {
     plugin: Arc<dyn Plugin>,
-    locator: Locator,
-    resolver: Option<Resolver>,
-    /// The resolvers that find, and those that watch, when no DNS is let out.
-    over_https: (Resolver, Resolver),
-    /// No DNS is let out.
-    shut_in: AtomicBool,
+    view: DnsView,
     mode: PropagationMode,
     sleep: Option<Duration>,
     patience: Patience,
 }
 
-/// Where the proofs of names have to be, by the name of the certificate (without `*.`).
+/// Where proofs have to be, by their validation names.
 #[derive(Debug, Clone, Default)]
 pub struct Placement(BTreeMap<String, Located>);
 
@@ -144,7 +136,7 @@ impl Placement {
     pub fn records(&self, proofs: &[Proof]) -> Vec<TxtRecord> {
         let mut records = Vec::new();
         for proof in proofs {
-            let Some(located) = self.0.get(&proof.base) else { continue };
+            let Some(located) = self.0.get(&proof.name) else { continue };
             let record = TxtRecord {
                 fqdn: located.fqdn.clone(),
                 value: proof.value.clone(),
@@ -157,15 +149,25 @@ impl Placement {
         records
     }
 
-    /// Each base name with the apex of its zone in public DNS.
-    pub fn zones(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(base, located)| (base.as_str(), located.authority.zone.as_str()))
+    /// The apex of the zone, in public DNS, that a validation name leads to.
+    pub fn zone(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|located| located.authority.zone.as_str())
+    }
+
+    /// Whether it is known where the proof at this validation name has to be.
+    pub fn knows(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Takes in what `other` knows.
+    pub fn extend(&mut self, other: Placement) {
+        self.0.extend(other.0);
     }
 
     fn expected(&self, proofs: &[Proof]) -> Vec<Expected> {
         let mut by_name = BTreeMap::<&str, Expected>::new();
         for proof in proofs {
-            let Some(located) = self.0.get(&proof.base) else { continue };
+            let Some(located) = self.0.get(&proof.name) else { continue };
             let new = || Expected {
                 fqdn: located.fqdn.clone(),
                 values: Vec::new(),
@@ -188,82 +190,40 @@ impl DnsSolver {
         http: &reqwest::Client,
     ) -> Result<Self, ChallengeError> {
         let PropagationSettings { mode, sleep, patience, .. } = settings.clone();
-        let asks_resolvers = matches!(mode, PropagationMode::Resolver | PropagationMode::Both);
-        let resolver = if asks_resolvers || settings.authoritative.is_empty() {
-            Some(Resolver::new(&settings.resolvers, http)?)
-        } else {
-            None
-        };
-        let locator = match &resolver {
-            Some(resolver) if settings.authoritative.is_empty() => Locator::through(resolver.clone()),
-            _ => Locator::fixed(&settings.authoritative),
-        };
-        let over_https = over_https(&settings.resolvers, http)?;
-        let shut_in = AtomicBool::new(false);
-        Ok(DnsSolver { plugin, locator, resolver, over_https, shut_in, mode, sleep, patience })
+        Ok(DnsSolver { plugin, view: DnsView::new(settings, http)?, mode, sleep, patience })
     }
 
-    /// Finds out where the proofs for `bases` have to be, and lets the plugin find its zones.
-    ///
-    /// # Errors
-    /// A name whose DNS is not in order, or that the plugin cannot write. Nothing was changed.
-    pub async fn prepare(&self, bases: &[String]) -> Result<Placement, ChallengeError> {
-        self.place(bases, validation_name).await
+    /// The plugin that writes the records.
+    pub fn plugin(&self) -> &dyn Plugin {
+        self.plugin.as_ref()
     }
 
-    /// Where the proof for `base` has to be.
+    /// Where the proof at a validation name has to be.
     ///
     /// # Errors
     /// See [`AuthorityError`].
-    pub async fn locate(&self, base: &str) -> Result<Located, AuthorityError> {
-        self.locate_name(&validation_name(base)).await
+    pub async fn locate(&self, fqdn: &str) -> Result<Located, AuthorityError> {
+        self.view.locate(fqdn).await
     }
 
-    async fn locate_name(&self, fqdn: &str) -> Result<Located, AuthorityError> {
-        if !self.shut_in.load(Relaxed) {
-            match self.locator.locate(fqdn).await {
-                Err(error) if error.is_silence() => {
-                    // Told once; the other names find it out side by side.
-                    if !self.shut_in.swap(true, Relaxed) {
-                        tracing::warn!(
-                            %error,
-                            "no name server can be reached from here (is port 53 blocked?): DNS is asked over HTTPS"
-                        );
-                    }
-                    return Locator::locate_through(&self.over_https.0, fqdn).await.map_err(|_| error);
-                }
-                located => return located,
-            }
-        }
-        Locator::locate_through(&self.over_https.0, fqdn).await
-    }
-
-    /// The same for names of records, of which each is its own base.
+    /// Finds out where the proofs at these validation names have to be, and lets the plugin find its zones.
     ///
     /// # Errors
-    /// As [`prepare`](Self::prepare).
-    pub async fn prepare_names(&self, fqdns: &[String]) -> Result<Placement, ChallengeError> {
-        self.place(fqdns, str::to_owned).await
-    }
-
-    async fn place(
-        &self,
-        bases: &[String],
-        fqdn: impl Fn(&str) -> String,
-    ) -> Result<Placement, ChallengeError> {
-        let locate = |base: &String| {
-            let (base, fqdn) = (base.clone(), fqdn(base));
+    /// A name whose DNS is not in order, or that the plugin cannot write. Nothing was changed.
+    pub async fn prepare(&self, names: &[String]) -> Result<Placement, ChallengeError> {
+        let locate = |name: &String| {
+            let name = name.clone();
             async move {
-                let located = self.locate_name(&fqdn).await;
-                located
-                    .map(|located| (base.clone(), located))
-                    .map_err(|source| ChallengeError::Authority { name: base, source })
+                match self.locate(&name).await {
+                    Ok(located) => Ok((name, located)),
+                    Err(source) => Err(ChallengeError::Authority { name, source }),
+                }
             }
         };
-        let found: Vec<_> = stream::iter(bases.iter().map(locate)).buffered(SIDE_BY_SIDE).collect().await;
+        let found: Vec<_> = stream::iter(names.iter().map(locate)).buffered(SIDE_BY_SIDE).collect().await;
         let mut placement = Placement(found.into_iter().collect::<Result<_, _>>()?);
-        let proof = |base: &String| Proof { base: base.clone(), value: String::new() };
-        let records = placement.records(&bases.iter().map(proof).collect::<Vec<_>>());
+        let proof = |name: &String| Proof { name: name.clone(), value: String::new() };
+        let records = placement.records(&names.iter().map(proof).collect::<Vec<_>>());
         self.plugin.prepare(&records).await?;
         self.pass_by_private_views(&mut placement).await;
         Ok(placement)
@@ -287,7 +247,7 @@ impl DnsSolver {
                     apex: Some(seen.zone.clone()),
                 };
                 let public = match self.plugin.strangers(&record, &by_name).await {
-                    Some(published) => self.locator.public_view(seen, &published).await,
+                    Some(published) => self.view.locator().public_view(seen, &published).await,
                     None => None,
                 };
                 if let Some(public) = &public {
@@ -355,17 +315,25 @@ impl DnsSolver {
         expected: &[Expected],
         mut report: impl FnMut(Watch),
     ) -> Result<(), PropagationError> {
+        // Where no name server can be reached, nobody knows when the record is there: resolvers are asked late.
+        let shut_in = self.view.watchers();
         let default = match self.mode {
             PropagationMode::Sleep => SLEEP,
             PropagationMode::Resolver => SLEEP_BEFORE_RESOLVERS,
+            PropagationMode::Authoritative | PropagationMode::Both if shut_in.is_some() => {
+                SLEEP_BEFORE_RESOLVERS
+            }
             PropagationMode::Authoritative | PropagationMode::Both => Duration::ZERO,
         };
         tokio::time::sleep(self.sleep.unwrap_or(default)).await;
         if matches!(self.mode, PropagationMode::Authoritative | PropagationMode::Both) {
-            watch(expected, &self.patience, &mut report).await?;
+            match shut_in {
+                Some(resolver) => watch_resolvers(resolver, expected, &self.patience, &mut report).await?,
+                None => watch(expected, &self.patience, &mut report).await?,
+            }
         }
         if let (PropagationMode::Resolver | PropagationMode::Both, Some(resolver)) =
-            (self.mode, &self.resolver)
+            (self.mode, self.view.resolver())
         {
             watch_resolvers(resolver, expected, &self.patience, &mut report).await?;
         }
@@ -377,25 +345,11 @@ impl DnsSolver {
         self.plugin.withdraw(records).await
     }
 
-    /// What the name servers show for a name at this moment: for the report of a failed validation.
-    pub async fn seen(&self, placement: &Placement, base: &str) -> Vec<ServerView> {
-        let Some(located) = placement.0.get(base) else { return Vec::new() };
+    /// What the name servers show at a validation name at this moment: for the report of a failed validation.
+    pub async fn seen(&self, placement: &Placement, name: &str) -> Vec<ServerView> {
+        let Some(located) = placement.0.get(name) else { return Vec::new() };
         join_all(located.authority.servers.iter().map(|server| look(&located.fqdn, server))).await
     }
-}
-
-/// Those of `named` that are asked over HTTPS, or else public ones: who finds, and who watches.
-fn over_https(
-    named: &[ResolverAddress],
-    http: &reqwest::Client,
-) -> Result<(Resolver, Resolver), ResolveError> {
-    let mut all: Vec<_> =
-        named.iter().filter(|one| matches!(one, ResolverAddress::Https(_))).cloned().collect();
-    if all.is_empty() {
-        all = PUBLIC_RESOLVERS.iter().filter_map(|url| url.parse().ok()).collect();
-    }
-    let watching = if all.len() > 1 { &all[1..] } else { &all };
-    Ok((Resolver::new(&all[..1], http)?, Resolver::new(watching, http)?))
 }
 
 #[cfg(test)]
@@ -412,7 +366,7 @@ mod tests {
             ("a.example".to_owned(), located("proofs.example.net")),
             ("b.example".to_owned(), located("proofs.example.net")),
         ]));
-        let proof = |base: &str, value: &str| Proof { base: base.into(), value: value.into() };
+        let proof = |name: &str, value: &str| Proof { name: name.into(), value: value.into() };
         let proofs = [proof("a.example", "1"), proof("b.example", "2"), proof("a.example", "1")];
         let records = placement.records(&proofs);
         assert_eq!(records.iter().map(|r| r.value.as_str()).collect::<Vec<_>>(), ["1", "2"]);

@@ -1,7 +1,16 @@
 //! Challenges: what has to be shown, where, and when all the world can see it.
 
+mod choice;
 mod dns;
+mod persist;
+mod solvers;
+mod view;
 
+pub use choice::{ChallengeChoice, ChallengeChoiceError, ChallengeMismatch, is_in_dns, proof_kind};
 pub use dns::{
-    ChallengeError, DnsSolver, Placement, Proof, PropagationMode, PropagationSettings, validation_name,
+    ChallengeError, DnsSolver, Placement, Proof, PropagationMode, PropagationSettings,
+    account_validation_name, validation_name,
 };
+pub use persist::{Standing, StandingRecord, StandingRecordError, StandingWish, standing_name};
+pub use solvers::Solvers;
+pub use view::DnsView;

@@ -44,8 +44,8 @@ pub struct CaaApplicant<'a> {
     pub identities: &'a [String],
     /// URL of the account; `None` if there is none yet.
     pub account: Option<&'a str>,
-    /// The validation method, such as `dns-01`.
-    pub method: &'a str,
+    /// The validation methods that may be used, such as `dns-01`: one that is allowed is enough.
+    pub methods: &'a [String],
 }
 
 /// Finds the records that count for `name` (without `*.`): its own, else those of the nearest domain above it that has
@@ -104,7 +104,9 @@ fn grants(value: &str, applicant: &CaaApplicant<'_>) -> bool {
     parts.filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
         Some((name, wanted)) => match name.trim().to_ascii_lowercase().as_str() {
             "accounturi" => applicant.account.is_none_or(|account| account == wanted.trim()),
-            "validationmethods" => wanted.split(',').any(|method| method.trim() == applicant.method),
+            "validationmethods" => {
+                wanted.split(',').any(|method| applicant.methods.iter().any(|ours| ours == method.trim()))
+            }
             // A CA's own parameters are its own business.
             _ => true,
         },
@@ -128,7 +130,8 @@ mod tests {
     fn allows(records: &[(&str, &str)], wildcard: bool) -> bool {
         let identities = ["letsencrypt.org".to_owned()];
         let account = Some("https://ca.example/acct/1");
-        set(records).allows(&CaaApplicant { identities: &identities, account, method: "dns-01" }, wildcard)
+        let methods = ["dns-01".to_owned()];
+        set(records).allows(&CaaApplicant { identities: &identities, account, methods: &methods }, wildcard)
     }
 
     #[test]

@@ -262,7 +262,7 @@ pub async fn look(fqdn: &str, server: &NameServer) -> ServerView {
 }
 
 /// The TXT values of an answer; the strings of one record belong together (RFC 7208 §3.3 says how readers join them).
-fn txt_values(answer: &Message) -> Vec<String> {
+pub(super) fn txt_values(answer: &Message) -> Vec<String> {
     let value = |record: &hickory_proto::rr::Record| match &record.data {
         RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
         _ => None,

@@ -154,6 +154,12 @@ impl Resolver {
         Err(last.unwrap_or_else(|| ResolveError::NoResolver("none was given".to_owned())))
     }
 
+    /// The TXT values at a name; none if there is nothing.
+    pub async fn txt(&self, fqdn: &str) -> Result<Vec<String>, ResolveError> {
+        let name = super::exchange::absolute(fqdn).map_err(ResolveError::Silent)?;
+        Ok(super::propagation::txt_values(&self.ask(&name, RecordType::TXT).await?))
+    }
+
     /// Whether the zone's signatures are in order, as far as a validating resolver tells: it answers SERVFAIL for what is
     /// broken, and answers all the same when validation is switched off.
     pub async fn health(&self, zone: &str) -> Health {

@@ -113,6 +113,12 @@ pub enum ArgumentError {
         /// Why. Never repeats a secret.
         reason: String,
     },
+    /// The plugin publishes no TXT records.
+    #[error("the plugin '{plugin}' writes no TXT records")]
+    NoTxt {
+        /// The plugin.
+        plugin: &'static str,
+    },
     /// The plugin works with a person, and none is there.
     #[error("the plugin '{plugin}' needs a person at a terminal, and there is no terminal")]
     NeedsTerminal {

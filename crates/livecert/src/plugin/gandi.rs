@@ -14,9 +14,9 @@ use gandi_livedns::{
 use jiff::Timestamp;
 
 use super::{
-    ArgumentError, Arguments, CredentialEnd, CredentialReport, CredentialState, EnvironmentCredential,
-    Leftover, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo, RenewedCredential,
-    Surroundings, Survey, TxtRecord, Withdrawn,
+    ArgumentError, Arguments, Connected, CredentialEnd, CredentialReport, CredentialState,
+    EnvironmentCredential, Leftover, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo,
+    ProofKind, RenewedCredential, Surroundings, Survey, TxtRecord, Withdrawn,
 };
 use crate::store::Lock;
 
@@ -44,6 +44,7 @@ const TURN: Duration = Duration::from_secs(120);
 pub(super) static INFO: PluginInfo = PluginInfo {
     name: "gandi",
     summary: "writes the TXT records through Gandi's LiveDNS API",
+    proofs: &[ProofKind::Txt],
     parameters: &[
         Parameter {
             name: PAT,
@@ -97,7 +98,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     connect,
 };
 
-fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn Plugin>, ArgumentError> {
+fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Connected, ArgumentError> {
     let credential = credential(arguments)?;
     let mut options = options(arguments)?;
     options.pace = Some(surroundings.locks.join("gandi.pace"));
@@ -105,7 +106,7 @@ fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn
         .map_err(|error| ArgumentError::Invalid { parameter: BASE_URL, reason: error.to_string() })?;
     let expires = expires(arguments)?;
     let is_token = arguments.secret(PAT).is_some();
-    Ok(Arc::new(Gandi { client, locks: surroundings.locks.clone(), is_token, expires }))
+    Ok(Connected::Dns(Arc::new(Gandi { client, locks: surroundings.locks.clone(), is_token, expires })))
 }
 
 /// The end of the day that was given, in UTC.

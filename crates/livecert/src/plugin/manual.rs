@@ -5,24 +5,26 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::{
-    ArgumentError, Arguments, Pending, Plugin, PluginError, PluginInfo, Surroundings, TxtRecord, Withdrawn,
+    ArgumentError, Arguments, Connected, Pending, Plugin, PluginError, PluginInfo, ProofKind, Surroundings,
+    TxtRecord, Withdrawn,
 };
 use crate::secret::Prompter;
 
 pub(super) static INFO: PluginInfo = PluginInfo {
     name: "manual",
     summary: "shows the TXT records and waits until you have written them",
+    proofs: &[ProofKind::Txt],
     parameters: &[],
     environment: &[],
     sweeps: false,
     connect,
 };
 
-fn connect(_: &Arguments, surroundings: &Surroundings) -> Result<Arc<dyn Plugin>, ArgumentError> {
+fn connect(_: &Arguments, surroundings: &Surroundings) -> Result<Connected, ArgumentError> {
     if !surroundings.prompter.interactive() {
         return Err(ArgumentError::NeedsTerminal { plugin: INFO.name });
     }
-    Ok(Arc::new(Manual { prompter: surroundings.prompter.clone() }))
+    Ok(Connected::Dns(Arc::new(Manual { prompter: surroundings.prompter.clone() })))
 }
 
 struct Manual {

@@ -1,11 +1,16 @@
-//! Plugins: what publishes a proof. A plugin has heard of no ACME; it is given TXT records and takes care of them.
+//! Plugins: what publishes a proof. A plugin has heard of no ACME; it is given TXT records, or what a host has to show,
+//! and takes care of them.
 //!
-//! A new DNS plugin is one file here: its [`PluginInfo`] declares its parameters, from which checks, help and storage
-//! follow, and its connect function makes a [`Plugin`] from the resolved arguments. Then it is listed in [`ALL`].
+//! A new plugin is one file here: its [`PluginInfo`] declares its parameters, from which checks, help and storage follow,
+//! and its connect function makes a [`Plugin`] (TXT records) or a [`WebPlugin`] (files and certificates at the host) from
+//! the resolved arguments. Then it is listed in [`ALL`].
 
 mod argument;
 mod gandi;
 mod manual;
+mod selfhost;
+mod web;
+mod webroot;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -16,6 +21,7 @@ pub use argument::{
     ArgumentError, ArgumentSource, ArgumentSources, Arguments, Parameter, ParameterKind, parse_arguments,
 };
 pub(crate) use argument::{stored_sources, with_default_credential};
+pub use web::{WebError, WebLeftover, WebPlugin, WebProof, WebProofKind};
 
 use crate::secret::Prompter;
 
@@ -220,9 +226,43 @@ pub enum PluginError {
         #[source]
         source: crate::store::StoreError,
     },
+    /// A proof that the host itself has to show.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// The person at the terminal did not confirm.
     #[error("the records were not confirmed")]
     NotConfirmed,
+}
+
+/// A kind of proof that a plugin can publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProofKind {
+    /// A TXT value.
+    Txt,
+    /// A file that is fetched over HTTP.
+    HttpFile,
+    /// A certificate that is shown in a TLS handshake.
+    AlpnCertificate,
+}
+
+/// A plugin that is ready, by what it publishes.
+#[derive(Clone)]
+pub enum Connected {
+    /// TXT values.
+    Dns(Arc<dyn Plugin>),
+    /// Files or certificates at the host.
+    Web(Arc<dyn WebPlugin>),
+}
+
+impl Connected {
+    /// The plugin, if it publishes TXT values.
+    pub fn dns(&self) -> Option<&Arc<dyn Plugin>> {
+        match self {
+            Connected::Dns(plugin) => Some(plugin),
+            Connected::Web(_) => None,
+        }
+    }
 }
 
 /// What a plugin declares about itself.
@@ -232,6 +272,8 @@ pub struct PluginInfo {
     pub name: &'static str,
     /// What it is, in a line.
     pub summary: &'static str,
+    /// What it can publish, the usual one first.
+    pub proofs: &'static [ProofKind],
     /// Its parameters.
     pub parameters: &'static [Parameter],
     /// Credentials from the environment, tried in this order when no credential parameter is given.
@@ -250,7 +292,7 @@ pub struct EnvironmentCredential {
     pub parameter: &'static str,
 }
 
-type Connect = fn(&Arguments, &Surroundings) -> Result<Arc<dyn Plugin>, ArgumentError>;
+type Connect = fn(&Arguments, &Surroundings) -> Result<Connected, ArgumentError>;
 
 /// What every plugin is given beside its arguments.
 #[derive(Clone)]
@@ -264,7 +306,7 @@ pub struct Surroundings {
 }
 
 /// All plugins.
-pub static ALL: [&PluginInfo; 2] = [&gandi::INFO, &manual::INFO];
+pub static ALL: [&PluginInfo; 4] = [&gandi::INFO, &manual::INFO, &webroot::INFO, &selfhost::INFO];
 
 /// The plugin with this name.
 ///
@@ -286,7 +328,22 @@ impl PluginInfo {
         &self,
         arguments: &Arguments,
         surroundings: &Surroundings,
-    ) -> Result<Arc<dyn Plugin>, ArgumentError> {
+    ) -> Result<Connected, ArgumentError> {
         (self.connect)(arguments, surroundings)
+    }
+
+    /// The same, for work that is about TXT records alone.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and [`ArgumentError::NoTxt`] for a plugin that publishes something else.
+    pub fn connect_dns(
+        &self,
+        arguments: &Arguments,
+        surroundings: &Surroundings,
+    ) -> Result<Arc<dyn Plugin>, ArgumentError> {
+        match self.connect(arguments, surroundings)? {
+            Connected::Dns(plugin) => Ok(plugin),
+            Connected::Web(_) => Err(ArgumentError::NoTxt { plugin: self.name }),
+        }
     }
 }

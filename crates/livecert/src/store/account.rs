@@ -9,7 +9,8 @@ use super::file::{private_folder, read_json, write_json};
 use super::{Store, StoreError};
 use crate::secret::Sealed;
 
-const ACCOUNT_VERSION: u32 = 1;
+/// 2: with the key that a roll-over is about to bring into force.
+const ACCOUNT_VERSION: u32 = 2;
 
 /// `account.json`: one account at one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct AccountRecord {
     pub contact: Vec<String>,
     /// The sealed private key, PKCS#8 DER.
     pub key: Sealed,
+    /// The sealed key that a roll-over was about to bring into force, if its end is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<Sealed>,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -42,6 +46,7 @@ impl AccountRecord {
             terms,
             contact,
             key,
+            next_key: None,
             created: Timestamp::now(),
         }
     }
@@ -75,6 +80,37 @@ impl Store {
     /// The file is damaged, from a newer version, or cannot be read.
     pub fn account(&self, server: &str) -> Result<Option<AccountRecord>, StoreError> {
         read_json(&self.account_path(server), ACCOUNT_VERSION)
+    }
+
+    /// The accounts at all servers, in the order of their folders.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or one of the files.
+    pub fn account_records(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        let folder = self.accounts();
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::read(&folder)(error)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            paths.push(entry.map_err(StoreError::read(&folder))?.path().join("account.json"));
+        }
+        paths.sort();
+        let read = paths.iter().map(|path| read_json::<AccountRecord>(path, ACCOUNT_VERSION));
+        Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Keeps the account file of a server aside (`account-TIME.json`), so that another one can take its place.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    pub fn set_account_aside(&self, server: &str) -> Result<PathBuf, StoreError> {
+        let path = self.account_path(server);
+        let aside = path.with_file_name(format!("account-{}.json", Timestamp::now().as_second()));
+        std::fs::rename(&path, &aside).map_err(StoreError::write(&path))?;
+        Ok(aside)
     }
 
     /// Stores the account of its server.

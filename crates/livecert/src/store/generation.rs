@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::file::{private_folder, read_json, replace, sync_folder, write_json};
 
-const GENERATION_VERSION: u32 = 1;
+/// 2: with the certificate's id (RFC 9773).
+const GENERATION_VERSION: u32 = 2;
+const ORDER_VERSION: u32 = 1;
 const PARTIAL: &str = ".partial";
 /// Holds room on the disk for the files to come: that it is full should be known before a certificate is ordered.
 const RESERVE: &str = "reserve";
+/// The order that a draft waits for.
+const ORDER: &str = "order.json";
 /// More than a certificate with its chain and state needs, in bytes.
 const RESERVED: usize = 64 * 1024;
 
@@ -20,8 +24,10 @@ const RESERVED: usize = 64 * 1024;
 pub struct Bundle {
     /// The certificate of the names itself.
     pub leaf: String,
-    /// The certificates above it, in order.
+    /// The certificates above it, in order, as they were chosen.
     pub chain: String,
+    /// All chains that the CA offers, its own choice first; empty if there is only one.
+    pub offered: Vec<String>,
 }
 
 /// `generation.json`: what `list` and `renew` need to know without reading the certificate.
@@ -33,6 +39,9 @@ pub struct GenerationInfo {
     pub names: Vec<String>,
     /// Serial number, in hexadecimal.
     pub serial: String,
+    /// Its id towards the CA (RFC 9773 §4.1), if it can have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_id: Option<String>,
     /// Who issued it (common name, or the whole subject where there is none).
     pub issuer: String,
     /// Begin of validity.
@@ -59,6 +68,7 @@ impl GenerationInfo {
             version: GENERATION_VERSION,
             names,
             serial,
+            certificate_id: None,
             issuer,
             not_before,
             not_after,
@@ -101,28 +111,87 @@ impl Generation {
         }))
     }
 
-    /// Paths of its files through `current`: `privkey`, `cert`, `chain`, `fullchain`.
-    pub fn files(&self) -> [(&'static str, PathBuf); 4] {
-        FILES.map(|file| (file.trim_end_matches(".pem"), self.current.join(file)))
+    /// Paths of its files through `current`: `privkey` (unless the key stays with its owner), `cert`, `chain`,
+    /// `fullchain`.
+    pub fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        let all = FILES.map(|file| (file.trim_end_matches(".pem"), self.current.join(file)));
+        all.into_iter().filter(|(what, path)| *what != "privkey" || path.exists()).collect()
     }
 
-    /// Its private key, PEM.
+    /// The certificate itself, PEM.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn private_key(&self) -> Result<secrecy::SecretString, StoreError> {
+    pub fn leaf(&self) -> Result<String, StoreError> {
+        let path = self.current.join(FILES[1]);
+        std::fs::read_to_string(&path).map_err(StoreError::read(&path))
+    }
+
+    /// Its private key, PEM; `None` if its owner keeps it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn private_key(&self) -> Result<Option<secrecy::SecretString>, StoreError> {
         let path = self.current.join(FILES[0]);
-        Ok(secrecy::SecretString::from(std::fs::read_to_string(&path).map_err(StoreError::read(&path))?))
+        match std::fs::read_to_string(&path) {
+            Ok(pem) => Ok(Some(secrecy::SecretString::from(pem))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::read(&path)(error)),
+        }
     }
 }
 
-/// A generation in the making: `generations/N.partial`. Not visible to readers; removed at the next begin if its
-/// process died.
+/// The order that a generation waits for. With it on disk, a run that died goes on where it stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingOrder {
+    version: u32,
+    /// Directory URL of the server.
+    pub server: String,
+    /// URL of the account that made the order.
+    pub account: String,
+    /// URL of the order.
+    pub url: String,
+    /// The names that were ordered.
+    pub names: Vec<String>,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo) that the certificate will be for, in hexadecimal.
+    pub key_digest: String,
+    /// When it was made.
+    pub made: Timestamp,
+}
+
+impl PendingOrder {
+    /// An order of the current layout, made now. `public_key_info` is a SubjectPublicKeyInfo, DER.
+    pub fn new(
+        server: String,
+        account: String,
+        url: String,
+        names: Vec<String>,
+        public_key_info: &[u8],
+    ) -> Self {
+        let (version, made) = (ORDER_VERSION, Timestamp::now());
+        PendingOrder { version, server, account, url, names, key_digest: digest(public_key_info), made }
+    }
+
+    /// Whether it is for the key with this SubjectPublicKeyInfo.
+    pub fn is_for_key(&self, public_key_info: &[u8]) -> bool {
+        self.key_digest == digest(public_key_info)
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A generation in the making: `generations/N.partial`. Not visible to readers; removed with this value, and at the next
+/// begin if its process died, unless there is an order that it waits for.
 #[derive(Debug)]
 pub struct Draft {
     cert: PathBuf,
     folder: PathBuf,
     number: u32,
+    keep: bool,
 }
 
 impl Draft {
@@ -130,9 +199,7 @@ impl Draft {
         let generations = cert.join("generations");
         private_folder(&generations).map_err(StoreError::write(&generations))?;
         let mut number = 0;
-        for entry in std::fs::read_dir(&generations).map_err(StoreError::read(&generations))? {
-            let path = entry.map_err(StoreError::read(&generations))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        for (path, name) in entries(&generations)? {
             if name.ends_with(PARTIAL) {
                 // Its lock is ours now, so whoever made it is dead.
                 std::fs::remove_dir_all(&path).map_err(StoreError::write(&path))?;
@@ -144,10 +211,36 @@ impl Draft {
         let folder = generations.join(format!("{number}{PARTIAL}"));
         private_folder(&folder).map_err(StoreError::write(&folder))?;
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
-        let draft = Draft { cert: cert.to_owned(), folder, number };
-        let reserve = draft.folder.join(RESERVE);
-        std::fs::write(&reserve, vec![0; RESERVED]).map_err(StoreError::write(&reserve))?;
+        let draft = Draft { cert: cert.to_owned(), folder, number, keep: false };
+        draft.reserve()?;
         Ok(draft)
+    }
+
+    /// The draft that a dead run left with its order; `None` if there is none, or if it is damaged.
+    pub(super) fn left_behind(cert: &Path) -> Result<Option<(Self, PendingOrder)>, StoreError> {
+        let generations = cert.join("generations");
+        if !generations.exists() {
+            return Ok(None);
+        }
+        for (folder, name) in entries(&generations)? {
+            let number = name.strip_suffix(PARTIAL).and_then(|number| number.parse::<u32>().ok());
+            let Some(number) = number else { continue };
+            if generations.join(number.to_string()).exists() {
+                continue;
+            }
+            // What cannot be read is not worth an error: a new order is as good.
+            if let Ok(Some(order)) = read_json::<PendingOrder>(&folder.join(ORDER), ORDER_VERSION) {
+                let draft = Draft { cert: cert.to_owned(), folder, number, keep: true };
+                draft.reserve()?;
+                return Ok(Some((draft, order)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn reserve(&self) -> Result<(), StoreError> {
+        let reserve = self.folder.join(RESERVE);
+        std::fs::write(&reserve, vec![0; RESERVED]).map_err(StoreError::write(&reserve))
     }
 
     /// Puts the private key (PEM, mode 0600) on disk. Before finalize, so that no certificate is ever without its key.
@@ -159,18 +252,46 @@ impl Draft {
         replace(&self.folder.join(FILES[0]), pem.expose_secret().as_bytes(), 0o600)
     }
 
+    /// The private key that was put here, PEM; `None` if its owner keeps it.
+    pub fn key(&self) -> Option<secrecy::SecretString> {
+        std::fs::read_to_string(self.folder.join(FILES[0])).ok().map(secrecy::SecretString::from)
+    }
+
+    /// Notes the order, so that a later run can go on with it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_order(&mut self, order: &PendingOrder) -> Result<(), StoreError> {
+        write_json(&self.folder.join(ORDER), order)
+    }
+
+    /// Whether the draft stays for a later run when this value goes.
+    pub fn keep(&mut self, keep: bool) {
+        self.keep = keep;
+    }
+
     /// Completes the generation and makes it the current one by one rename.
     ///
     /// # Errors
     /// Something cannot be written; the former generation is still the current one, and whole.
-    pub fn complete(self, bundle: &Bundle, info: GenerationInfo) -> Result<Generation, StoreError> {
+    pub fn complete(&self, bundle: &Bundle, info: GenerationInfo) -> Result<Generation, StoreError> {
         let reserve = self.folder.join(RESERVE);
         std::fs::remove_file(&reserve).map_err(StoreError::write(&reserve))?;
         let file = |name: &str, text: &str| replace(&self.folder.join(name), text.as_bytes(), 0o644);
         file(FILES[1], &bundle.leaf)?;
         file(FILES[2], &bundle.chain)?;
         file(FILES[3], &format!("{}{}", bundle.leaf, bundle.chain))?;
+        for (number, chain) in bundle.offered.iter().enumerate() {
+            file(&format!("chain{number}.pem"), chain)?;
+        }
         write_json(&self.folder.join("generation.json"), &info)?;
+        let order = self.folder.join(ORDER);
+        match std::fs::remove_file(&order) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::write(&order)(error));
+            }
+            _ => {}
+        }
 
         let generations = self.cert.join("generations");
         let folder = generations.join(self.number.to_string());
@@ -184,9 +305,21 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         // After `complete` the folder has another name and there is nothing to remove. A key without a certificate
-        // is of no use to anybody.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        // or an order is of no use to anybody.
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
+}
+
+fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(StoreError::read(folder))? {
+        let path = entry.map_err(StoreError::read(folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        found.push((path, name));
+    }
+    Ok(found)
 }
 
 /// Swaps `current`: a new symbolic link beside it, renamed over it.
@@ -222,7 +355,7 @@ mod tests {
     }
 
     fn bundle(mark: &str) -> Bundle {
-        Bundle { leaf: format!("leaf {mark}\n"), chain: format!("chain {mark}\n") }
+        Bundle { leaf: format!("leaf {mark}\n"), chain: format!("chain {mark}\n"), offered: Vec::new() }
     }
 
     #[test]
@@ -239,7 +372,7 @@ mod tests {
 
         let draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key 2")).unwrap();
-        assert_eq!(first.private_key().unwrap().expose_secret(), "key 1");
+        assert_eq!(first.private_key().unwrap().unwrap().expose_secret(), "key 1");
         let second = draft.complete(&bundle("2"), info("02")).unwrap();
         assert_eq!(second.number, 2);
         let text = |file| std::fs::read_to_string(second.current.join(file)).unwrap();

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use super::file::{private_folder, read_json, sync_folder, write_json};
 use super::record::RECORD_VERSION;
-use super::{CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, StoreError};
-use crate::certificate::DomainName;
+use super::{CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, PendingOrder, StoreError};
+use crate::certificate::SubjectName;
 
 /// The name of a certificate in the store: a folder name that is safe everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,10 +44,14 @@ impl FromStr for CertName {
     }
 }
 
-impl From<&DomainName> for CertName {
-    /// `*` becomes `!`, as in Posh-ACME.
-    fn from(name: &DomainName) -> Self {
-        let mut text = name.as_str().replace('*', "!");
+impl From<&SubjectName> for CertName {
+    /// `*` becomes `!`, as in Posh-ACME; the colons of an IPv6 address become `-`.
+    fn from(name: &SubjectName) -> Self {
+        let mut text = name.as_str().replace('*', "!").replace(':', "-");
+        // "::1" would begin with a sign that an option has.
+        if text.starts_with('-') {
+            text.insert(0, '0');
+        }
         text.truncate(240);
         CertName(text)
     }
@@ -179,6 +183,27 @@ impl Store {
         write_json(&self.record_path(name), record)
     }
 
+    fn own_request_path(&self, name: &CertName) -> PathBuf {
+        self.cert_folder(name).join("request.csr")
+    }
+
+    /// The certificate request that the user gave.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn own_request(&self, name: &CertName) -> Result<Vec<u8>, StoreError> {
+        let path = self.own_request_path(name);
+        std::fs::read(&path).map_err(StoreError::read(&path))
+    }
+
+    /// Keeps the certificate request that the user gave, for renewals.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save_own_request(&self, name: &CertName, request: &[u8]) -> Result<(), StoreError> {
+        super::file::replace(&self.own_request_path(name), request, 0o644)
+    }
+
     /// The generation that `current` points to; `None` before the first one.
     ///
     /// # Errors
@@ -194,6 +219,19 @@ impl Store {
     pub fn begin(&self, name: &CertName, lock: &CertLock) -> Result<Draft, StoreError> {
         lock.proves(name);
         Draft::begin(&self.cert_folder(name))
+    }
+
+    /// The draft that a dead run left with its order. Call only with the certificate's lock held.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn left_behind(
+        &self,
+        name: &CertName,
+        lock: &CertLock,
+    ) -> Result<Option<(Draft, PendingOrder)>, StoreError> {
+        lock.proves(name);
+        Draft::left_behind(&self.cert_folder(name))
     }
 
     /// Takes the lock of a certificate, waiting for another process up to `patience`; `waiting` is told once who
@@ -233,7 +271,7 @@ mod tests {
         for bad in ["", ".", "..", "../x", "a/b", "a b", ".hidden", "-rf", "ü", "a\0b"] {
             assert!(bad.parse::<CertName>().is_err(), "{bad:?}");
         }
-        let wildcard: DomainName = "*.example.com".parse().unwrap();
+        let wildcard: SubjectName = "*.example.com".parse().unwrap();
         assert_eq!(CertName::from(&wildcard).as_str(), "!.example.com");
     }
 

@@ -5,7 +5,10 @@
 //!   sealing.key                               what sealed values are opened with (mode 0600)
 //!   accounts/SERVER/account.json              the account's URL and its sealed key
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
+//!   certs/CERT/renewal.json                   when the CA wants it to be renewed
+//!   certs/CERT/holds.json                     until when a CA does not want to be asked for it
 //!   certs/CERT/generations/N/…                privkey.pem cert.pem chain.pem fullchain.pem generation.json
+//!   certs/CERT/generations/N.partial/…        the key and the order that a run works on, or was killed at
 //!   certs/CERT/current -> generations/N       swapped by one rename
 //!   journal/CERT.json                         what a run published, or is about to; gone when it is removed
 //!   locks/CERT.lock                           held while a certificate is worked on
@@ -17,16 +20,20 @@ mod account;
 mod error;
 mod file;
 mod generation;
+mod hold;
 mod journal;
 mod layout;
 mod lock;
 mod record;
+mod renewal;
 
 pub use account::{AccountRecord, server_folder};
 pub use error::StoreError;
 pub use file::{replace_secret, write_secret};
-pub use generation::{Bundle, Draft, Generation, GenerationInfo};
+pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};
+pub use hold::Hold;
 pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
+pub use renewal::RenewalRecord;

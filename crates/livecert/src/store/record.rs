@@ -9,7 +9,8 @@ use crate::key::KeyType;
 use crate::secret::Sealed;
 
 /// The newest layout of `certificate.json` that is understood.
-pub(super) const RECORD_VERSION: u32 = 1;
+/// 2: fallback servers, challenge, profile, chain, lifetime, must-staple, subject, a request of the user's own.
+pub(super) const RECORD_VERSION: u32 = 2;
 
 /// `certificate.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,11 +22,38 @@ pub struct CertificateRecord {
     pub names: Vec<String>,
     /// Directory URL of the ACME server.
     pub server: String,
+    /// Directory URLs of the servers to fall back to, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
     /// Type of the certificate's key.
     pub key_type: KeyType,
     /// Keep the key at renewals.
     #[serde(default)]
     pub reuse_key: bool,
+    /// The key is its owner's: `request.csr` beside this file is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_request: bool,
+    /// The common name in the request; none for an empty subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Ask for the TLS feature extension (RFC 7633).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_staple: bool,
+    /// The certificate profile that the server must offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The certificate profile that is taken where the server offers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_profile: Option<String>,
+    /// Common name of the issuer whose chain is preferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_chain: Option<String>,
+    /// How long the certificate is asked to live, in days; none for what the server likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_days: Option<u16>,
+    /// Which challenge is used, in the command line's word; none for the plugin's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
     /// The plugin that publishes the proofs.
     pub plugin: String,
     /// Its parameters.
@@ -94,8 +122,17 @@ impl CertificateRecord {
             version: RECORD_VERSION,
             names,
             server,
+            fallbacks: Vec::new(),
             key_type: KeyType::default(),
             reuse_key: false,
+            own_request: false,
+            subject: None,
+            must_staple: false,
+            profile: None,
+            preferred_profile: None,
+            preferred_chain: None,
+            lifetime_days: None,
+            challenge: None,
             plugin,
             plugin_args: BTreeMap::new(),
             propagation: PropagationRecord::default(),

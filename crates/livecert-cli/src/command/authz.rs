@@ -1,0 +1,70 @@
+//! `livecert authz new|list|deactivate`.
+
+use livecert::certificate::{CertificateError, SubjectName};
+use livecert_acme::Authorization;
+use serde_json::{Value, json};
+
+use super::server::chosen;
+use crate::arguments::{Authz, Globals};
+use crate::context;
+use crate::failure::Failure;
+use crate::output::{Output, Status, table};
+
+pub(super) fn run(words: &Authz, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    let found = context::block_on(async {
+        let service = context::service(globals)?;
+        Ok(match words {
+            Authz::New { name, server } => {
+                let name: SubjectName = name.parse().map_err(CertificateError::from)?;
+                vec![service.pre_authorize(&chosen(server.server.as_deref())?, &name).await?]
+            }
+            Authz::List { urls, server } => {
+                service.authorizations(&chosen(server.server.as_deref())?, urls).await?
+            }
+            Authz::Deactivate { urls, server } => {
+                service.deactivate_authorizations(&chosen(server.server.as_deref())?, urls).await?
+            }
+        })
+    })?;
+    let all: Vec<_> = found.iter().map(document).collect();
+    output.show(&json!({"schema": 1, "authorizations": all}), || text(&found));
+    Ok(Status::Done)
+}
+
+fn document(authorization: &Authorization) -> Value {
+    let challenge = |challenge: &livecert_acme::Challenge| {
+        json!({
+            "type": challenge.kind.to_string(),
+            "status": challenge.status.to_string(),
+            "url": challenge.url,
+            "token": challenge.token.as_ref().map(livecert_acme::Token::as_str),
+            "error": challenge.error.as_ref().map(ToString::to_string),
+        })
+    };
+    json!({
+        "url": authorization.url,
+        "name": name(authorization),
+        "status": authorization.status.to_string(),
+        "expires": authorization.expires,
+        "challenges": authorization.challenges.iter().map(challenge).collect::<Vec<_>>(),
+    })
+}
+
+fn name(authorization: &Authorization) -> String {
+    let wildcard = if authorization.wildcard { "*." } else { "" };
+    format!("{wildcard}{}", authorization.identifier.value())
+}
+
+fn text(found: &[Authorization]) -> String {
+    let mut rows = vec![["NAME", "STATUS", "CHALLENGES", "URL"].map(str::to_owned).to_vec()];
+    rows.extend(found.iter().map(|authorization| {
+        let challenges = authorization.challenges.iter().map(|challenge| challenge.kind.to_string());
+        vec![
+            name(authorization),
+            authorization.status.to_string(),
+            challenges.collect::<Vec<_>>().join(", "),
+            authorization.url.to_string(),
+        ]
+    }));
+    table(&rows)
+}

@@ -1,0 +1,214 @@
+//! One try from an order to its certificate, with what has to be undone when it fails.
+
+use std::time::Instant;
+
+use livecert_acme::{Certificate, OrderStatus};
+
+use super::ledger::Ledger;
+use super::order::{OpenAuthorization, PlacedOrder, Shown, deactivate_pending};
+use super::settings::Settings;
+use super::sweep::COURTESY;
+use super::{CertificateError, ServerUrl, Service, with_causes};
+use crate::challenge::{ChallengeChoice, ChallengeError, Placement, Proof, Solvers};
+use crate::plugin::{Leftover, TxtRecord, WebProof, Withdrawn};
+use crate::progress::Event;
+use crate::store::{CertName, Draft, StoreError};
+
+/// One try. What it shows is gone in the end, whatever happens.
+pub(super) struct Attempt<'a> {
+    service: &'a Service,
+    cert: &'a CertName,
+    settings: &'a Settings,
+    server: &'a ServerUrl,
+    solvers: &'a Solvers,
+    placement: Placement,
+    order: PlacedOrder,
+    ledger: Ledger<'a>,
+    /// TXT values that are published, or may be.
+    records: Vec<TxtRecord>,
+    /// What is shown at hosts, or may be.
+    web: Vec<WebProof>,
+}
+
+impl<'a> Attempt<'a> {
+    #[expect(clippy::too_many_arguments, reason = "each is a room of its own, and this is where they meet")]
+    pub(super) fn new(
+        service: &'a Service,
+        cert: &'a CertName,
+        settings: &'a Settings,
+        server: &'a ServerUrl,
+        solvers: &'a Solvers,
+        placement: Placement,
+        order: PlacedOrder,
+        ledger: Ledger<'a>,
+    ) -> Self {
+        let (records, web) = (Vec::new(), Vec::new());
+        Attempt { service, cert, settings, server, solvers, placement, order, ledger, records, web }
+    }
+
+    /// The certificate with its chains, and what could not be removed. The draft is kept for a later run where the order
+    /// may still give a certificate.
+    pub(super) async fn run(
+        mut self,
+        draft: &mut Draft,
+        csr: &[u8],
+    ) -> Result<(Vec<Certificate>, Vec<Leftover>), CertificateError> {
+        if let Err(error) = self.prove().await {
+            self.give_up().await;
+            draft.keep(false);
+            return Err(error);
+        }
+        // 9. The certificate; beside it, the removal of what was published. From here on it is proved, and whatever
+        // happens to us, the order can give a certificate.
+        draft.keep(true);
+        let certificate = async { self.service.unless_interrupted(self.order.certificate(csr)).await? };
+        let (chains, withdrawn) = tokio::join!(certificate, self.clean_up());
+        settled(self.cert, self.ledger.settle(&withdrawn, &[]));
+        let chains = chains.inspect_err(|error| draft.keep(!is_final(error)))?;
+        Ok((chains, withdrawn.leftovers))
+    }
+
+    async fn prove(&mut self) -> Result<(), CertificateError> {
+        let (service, cert) = (self.service, self.cert);
+        let event = |event: Event<'_>| service.progress.event(cert, event);
+        if self.settings.plugin.sweeps {
+            self.ledger.order(self.server, &self.order.order)?;
+        }
+        let opening = self.order.open(&self.settings.candidates, self.solvers);
+        let open = service.unless_interrupted(opening).await??;
+        event(Event::Ordered { names: self.settings.names.len(), open: open.len() });
+        if self.settings.challenge == ChallengeChoice::Auto {
+            self.order.tell_choice(service, cert, &open);
+        }
+        if open.is_empty() && self.order.order.status != OrderStatus::Pending {
+            return Ok(());
+        }
+
+        // 6. Published, after it is noted on disk what will be.
+        let proofs = self.publish(&open).await?;
+
+        // 7. Public.
+        if !proofs.is_empty()
+            && let Some(dns) = &self.solvers.dns
+        {
+            let begun = Instant::now();
+            let report = |watch: crate::dns::Watch| {
+                event(Event::Propagating { ready: watch.ready, all: watch.all });
+            };
+            let stop = service.interrupt.cancelled();
+            if !dns.propagate(&self.placement, &proofs, report, stop).await? {
+                return Err(CertificateError::Interrupted);
+            }
+            event(Event::Propagated { took: begun.elapsed() });
+        }
+
+        // 8. The CA looks.
+        let begun = Instant::now();
+        let limit = self.settings.validation_timeout;
+        let validation = self.order.validate(&open, limit, self.solvers, &self.placement);
+        service.unless_interrupted(validation).await??;
+        event(Event::Validated { took: begun.elapsed() });
+        Ok(())
+    }
+
+    /// Shows all that has to be shown. Gives the proofs in DNS.
+    async fn publish(&mut self, open: &[OpenAuthorization]) -> Result<Vec<Proof>, CertificateError> {
+        let mut proofs = Vec::new();
+        for one in open {
+            match &one.shown {
+                Shown::Txt(proof) => proofs.push(proof.clone()),
+                Shown::Web(proof) => self.web.push(proof.clone()),
+                Shown::Standing(standing) => self.service.warn_of_standing(self.cert, standing),
+            }
+        }
+        let begun = Instant::now();
+        if let Some(dns) = &self.solvers.dns
+            && !proofs.is_empty()
+        {
+            let unknown = proofs.iter().map(|proof| proof.name.clone());
+            let mut unknown: Vec<_> = unknown.filter(|name| !self.placement.knows(name)).collect();
+            unknown.sort();
+            unknown.dedup();
+            if !unknown.is_empty() {
+                let preparing = dns.prepare(&unknown);
+                self.placement.extend(self.service.unless_interrupted(preparing).await??);
+            }
+            let records = self.placement.records(&proofs);
+            if self.settings.plugin.sweeps {
+                self.ledger.records(&records)?;
+            }
+            self.records = records;
+            dns.publish(&self.records).await?;
+        }
+        if let Some(web) = &self.solvers.web
+            && !self.web.is_empty()
+        {
+            web.publish(&self.web).await.map_err(ChallengeError::from)?;
+        }
+        let values = self.records.len() + self.web.len();
+        if values > 0 {
+            let event = Event::Published { values, took: begun.elapsed() };
+            self.service.progress.event(self.cert, event);
+        }
+        Ok(proofs)
+    }
+
+    /// Removes what was published, and takes back what the CA still waits for.
+    async fn give_up(self) {
+        let urls = &self.order.order.authorizations;
+        let deactivation = async {
+            let work = deactivate_pending(&self.order.account, urls);
+            tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.clone())
+        };
+        let (withdrawn, pending) = tokio::join!(self.clean_up(), deactivation);
+        settled(self.cert, self.ledger.settle(&withdrawn, &pending));
+    }
+
+    async fn clean_up(&self) -> Withdrawn {
+        if self.records.is_empty() && self.web.is_empty() {
+            return Withdrawn::default();
+        }
+        let event = |event: Event<'_>| self.service.progress.event(self.cert, event);
+        event(Event::CleaningUp);
+        if let Some(web) = &self.solvers.web
+            && !self.web.is_empty()
+        {
+            for left in web.withdraw(&self.web).await {
+                let reason = with_causes(left.reason.as_ref());
+                event(Event::StillShown { host: left.proof.host(), reason: &reason });
+            }
+        }
+        let withdrawn = match &self.solvers.dns {
+            Some(dns) if !self.records.is_empty() => dns.withdraw(&self.records).await,
+            _ => Withdrawn::default(),
+        };
+        for leftover in &withdrawn.leftovers {
+            let (fqdn, value) = (&leftover.record.fqdn, &leftover.record.value);
+            let reason = with_causes(leftover.reason.as_ref());
+            event(Event::LeftBehind { fqdn, value, reason: &reason });
+        }
+        withdrawn
+    }
+}
+
+/// Whether the order can give no certificate any more.
+fn is_final(error: &CertificateError) -> bool {
+    match error {
+        CertificateError::Refused { .. } => true,
+        // A request that the CA does not take will not be taken later either.
+        CertificateError::Acme { source, .. } => matches!(
+            source.class(),
+            livecert_acme::ErrorClass::Refused
+                | livecert_acme::ErrorClass::Dns
+                | livecert_acme::ErrorClass::AccountGone
+        ),
+        _ => false,
+    }
+}
+
+/// A journal that cannot be struck off costs a later run a look, and must not fail this one.
+fn settled(cert: &CertName, settled: Result<(), StoreError>) {
+    if let Err(error) = settled {
+        tracing::warn!(%cert, error = with_causes(&error), "that our TXT values are removed could not be noted");
+    }
+}

@@ -1,0 +1,255 @@
+//! The standing records of dns-persist-01: written once through a plugin, shown, and removed.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::account::AccountRequest;
+use super::credential::WARN_DAYS;
+use super::handover::{Care, HookRequest};
+use super::{CertificateError, PropagationRequest, ServerUrl, Service, SubjectName};
+use crate::challenge::{
+    ChallengeError, DnsView, Standing, StandingRecord, StandingRecordError, standing_name,
+};
+use crate::plugin::{ArgumentSources, PluginInfo};
+use crate::progress::Event;
+use crate::store::CertName;
+
+/// What the sealed parameters of these commands are bound to.
+const PLACE: &str = "dns";
+/// How long a run looks at the standing records of certificates that are not due.
+const COURTESY: Duration = Duration::from_secs(5);
+
+/// Standing records for some names.
+#[derive(Debug, Clone)]
+pub struct PersistRequest {
+    /// The names; `*.` in front of one asks for a record that covers wildcards and names below.
+    pub names: Vec<SubjectName>,
+    /// The ACME server.
+    pub server: ServerUrl,
+    /// What an account is made with, if there is none yet.
+    pub account: AccountRequest,
+    /// The CA's issuer domain name, where its directory does not tell it.
+    pub issuer: Option<String>,
+    /// Whether every record covers wildcards and names below.
+    pub wildcard: bool,
+    /// When the records end.
+    pub until: Option<Timestamp>,
+    /// The plugin that writes them.
+    pub plugin: &'static PluginInfo,
+    /// Its arguments.
+    pub arguments: ArgumentSources,
+    /// How the publication is watched.
+    pub propagation: PropagationRequest,
+}
+
+/// What was done about one name.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Persisted {
+    /// Where the record is.
+    pub at: String,
+    /// The value that stands there now, or did.
+    pub value: String,
+    /// Values for the same CA and account that were removed.
+    pub replaced: Vec<String>,
+    /// Whether it was there already.
+    pub unchanged: bool,
+}
+
+/// What stands at one name.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Stands {
+    /// Where it was looked.
+    pub at: String,
+    /// Each value, with what it says.
+    pub values: Vec<(String, Result<StandingRecord, StandingRecordError>)>,
+}
+
+impl Service {
+    /// Writes the standing records for this account, and then removes those for the same CA and account that they
+    /// replace. Nothing else is changed.
+    ///
+    /// # Errors
+    /// See [`CertificateError`]; a record that was there before still stands then.
+    pub async fn persist_publish(
+        &self,
+        request: &PersistRequest,
+    ) -> Result<Vec<Persisted>, CertificateError> {
+        let server = self.unless_interrupted(self.connect(&request.server)).await??;
+        let issuer = issuer(request, &server)?;
+        let account = self.account_at(&server, &request.server, &request.account);
+        let (account, _) = self.unless_interrupted(account).await??;
+        let view = self.persist_view(request)?;
+        let mut done = Vec::new();
+        for (base, wildcard) in bases(request)? {
+            let record = StandingRecord {
+                issuer: issuer.clone(),
+                account: account.url().to_string(),
+                wildcard,
+                until: request.until,
+            };
+            let (at, value) = (standing_name(&base), record.to_string());
+            let there = self.unless_interrupted(ours(&view, &base, &record)).await??;
+            let unchanged = there.contains(&value);
+            if !unchanged {
+                self.add_value_at(&hook(request, &at, &value, true), PLACE).await?;
+            }
+            let mut replaced = Vec::new();
+            for old in there.into_iter().filter(|old| *old != value) {
+                self.remove_value_at(&hook(request, &at, &old, false), PLACE).await?;
+                replaced.push(old);
+            }
+            done.push(Persisted { at, value, replaced, unchanged });
+        }
+        Ok(done)
+    }
+
+    /// Removes the standing records for this CA and account, and nothing else.
+    ///
+    /// # Errors
+    /// See [`CertificateError`].
+    pub async fn persist_unpublish(
+        &self,
+        request: &PersistRequest,
+    ) -> Result<Vec<Persisted>, CertificateError> {
+        let server = self.unless_interrupted(self.connect(&request.server)).await??;
+        let issuer = issuer(request, &server)?;
+        let account = self.required_account(&request.server).await?.url().to_string();
+        let view = self.persist_view(request)?;
+        let mut done = Vec::new();
+        for (base, wildcard) in bases(request)? {
+            let record =
+                StandingRecord { issuer: issuer.clone(), account: account.clone(), wildcard, until: None };
+            let at = standing_name(&base);
+            let there = self.unless_interrupted(ours(&view, &base, &record)).await??;
+            for value in &there {
+                self.remove_value_at(&hook(request, &at, value, false), PLACE).await?;
+            }
+            let (value, unchanged) = (record.to_string(), there.is_empty());
+            done.push(Persisted { at, value, replaced: there, unchanged });
+        }
+        Ok(done)
+    }
+
+    /// What stands at the names.
+    ///
+    /// # Errors
+    /// Nobody answers for a name.
+    pub async fn persist_show(
+        &self,
+        names: &[SubjectName],
+        propagation: &PropagationRequest,
+    ) -> Result<Vec<Stands>, CertificateError> {
+        let settings = super::settings::propagation(propagation, None)?;
+        let view = DnsView::new(&settings, &self.surroundings.http).map_err(ChallengeError::from)?;
+        let mut shown = Vec::new();
+        for name in names {
+            let at = standing_name(name.base());
+            let values = self.unless_interrupted(values(&view, &at)).await??;
+            let read = |value: String| {
+                let record = StandingRecord::parse(&value);
+                (value, record)
+            };
+            shown.push(Stands { at, values: values.into_iter().map(read).collect() });
+        }
+        Ok(shown)
+    }
+
+    /// Warns of a standing record that ends soon.
+    pub(super) fn warn_of_standing(&self, cert: &CertName, standing: &Standing) {
+        let Some(until) = standing.record.until else { return };
+        let days = until.duration_since(Timestamp::now()).as_hours().div_euclid(24);
+        if days <= WARN_DAYS {
+            self.progress.event(cert, Event::StandingEnds { at: &standing.at, until, days });
+        }
+    }
+
+    /// Warns of the standing records of certificates that were not due. What cannot be found out shows when it is needed.
+    pub(super) async fn warn_of_standings(&self, certs: &[CertName]) {
+        let look = |cert: &CertName| {
+            let cert = cert.clone();
+            async move {
+                let Ok(record) = self.store.record(&cert) else { return };
+                if record.challenge.as_deref() != Some("dns-persist-01") {
+                    return;
+                }
+                let Ok(settings) =
+                    super::settings::propagation(&PropagationRequest::default(), Some(&record.propagation))
+                else {
+                    return;
+                };
+                let Ok(view) = DnsView::new(&settings, &self.surroundings.http) else { return };
+                let account =
+                    self.store.account(&record.server).ok().flatten().and_then(|account| account.url);
+                for name in record.names.iter().filter_map(|name| name.parse::<SubjectName>().ok()) {
+                    let at = standing_name(name.base());
+                    let values = view.values(&at).await.unwrap_or_default();
+                    let records = values.iter().filter_map(|value| StandingRecord::parse(value).ok());
+                    let ours = records.filter(|record| Some(&record.account) == account.as_ref());
+                    // Several may stand there; the one that lasts longest counts.
+                    if let Some(record) = ours.max_by_key(|record| record.until.unwrap_or(Timestamp::MAX)) {
+                        self.warn_of_standing(&cert, &Standing { at, record });
+                    }
+                }
+            }
+        };
+        let _ = tokio::time::timeout(COURTESY, join_all(certs.iter().map(look))).await;
+    }
+
+    fn persist_view(&self, request: &PersistRequest) -> Result<DnsView, CertificateError> {
+        let settings = super::settings::propagation(&request.propagation, None)?;
+        Ok(DnsView::new(&settings, &self.surroundings.http).map_err(ChallengeError::from)?)
+    }
+}
+
+async fn values(view: &DnsView, at: &str) -> Result<Vec<String>, CertificateError> {
+    let found = view.values(at).await;
+    found.map_err(|source| ChallengeError::Authority { name: at.to_owned(), source }.into())
+}
+
+/// The values at the name of `base` that name the same CA and account.
+async fn ours(view: &DnsView, base: &str, record: &StandingRecord) -> Result<Vec<String>, CertificateError> {
+    let same = |value: &String| {
+        let other = StandingRecord::parse(value);
+        other.is_ok_and(|other| other.issuer == record.issuer && other.account == record.account)
+    };
+    Ok(values(view, &standing_name(base)).await?.into_iter().filter(same).collect())
+}
+
+/// The names without `*.`, and whether wildcards are to be covered.
+fn bases(request: &PersistRequest) -> Result<Vec<(String, bool)>, CertificateError> {
+    let mut bases: Vec<(String, bool)> = Vec::new();
+    for name in &request.names {
+        if name.address().is_some() {
+            let challenges = vec![livecert_acme::ChallengeType::DnsPersist01];
+            return Err(CertificateError::AddressInDns { name: name.to_string(), challenges });
+        }
+        let wildcard = request.wildcard || name.is_wildcard();
+        match bases.iter_mut().find(|(base, _)| base == name.base()) {
+            Some((_, covered)) => *covered |= wildcard,
+            None => bases.push((name.base().to_owned(), wildcard)),
+        }
+    }
+    if bases.is_empty() { Err(CertificateError::NoNames) } else { Ok(bases) }
+}
+
+fn issuer(request: &PersistRequest, server: &livecert_acme::Server) -> Result<String, CertificateError> {
+    let told = server.directory().meta.caa_identities.first();
+    let issuer = request.issuer.as_ref().or(told).map(|name| name.trim_end_matches('.').to_ascii_lowercase());
+    issuer.ok_or_else(|| CertificateError::NoIssuerName { server: request.server.to_string() })
+}
+
+fn hook(request: &PersistRequest, at: &str, value: &str, wait: bool) -> HookRequest {
+    HookRequest {
+        fqdn: at.to_owned(),
+        value: value.to_owned(),
+        plugin: request.plugin,
+        arguments: request.arguments.clone(),
+        propagation: request.propagation.clone(),
+        wait,
+        care: Care::Standing,
+    }
+}

@@ -1,0 +1,133 @@
+//! When the CA wants certificates to be renewed (RFC 9773): asked for when it wants to be asked, and kept.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
+use livecert_acme::{CertificateId, Server};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::bundle::certificate_id_of;
+use super::renew::{Due, due};
+use super::{CertificateError, ServerUrl, Service, with_causes};
+use crate::progress::Event;
+use crate::store::{CertName, Generation, RenewalRecord, Store};
+
+/// Windows that are asked for at a time.
+const SIDE_BY_SIDE: usize = 16;
+/// How long a run waits for them in all: a renewal does not depend on them.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// `Retry-After` is believed between these limits (RFC 9773 §4.3.2).
+const SOONEST: SignedDuration = SignedDuration::from_mins(1);
+const LATEST: SignedDuration = SignedDuration::from_hours(24);
+/// When the server names no moment, or does not answer.
+const USUAL: SignedDuration = SignedDuration::from_hours(6);
+
+impl Service {
+    /// When a certificate is to be renewed, with what the CA said last.
+    pub fn due(&self, cert: &CertName, generation: &Generation, now: Timestamp) -> Due {
+        due(generation, window(&self.store, cert, generation).as_ref(), now)
+    }
+
+    /// Asks for the windows of all certificates for which it is time to ask. That a server does not tell is no failure.
+    pub(super) async fn ask_for_windows(&self, certs: &[CertName]) {
+        let now = Timestamp::now();
+        let mut by_server = BTreeMap::<String, Vec<(CertName, String, Option<RenewalRecord>)>>::new();
+        for cert in certs {
+            let Ok(Some(generation)) = self.store.current(cert) else { continue };
+            let Some(id) = id(&generation) else { continue };
+            let known = self.store.renewal(cert, &id);
+            // One that has ended is renewed in any case.
+            if generation.info.not_after > now && known.as_ref().is_none_or(|known| known.ask_again <= now) {
+                by_server.entry(generation.info.server).or_default().push((cert.clone(), id, known));
+            }
+        }
+        let work = by_server.into_iter().map(|(server, certs)| self.ask_server(server, certs));
+        let asking = stream::iter(work).buffer_unordered(SIDE_BY_SIDE).collect::<Vec<()>>();
+        if tokio::time::timeout(PATIENCE, asking).await.is_err() {
+            tracing::info!("not every CA has told when it wants its certificates to be renewed");
+        }
+    }
+
+    async fn ask_server(&self, server: String, certs: Vec<(CertName, String, Option<RenewalRecord>)>) {
+        let connected = async {
+            let url: ServerUrl = server.parse()?;
+            self.connect(&url).await
+        };
+        let connected = match connected.await {
+            Ok(connected) if connected.directory().renewal_info.is_some() => connected,
+            Ok(_) => return,
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::info!(
+                    server,
+                    error,
+                    "the CA cannot be asked when its certificates should be renewed"
+                );
+                return;
+            }
+        };
+        let ask = |(cert, id, known): (CertName, String, Option<RenewalRecord>)| {
+            let connected = &connected;
+            async move {
+                if let Err(error) = self.ask_for_window(connected, &cert, &id, known).await {
+                    tracing::info!(%cert, error = with_causes(&error), "the CA does not tell when to renew");
+                }
+            }
+        };
+        stream::iter(certs).map(ask).buffer_unordered(SIDE_BY_SIDE).collect::<Vec<()>>().await;
+    }
+
+    async fn ask_for_window(
+        &self,
+        server: &Server,
+        cert: &CertName,
+        id: &str,
+        known: Option<RenewalRecord>,
+    ) -> Result<(), CertificateError> {
+        let Ok(certificate_id) = id.parse::<CertificateId>() else { return Ok(()) };
+        let now = Timestamp::now();
+        let later = |wait: SignedDuration| now.checked_add(wait).unwrap_or(now);
+        let info = match server.renewal_info(&certificate_id).await {
+            Ok(info) => info,
+            Err(source) => {
+                if let Some(mut known) = known {
+                    known.ask_again = later(USUAL);
+                    self.store.save_renewal(cert, &known)?;
+                }
+                let server = server.url().to_owned();
+                return Err(CertificateError::Acme { step: "asking when to renew", server, source });
+            }
+        };
+        let wait = info.retry_after.map(|after| after.duration());
+        let wait = wait.and_then(|wait| SignedDuration::try_from(wait).ok()).unwrap_or(USUAL);
+        // The share stays when the window moves, so that no look draws a new lot.
+        let share = known.as_ref().map_or_else(fastrand::f64, |known| known.share);
+        let window = (info.start, info.end);
+        let mut record = RenewalRecord::new(id.to_owned(), window, share, later(wait.clamp(SOONEST, LATEST)));
+        record.explanation_url.clone_from(&info.explanation_url);
+        let changed = known.is_none_or(|known| (known.start, known.end) != window);
+        self.store.save_renewal(cert, &record)?;
+        if changed {
+            let explanation = record.explanation_url.as_deref();
+            self.progress.event(cert, Event::RenewalWindow { at: record.moment(), explanation });
+        }
+        Ok(())
+    }
+}
+
+/// What the CA said last about when a generation is to be renewed; `None` if it said nothing.
+pub fn window(store: &Store, cert: &CertName, generation: &Generation) -> Option<RenewalRecord> {
+    store.renewal(cert, &id(generation)?)
+}
+
+/// The id of a certificate towards its CA; generations of older versions did not note it.
+fn id(generation: &Generation) -> Option<String> {
+    generation.info.certificate_id.clone().or_else(|| {
+        let leaf = CertificateDer::from_pem_slice(generation.leaf().ok()?.as_bytes()).ok()?;
+        certificate_id_of(&leaf)
+    })
+}

@@ -1,0 +1,93 @@
+//! Revocation (RFC 8555 §7.6): of a certificate in the store, or of one that another client got.
+
+use std::path::{Path, PathBuf};
+
+use livecert_acme::{Account, AccountKey, RevocationReason};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::account::acme;
+use super::{CertificateError, ServerUrl, Service};
+use crate::store::CertName;
+
+/// What is to be revoked, and by whom.
+#[derive(Debug, Clone)]
+pub struct RevocationRequest {
+    /// A certificate in the store.
+    pub cert: Option<CertName>,
+    /// A certificate in a file (PEM or DER), instead.
+    pub cert_file: Option<PathBuf>,
+    /// Its private key in a file: then no account is needed.
+    pub key_file: Option<PathBuf>,
+    /// The server; the one that issued the certificate of the store, or Let's Encrypt, if there is none.
+    pub server: Option<ServerUrl>,
+    /// Why.
+    pub reason: Option<RevocationReason>,
+}
+
+impl Service {
+    /// Revokes a certificate. What is in the store stays there. Gives the server that did it.
+    ///
+    /// # Errors
+    /// Nothing to revoke, no account that may do it, or the server's refusal.
+    pub async fn revoke(&self, request: &RevocationRequest) -> Result<ServerUrl, CertificateError> {
+        let current = match &request.cert {
+            Some(cert) => {
+                self.store.record(cert)?;
+                self.store.current(cert)?
+            }
+            None => None,
+        };
+        let pem = match (&request.cert_file, &current) {
+            (Some(path), _) => read(path)?,
+            (None, Some(generation)) => generation.leaf()?.into_bytes(),
+            (None, None) => {
+                let folder = request.cert.as_ref().map(|cert| self.store.cert_folder(cert));
+                return Err(CertificateError::NothingToRevoke { path: folder.unwrap_or_default() });
+            }
+        };
+        let der = certificate(&pem).ok_or_else(|| CertificateError::NothingToRevoke {
+            path: request.cert_file.clone().unwrap_or_default(),
+        })?;
+        let url = match (&request.server, &current) {
+            (Some(server), _) => server.clone(),
+            (None, Some(generation)) => generation.info.server.parse()?,
+            (None, None) => ServerUrl::default(),
+        };
+        let work = async {
+            match &request.key_file {
+                Some(path) => {
+                    let key = AccountKey::from_pem(&String::from_utf8_lossy(&read(path)?))
+                        .map_err(|_| CertificateError::Key(crate::key::KeyError::Unreadable))?;
+                    let server = self.connect(&url).await?;
+                    let revoked = server.revoke_with_certificate_key(&key, &der, request.reason).await;
+                    revoked.map_err(acme(&url, "the revocation"))
+                }
+                None => {
+                    let account = self.known_account(&url).await?;
+                    let missing = || CertificateError::NoAccount { server: url.to_string() };
+                    let account: Account = account.ok_or_else(missing)?;
+                    let revoked = account.revoke(&der, request.reason).await;
+                    revoked.map_err(acme(&url, "the revocation"))
+                }
+            }
+        };
+        self.unless_interrupted(work).await??;
+        Ok(url)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    std::fs::read(path).map_err(|source| CertificateError::File { path: path.to_owned(), source })
+}
+
+/// The first certificate of a file, DER.
+fn certificate(bytes: &[u8]) -> Option<Vec<u8>> {
+    use x509_parser::prelude::FromDer;
+    let der = match CertificateDer::from_pem_slice(bytes) {
+        Ok(der) => der.to_vec(),
+        Err(_) => bytes.to_vec(),
+    };
+    x509_parser::certificate::X509Certificate::from_der(&der).ok()?;
+    Some(der)
+}
