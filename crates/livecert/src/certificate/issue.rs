@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, IssueRequest, Service, check_bundle, with_causes};
 use crate::challenge::{ChallengeError, DnsSolver, Placement};
-use crate::key::{KeyError, PrivateKey, certificate_request};
+use crate::key::{CsrOptions, KeyError, PrivateKey, certificate_request};
 use crate::plugin::{self, Arguments, Leftover, TxtRecord, Withdrawn};
 use crate::progress::Event;
 use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, StoreError};
@@ -254,7 +254,8 @@ impl Attempt<'_> {
         // 9. The certificate; beside it, the removal of what was published.
         let limit = self.settings.validation_timeout;
         let certificate = async {
-            let csr = certificate_request(key, &self.settings.names)?;
+            let names = self.settings.names.iter().map(|name| name.as_str());
+            let csr = certificate_request(key, &CsrOptions::for_dns(names))?;
             self.service.unless_interrupted(self.order.certificate(&csr, limit)).await?
         };
         let (pem, withdrawn) = tokio::join!(certificate, self.clean_up());

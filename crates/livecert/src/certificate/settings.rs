@@ -241,7 +241,7 @@ mod tests {
         assert!(changed(&request(&["example.com"])));
         assert!(changed(&request(&["example.com", "www.example.com"])));
         let mut other = request(&["example.com", "*.example.com"]);
-        other.key_type = Some(KeyType::Rsa2048);
+        other.key_type = Some(KeyType::RSA_2048);
         assert!(changed(&other));
         other.key_type = None;
         other.server = Some("LE_STAGE".parse().unwrap());
