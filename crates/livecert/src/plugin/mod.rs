@@ -6,6 +6,9 @@
 mod argument;
 mod gandi;
 mod manual;
+pub mod selfhost;
+mod web;
+pub mod webroot;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -16,6 +19,7 @@ pub use argument::{
     ArgumentError, ArgumentSource, ArgumentSources, Arguments, Parameter, ParameterKind, parse_arguments,
 };
 pub(crate) use argument::{stored_sources, with_default_credential};
+pub use web::{WebError, WebLeftover, WebPlugin, WebProof, WebProofKind};
 
 use crate::secret::Prompter;
 
@@ -220,6 +224,9 @@ pub enum PluginError {
         #[source]
         source: crate::store::StoreError,
     },
+    /// A proof that the host itself has to show.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// The person at the terminal did not confirm.
     #[error("the records were not confirmed")]
     NotConfirmed,
