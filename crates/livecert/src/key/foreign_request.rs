@@ -12,6 +12,7 @@ use x509_parser::public_key::PublicKey;
 use super::KeyType;
 use super::csr::TLS_FEATURE;
 use super::encoding::bits;
+use super::import::{contains, is_der};
 use super::private_key::rsa_type;
 
 /// The largest input: a request for 100 long names takes 30 KiB.
@@ -67,7 +68,7 @@ impl ForeignRequest {
         if input.len() > LIMIT {
             return Err(RequestError::TooLarge);
         }
-        if input.first() == Some(&0x30) { Self::from_der(input) } else { Self::from_der(&unarmour(input)?) }
+        if is_der(input) { Self::from_der(input) } else { Self::from_der(&unarmour(input)?) }
     }
 
     fn from_der(der: &[u8]) -> Result<Self, RequestError> {
@@ -186,6 +187,10 @@ impl ForeignRequest {
 }
 
 fn unarmour(input: &[u8]) -> Result<Vec<u8>, RequestError> {
+    // Java's keytool and old programs of Microsoft call it new (RFC 7468 §7).
+    let input =
+        &String::from_utf8_lossy(input).replace(" NEW CERTIFICATE REQUEST-----", " CERTIFICATE REQUEST-----");
+    let input = input.as_bytes();
     let (mut found, mut other) = (None, RequestError::NotARequest);
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(input) {
         let (kind, der) = section.map_err(|_| RequestError::NotARequest)?;
@@ -200,8 +205,7 @@ fn unarmour(input: &[u8]) -> Result<Vec<u8>, RequestError> {
             _ => {}
         }
     }
-    let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
-    if found.is_none() && input.windows(encrypted.len()).any(|window| window == encrypted) {
+    if contains(input, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") {
         other = RequestError::SomethingElse("a private key");
     }
     found.ok_or(other)
@@ -244,6 +248,9 @@ fn check_signature(request: &X509CertificationRequest<'_>, key: &PublicKey<'_>) 
     let (message, signature) = (info.raw, request.signature_value.data.as_ref());
     let curve = curve(&info.subject_pki);
     let check: &'static dyn VerificationAlgorithm = match (key, curve.as_deref(), algorithm.as_str()) {
+        (PublicKey::RSA(key), ..) if bits(key.modulus) < 2048 => {
+            return Err(RequestError::Unsupported(format!("RSA with {} bits", bits(key.modulus))));
+        }
         (PublicKey::RSA(_), _, "1.2.840.113549.1.1.11") => &checks::RSA_PKCS1_2048_8192_SHA256,
         (PublicKey::RSA(_), _, "1.2.840.113549.1.1.12") => &checks::RSA_PKCS1_2048_8192_SHA384,
         (PublicKey::RSA(_), _, "1.2.840.113549.1.1.13") => &checks::RSA_PKCS1_2048_8192_SHA512,

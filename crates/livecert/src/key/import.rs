@@ -17,11 +17,21 @@ pub(super) fn read(input: &[u8]) -> Result<KeyParts, KeyError> {
     if input.len() > LIMIT {
         return Err(KeyError::TooLarge);
     }
-    if input.first() == Some(&0x30) {
+    if is_der(input) {
         return KeyParts::from_der(input);
     }
     let text = std::str::from_utf8(input).map_err(|_| KeyError::Unreadable)?;
     if text.trim_start().starts_with('{') { read_jwk(text) } else { read_pem(text) }
+}
+
+/// Whether it is DER rather than text: a SEQUENCE begins with the octet of the digit 0, as a text may do.
+pub(super) fn is_der(input: &[u8]) -> bool {
+    input.first() == Some(&0x30) && !contains(input, b"-----BEGIN ")
+}
+
+/// Whether `part` is somewhere in `input`.
+pub(super) fn contains(input: &[u8], part: &[u8]) -> bool {
+    input.windows(part.len()).any(|window| window == part)
 }
 
 fn read_pem(text: &str) -> Result<KeyParts, KeyError> {

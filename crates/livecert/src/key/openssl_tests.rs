@@ -134,6 +134,8 @@ fn what_is_no_usable_key_is_named() {
     assert!(matches!(read("bare.pem"), KeyError::NoPublicHalf));
     run("ec -in bare.pem -conv_form uncompressed -out whole.pem");
     assert!(PrivateKey::read(&file(folder.path(), "whole.pem")).is_ok());
+    run("ecparam -name prime256v1 -genkey -out parameters.pem");
+    assert!(PrivateKey::read(&file(folder.path(), "parameters.pem")).is_ok());
     let key = file(folder.path(), "key.pem");
     assert!(matches!(PrivateKey::read(&[key.clone(), key].concat()), Err(KeyError::Several)));
     assert!(matches!(PrivateKey::read(&[0; 70_000]), Err(KeyError::TooLarge)));
@@ -197,6 +199,8 @@ fn requests_of_openssl_read_whatever_signs_them() {
             assert_eq!(read.ip_addresses(), ["2001:db8::1".parse::<std::net::IpAddr>().unwrap()]);
             assert!(read.must_staple());
             assert_eq!(read.key_type(), expected);
+            let new = String::from_utf8(text).unwrap().replace(" CERTIFICATE REQ", " NEW CERTIFICATE REQ");
+            assert_eq!(ForeignRequest::read(format!("0: {new}").as_bytes()).unwrap(), read);
             // The last octet is the end of the signature.
             let mut der = read.der().to_vec();
             *der.last_mut().unwrap() ^= 1;
@@ -224,6 +228,8 @@ fn what_is_no_usable_request_is_named() {
     run("pkey -in key.pem -aes256 -passout pass:secret -out locked.pem");
     let locked = ForeignRequest::read(&file(folder.path(), "locked.pem"));
     assert!(matches!(locked, Err(RequestError::SomethingElse("a private key"))));
+    run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out key.pem");
+    assert!(matches!(request("-subj /CN=a.example"), Err(RequestError::Unsupported(_))));
     run("genpkey -algorithm ED25519 -out key.pem");
     assert!(matches!(request("-subj /CN=a.example"), Err(RequestError::Unsupported(_))));
     assert!(matches!(ForeignRequest::read(b"hello"), Err(RequestError::NotARequest)));
