@@ -13,10 +13,22 @@ pub struct Certificate {
     pub alternates: Vec<Url>,
 }
 
-/// URLs of the links with the relation `relation` (RFC 8288 §3), resolved against `base`.
+/// The largest number of chains of one certificate.
+pub(crate) const MAX_CHAINS: usize = 10;
+/// The longest `Link` header that is looked at, in bytes; longer ones are cut.
+const MAX_HEADER: usize = 16 * 1024;
+/// The largest number of links that are taken.
+const MAX_LINKS: usize = 100;
+
+/// URLs of the links with the relation `relation` (RFC 8288 §3), resolved against `base`. Those that are not `https`
+/// are none.
 pub(crate) fn links(headers: &HeaderMap, relation: &str, base: &Url) -> Vec<Url> {
     let texts = headers.get_all(http::header::LINK).iter().filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| parse_links(text, relation)).filter_map(|target| base.join(&target).ok()).collect()
+    // `to_str` lets only ASCII pass, so any index is a boundary.
+    let texts = texts.take(MAX_LINKS).map(|text| &text[..text.len().min(MAX_HEADER)]);
+    let targets = texts.flat_map(|text| parse_links(text, relation));
+    let urls = targets.filter_map(|target| base.join(&target).ok());
+    urls.filter(|url| url.scheme() == "https").take(MAX_LINKS).collect()
 }
 
 /// A header may hold several links, separated by commas; commas and semicolons may stand in targets and in quotes.

@@ -13,27 +13,40 @@ mod certificate;
 mod challenge;
 mod directory;
 mod error;
+mod external;
 mod identifier;
+mod json;
 mod jws;
+mod key;
 mod nonce;
 mod order;
 mod poll;
 mod problem;
+mod renewal;
+mod request;
 mod retry;
+mod revocation;
 mod server;
 mod transport;
 
-pub use account::{Account, NewAccount};
+pub use account::{Account, AccountInfo, AccountStatus, NewAccount, PreAuthorization};
 pub use authorization::{Authorization, AuthorizationStatus};
 pub use certificate::Certificate;
-pub use challenge::{Challenge, ChallengeStatus, ChallengeType, KeyAuthorization, Token, TokenError};
+pub use challenge::{
+    Challenge, ChallengeStatus, ChallengeType, KeyAuthorization, Token, TokenError, dns_account_label,
+};
 pub use directory::{Directory, Meta};
-pub use error::Error;
-pub use identifier::Identifier;
-pub use jws::{AccountKey, AccountKeyType, KeyError};
+pub use error::{Error, ErrorClass};
+pub use external::{ExternalAccount, ExternalAccountError, HmacAlgorithm};
+pub use identifier::{Identifier, IpIdentifier};
+pub use key::{AccountKey, AccountKeyType, KeyError};
 pub use order::{NewOrder, Order, OrderStatus};
 pub use poll::Poll;
 pub use problem::{Problem, ProblemKind, Subproblem};
+pub use renewal::{CertificateId, CertificateIdError, RenewalInfo};
 pub use retry::RetryAfter;
+pub use revocation::{RevocationReason, RevocationReasonError};
 pub use server::Server;
-pub use transport::{HttpTransport, Sending, Transport, TransportError};
+#[cfg(feature = "reqwest")]
+pub use transport::HttpTransport;
+pub use transport::{Sending, Transport, TransportError};

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use url::Url;
 
-use crate::authorization::time;
 use crate::identifier::Identifier;
-use crate::problem::Problem;
+use crate::json::{list, optional_text, optional_time};
+use crate::problem::{Problem, optional_problem};
+use crate::renewal::CertificateId;
 use crate::retry::RetryAfter;
 
 /// How far an order is (RFC 8555 §7.1.6).
@@ -53,24 +54,24 @@ impl fmt::Display for OrderStatus {
 }
 
 /// What is ordered (RFC 8555 §7.4).
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NewOrder {
     /// The names.
     pub identifiers: Vec<Identifier>,
-    /// Wished begin of validity.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Wished begin of validity, sent in whole seconds. Many public CAs refuse it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "whole_seconds")]
     pub not_before: Option<Timestamp>,
-    /// Wished end of validity.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Wished end of validity, sent in whole seconds. Many public CAs refuse it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "whole_seconds")]
     pub not_after: Option<Timestamp>,
-    /// The certificate profile, by its name in the directory.
+    /// The certificate profile, by its name in the directory (draft-ietf-acme-profiles §4).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// The certificate that this one replaces (RFC 9773 §5).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<String>,
+    pub replaces: Option<CertificateId>,
 }
 
 impl NewOrder {
@@ -80,11 +81,19 @@ impl NewOrder {
     }
 }
 
+/// Certificates have no fractions of a second, and some servers do not read them.
+fn whole_seconds<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.collect_str(&format_args!("{time:.0}")),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// An order as the server saw it when it was asked last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Order {
-    /// Its URL, by which it can be taken up again.
+    /// Its URL, by which it can be taken up again ([`crate::Account::order`]).
     pub url: Url,
     /// How far it is.
     pub status: OrderStatus,
@@ -100,38 +109,120 @@ pub struct Order {
     pub certificate: Option<Url>,
     /// Why it failed.
     pub error: Option<Problem>,
+    /// The begin of validity that was wished, as the server repeats it.
+    pub not_before: Option<Timestamp>,
+    /// The end of validity that was wished, as the server repeats it.
+    pub not_after: Option<Timestamp>,
+    /// The certificate profile that the server took.
+    pub profile: Option<String>,
+    /// The certificate that this one replaces, as the server repeats it (RFC 9773 §5).
+    pub replaces: Option<CertificateId>,
     /// When the server wants to be asked again.
     pub retry_after: Option<RetryAfter>,
+    /// The whole of it as it came, with what is not understood here.
+    pub raw: Value,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Body {
+#[serde(rename_all = "camelCase")]
+struct Body {
     status: OrderStatus,
-    #[serde(default)]
-    expires: Option<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_time")]
+    expires: Option<Timestamp>,
+    #[serde(default, deserialize_with = "list")]
     identifiers: Vec<Identifier>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     authorizations: Vec<Url>,
     finalize: Url,
     #[serde(default)]
     certificate: Option<Url>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_problem")]
     error: Option<Problem>,
+    #[serde(default, deserialize_with = "optional_time")]
+    not_before: Option<Timestamp>,
+    #[serde(default, deserialize_with = "optional_time")]
+    not_after: Option<Timestamp>,
+    #[serde(default, deserialize_with = "optional_text")]
+    profile: Option<String>,
+    #[serde(default, deserialize_with = "optional_text")]
+    replaces: Option<String>,
 }
 
 impl Order {
-    pub(crate) fn new(url: Url, body: Body, retry_after: Option<RetryAfter>) -> Self {
-        Order {
+    pub(crate) fn read(
+        url: Url,
+        raw: Value,
+        retry_after: Option<RetryAfter>,
+    ) -> Result<Self, serde_json::Error> {
+        let body = Body::deserialize(&raw)?;
+        Ok(Order {
             url,
             status: body.status,
-            expires: body.expires.as_ref().and_then(time),
+            expires: body.expires,
             identifiers: body.identifiers,
             authorizations: body.authorizations,
             finalize: body.finalize,
             certificate: body.certificate,
             error: body.error,
+            not_before: body.not_before,
+            not_after: body.not_after,
+            profile: body.profile,
+            replaces: body.replaces.and_then(|text| text.parse().ok()),
             retry_after,
+            raw,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(raw: Value) -> Result<Order, serde_json::Error> {
+        Order::read("https://ca/order/1".parse().unwrap(), raw, None)
+    }
+
+    #[test]
+    fn what_is_wished_is_sent_in_whole_seconds() {
+        let mut new = NewOrder::new(vec![Identifier::dns("a.example")]);
+        assert_eq!(
+            serde_json::to_value(&new).unwrap(),
+            json!({"identifiers": [{"type": "dns", "value": "a.example"}]})
+        );
+        new.not_after = Some("2026-12-01T10:00:00.25Z".parse().unwrap());
+        new.replaces = Some(CertificateId::new(&[1], &[2]));
+        let sent = serde_json::to_value(&new).unwrap();
+        assert_eq!((&sent["notAfter"], &sent["replaces"]), (&"2026-12-01T10:00:00Z".into(), &"AQ.Ag".into()));
+    }
+
+    #[test]
+    fn what_is_repeated_and_what_is_new_can_be_read() {
+        let order = read(json!({"status": "someday", "finalize": "https://ca/f", "identifiers": null,
+            "expires": "tomorrow", "notAfter": "2026-12-01T10:00:00Z", "profile": "classic", "replaces": "AQ.Ag",
+            "star": {"x": 1}, "error": "broken"}))
+        .unwrap();
+        assert_eq!((order.status, order.expires), (OrderStatus::Other("someday".into()), None));
+        assert_eq!(
+            (order.profile.as_deref(), order.replaces.unwrap().to_string().as_str()),
+            (Some("classic"), "AQ.Ag")
+        );
+        assert!(order.not_after.is_some() && order.error.is_none());
+        assert_eq!(order.raw["star"]["x"], 1);
+        assert!(read(json!({"status": "pending"})).is_err());
+        let many: Vec<_> = (0..1001).map(|number| format!("https://ca/a/{number}")).collect();
+        assert!(
+            read(json!({"status": "pending", "finalize": "https://ca/f", "authorizations": many})).is_err()
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_members_make_a_panic(member in "[a-zA-Z]{1,12}", value in "\\PC{0,30}", number: i64) {
+            let mut raw = json!({"status": "valid", "finalize": "https://ca/f", member.clone(): value});
+            let _ = read(raw.clone());
+            raw[member] = number.into();
+            let _ = read(raw);
         }
     }
 }

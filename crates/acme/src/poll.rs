@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use crate::retry::RetryAfter;
+
 /// The longest wait that a server's `Retry-After` can bring between two polls.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 /// The longest wait without one.
@@ -32,6 +36,33 @@ impl Poll {
             Some(asked) if round > 0 => asked.clamp(self.first, LONGEST_ASKED),
             _ => growing,
         }
+    }
+}
+
+/// One round of questions under way.
+pub(crate) struct Polling<'a> {
+    poll: &'a Poll,
+    begun: Instant,
+    round: u32,
+    asked: Option<Duration>,
+}
+
+impl<'a> Polling<'a> {
+    pub(crate) fn begin(poll: &'a Poll) -> Self {
+        Polling { poll, begun: Instant::now(), round: 0, asked: None }
+    }
+
+    /// Waits until the next question is due.
+    pub(crate) async fn pause(&self) {
+        tokio::time::sleep(self.poll.wait(self.round, self.asked)).await;
+    }
+
+    /// Takes in what the answer asks for. If the next question would come too late: how long it was waited for.
+    pub(crate) fn is_over(&mut self, asked: Option<RetryAfter>) -> Option<Duration> {
+        self.asked = asked.map(RetryAfter::duration);
+        self.round = self.round.saturating_add(1);
+        let waited = self.begun.elapsed();
+        (waited + self.poll.wait(self.round, self.asked) > self.poll.limit).then_some(waited)
     }
 }
 

@@ -3,12 +3,30 @@
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
+use jiff::Timestamp;
 
 /// What a server asks to be waited for; no longer than a day is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryAfter(Duration);
 
 const LONGEST: Duration = Duration::from_secs(86_400);
+/// The longest that a moment to come is away. Rate limits are told by the week.
+const LONGEST_LIMIT: Duration = Duration::from_secs(366 * 86_400);
+
+/// The moment until which a refusal asks to wait, not cut to a day.
+pub(crate) fn retry_at(headers: &HeaderMap) -> Option<Timestamp> {
+    let wait = asked(headers.get(http::header::RETRY_AFTER)?.to_str().ok()?, SystemTime::now())?;
+    Timestamp::now().checked_add(wait.min(LONGEST_LIMIT)).ok()
+}
+
+/// Both forms: seconds, and an HTTP date. A date in the past is no time to wait.
+fn asked(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()),
+    }
+}
 
 impl RetryAfter {
     /// The time to wait from the moment of the answer.
@@ -20,14 +38,8 @@ impl RetryAfter {
         Self::parse(headers.get(http::header::RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
     }
 
-    /// Both forms: seconds, and an HTTP date. A date in the past is no time to wait.
     fn parse(text: &str, now: SystemTime) -> Option<Self> {
-        let text = text.trim();
-        let wait = match text.parse::<u64>() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
-        };
-        Some(RetryAfter(wait.min(LONGEST)))
+        Some(RetryAfter(asked(text, now)?.min(LONGEST)))
     }
 }
 

@@ -158,10 +158,7 @@ async fn challenges_of_every_kind_are_read() {
     script.then(200, &[], body);
     let authorization = account.authorization(&"https://ca/authz/1".parse().unwrap()).await.unwrap();
     let kinds: Vec<_> = authorization.challenges.iter().map(|challenge| challenge.kind.clone()).collect();
-    assert_eq!(
-        kinds,
-        [ChallengeType::Other("dns-persist-01".into()), ChallengeType::Dns01, ChallengeType::Http01]
-    );
+    assert_eq!(kinds, [ChallengeType::DnsPersist01, ChallengeType::Dns01, ChallengeType::Http01]);
     assert!(authorization.challenges[1].token.is_some());
     assert!(authorization.challenges[2].token.is_none(), "a path became a token");
 }
@@ -191,7 +188,7 @@ async fn an_order_is_polled_soon_and_then_as_the_server_wants() {
 async fn other_chains_are_known() {
     let (script, account) = account().await;
     let link = r#"<https://ca/dir>;rel="index", </cert/1/1>;rel="alternate""#;
-    script.then(200, &[("link", link)], "PEM");
+    script.then(200, &[("link", link)], "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
     let certificate = account.certificate(&"https://ca/cert/1".parse().unwrap()).await.unwrap();
     assert_eq!(certificate.alternates, ["https://ca/cert/1/1".parse().unwrap()]);
 }

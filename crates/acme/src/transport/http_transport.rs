@@ -1,47 +1,14 @@
-//! How requests travel: one trait, and its implementation on `reqwest`.
+//! The transport on a `reqwest` client.
 
 use std::error::Error as StdError;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-/// The largest body that is read, in bytes. A chain with its certificates is some ten thousand.
-const MAX_BODY: usize = 1024 * 1024;
+use super::{MAX_BODY, Sending, Transport, TransportError};
+
 /// How long one request may take, from the connection to the last byte of the body.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
-
-/// A request under way.
-pub type Sending<'a> =
-    Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, TransportError>> + Send + 'a>>;
-
-/// Sends HTTP requests. Every status is an answer; redirects are not followed (RFC 8555 §6.2 signs the URL).
-pub trait Transport: Send + Sync {
-    /// Sends one request and reads the whole answer, within bounds of size and time.
-    fn send(&self, request: http::Request<Bytes>) -> Sending<'_>;
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransportError {
-    /// The server's name does not resolve, or nobody listens there. Nothing was sent.
-    #[error("cannot connect")]
-    Connect(#[source] Box<dyn StdError + Send + Sync>),
-    /// The server's certificate is not trusted, or TLS failed otherwise. Nothing was sent.
-    #[error("TLS failed")]
-    Tls(#[source] Box<dyn StdError + Send + Sync>),
-    /// No answer in time. The request may have taken effect.
-    #[error("no answer in time")]
-    Timeout(#[source] Box<dyn StdError + Send + Sync>),
-    /// The answer is larger than any that ACME has.
-    #[error("the answer is larger than {MAX_BODY} bytes")]
-    TooLarge,
-    /// The connection broke. The request may have taken effect.
-    #[error("the connection broke")]
-    Broken(#[source] Box<dyn StdError + Send + Sync>),
-}
 
 /// The transport on a `reqwest` client.
 ///

@@ -1,0 +1,197 @@
+//! Account keys: making them, and signing with them.
+
+mod format;
+mod jwk;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::rsa::KeyPair as RsaKeyPair;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256,
+};
+use zeroize::Zeroizing;
+
+/// The types of account keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AccountKeyType {
+    /// ECDSA on P-256, signing as ES256.
+    #[default]
+    EcdsaP256,
+    /// ECDSA on P-384, signing as ES384.
+    EcdsaP384,
+    /// ECDSA on P-521, signing as ES512. Few servers take it.
+    EcdsaP521,
+    /// RSA, signing as RS256. Such keys are made elsewhere and read here ([`AccountKey::from_pkcs8_der`]).
+    Rsa {
+        /// The length of the modulus, 2048 to 4096.
+        bits: usize,
+    },
+}
+
+impl fmt::Display for AccountKeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountKeyType::EcdsaP256 => f.write_str("P-256"),
+            AccountKeyType::EcdsaP384 => f.write_str("P-384"),
+            AccountKeyType::EcdsaP521 => f.write_str("P-521"),
+            AccountKeyType::Rsa { bits } => write!(f, "RSA {bits}"),
+        }
+    }
+}
+
+/// Why a key does not work. Key material is never part of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Not a key of a type that accounts can have, or damaged.
+    #[error("the account key is not readable as a key on P-256, P-384, P-521 or RSA with 2048 to 4096 bits")]
+    Unreadable,
+    /// A key that a passphrase protects.
+    #[error("the account key is encrypted: take the passphrase off first")]
+    Encrypted,
+    /// A key on a curve, without its public point, which this crate does not compute for P-256 and P-384.
+    #[error("the account key lacks its public part: write it again with `openssl pkey`")]
+    NoPublicPart,
+    /// The type cannot be generated here.
+    #[error("{0} keys are made elsewhere and read here")]
+    NotGenerated(AccountKeyType),
+    /// The system gives no random bytes.
+    #[error("the key cannot be used: the system gives no random bytes")]
+    Random,
+}
+
+/// The private key of an account. Cheap to clone; its bytes are wiped when the last clone is dropped.
+#[derive(Clone)]
+pub struct AccountKey(Arc<Inner>);
+
+struct Inner {
+    pair: Pair,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+enum Pair {
+    P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
+    P521(Box<p521::ecdsa::SigningKey>),
+    Rsa(Box<RsaKeyPair>),
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountKey({}, [REDACTED])", self.algorithm())
+    }
+}
+
+impl AccountKey {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    /// The system gives no random bytes, or `kind` is RSA.
+    pub fn generate(kind: AccountKeyType) -> Result<Self, KeyError> {
+        let random = SystemRandom::new();
+        let signing = match kind {
+            AccountKeyType::EcdsaP256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+            AccountKeyType::EcdsaP384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+            AccountKeyType::EcdsaP521 => return Self::generate_p521(&random),
+            AccountKeyType::Rsa { .. } => return Err(KeyError::NotGenerated(kind)),
+        };
+        let document = EcdsaKeyPair::generate_pkcs8(signing, &random).map_err(|_| KeyError::Random)?;
+        Self::from_pkcs8_der(document.as_ref())
+    }
+
+    /// A random number of 521 bits is below the curve's order, and not zero, in all but one of 2^260 cases.
+    fn generate_p521(random: &dyn SecureRandom) -> Result<Self, KeyError> {
+        let mut scalar = Zeroizing::new([0; 66]);
+        random.fill(scalar.as_mut_slice()).map_err(|_| KeyError::Random)?;
+        scalar[0] &= 1;
+        Self::from_scalar(AccountKeyType::EcdsaP521, scalar.as_slice(), None)
+    }
+
+    /// The key as PKCS#8 DER (RFC 5208); wiped when dropped.
+    pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
+        self.0.pkcs8.clone()
+    }
+
+    /// The type of the key.
+    pub fn key_type(&self) -> AccountKeyType {
+        match &self.0.pair {
+            Pair::P256(_) => AccountKeyType::EcdsaP256,
+            Pair::P384(_) => AccountKeyType::EcdsaP384,
+            Pair::P521(_) => AccountKeyType::EcdsaP521,
+            Pair::Rsa(pair) => {
+                let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
+                let first = public.n.first().copied().unwrap_or_default();
+                let bits = public.n.len() * 8 - first.leading_zeros() as usize;
+                AccountKeyType::Rsa { bits }
+            }
+        }
+    }
+
+    /// The JWS algorithm (RFC 7518 §3.1).
+    pub fn algorithm(&self) -> &'static str {
+        match self.0.pair {
+            Pair::P256(_) => "ES256",
+            Pair::P384(_) => "ES384",
+            Pair::P521(_) => "ES512",
+            Pair::Rsa(_) => "RS256",
+        }
+    }
+
+    /// The public point, uncompressed: 0x04, x, y (SEC 1 §2.3.3); `None` for RSA.
+    fn point(&self) -> Option<Vec<u8>> {
+        match &self.0.pair {
+            Pair::P256(pair) | Pair::P384(pair) => Some(pair.public_key().as_ref().to_vec()),
+            Pair::P521(pair) => Some(pair.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
+            Pair::Rsa(_) => None,
+        }
+    }
+
+    /// Signs as [`AccountKey::algorithm`] says: curves give both numbers one after the other (RFC 7518 §3.4).
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        use p521::ecdsa::signature::Signer;
+        let random = SystemRandom::new();
+        match &self.0.pair {
+            Pair::P256(pair) | Pair::P384(pair) => {
+                Ok(pair.sign(&random, message).map_err(|_| KeyError::Random)?.as_ref().to_vec())
+            }
+            Pair::P521(pair) => {
+                let signature: p521::ecdsa::Signature =
+                    pair.try_sign(message).map_err(|_| KeyError::Unreadable)?;
+                Ok(signature.to_bytes().to_vec())
+            }
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .map_err(|_| KeyError::Random)?;
+                Ok(signature)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_read_back_and_never_show_themselves() {
+        for (kind, algorithm) in [
+            (AccountKeyType::EcdsaP256, "ES256"),
+            (AccountKeyType::EcdsaP384, "ES384"),
+            (AccountKeyType::EcdsaP521, "ES512"),
+        ] {
+            let key = AccountKey::generate(kind).unwrap();
+            assert_eq!(key.key_type(), kind);
+            let again = AccountKey::from_pkcs8_der(&key.to_pkcs8_der()).unwrap();
+            assert_eq!(key.thumbprint(), again.thumbprint());
+            let again = AccountKey::from_pem(&key.to_pem()).unwrap();
+            assert_eq!(key.thumbprint(), again.thumbprint());
+            assert_eq!(format!("{key:?}"), format!("AccountKey({algorithm}, [REDACTED])"));
+        }
+        let rsa = AccountKeyType::Rsa { bits: 2048 };
+        assert!(matches!(AccountKey::generate(rsa), Err(KeyError::NotGenerated(kind)) if kind == rsa));
+    }
+}
