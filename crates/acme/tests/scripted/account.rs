@@ -101,6 +101,16 @@ async fn changes_go_to_the_accounts_own_url() {
 }
 
 #[tokio::test]
+async fn a_server_that_ignores_an_agreement_says_how_the_account_is() {
+    let (script, account) = account().await;
+    // Pebble's answer.
+    script.then_problem(400, "malformed", "use POST-as-GET instead of an empty update");
+    script.then_ok(r#"{"status":"valid","termsOfServiceAgreed":false}"#);
+    assert_eq!(account.agree_to_terms().await.unwrap().terms_of_service_agreed, Some(false));
+    assert_eq!(script.signed()[1].payload, b"");
+}
+
+#[tokio::test]
 async fn a_dead_account_is_known_by_the_servers_words() {
     let (script, account) = account().await;
     script.then_problem(403, "unauthorized", "Account is not valid, has status \"deactivated\"");
