@@ -89,6 +89,11 @@ fn what_is_no_account_key_is_refused_with_the_reason() {
     let whole = AccountKey::from_pem(include_str!("keys/p521-without-public.sec1.pem")).unwrap();
     assert_eq!(whole.thumbprint(), KINDS[2].1);
 
+    let mut other_point: serde_json::Value = serde_json::from_str(KINDS[2].2[2]).unwrap();
+    other_point["x"] = other_point["y"].clone();
+    let other_point = AccountKey::from_jwk(&other_point.to_string());
+    assert!(matches!(other_point, Err(KeyError::Unreadable)));
+
     let [p256, p384] = [KINDS[0].2[2], KINDS[1].2[2]].map(|jwk| serde_json::from_str(jwk).unwrap());
     let mut mixed: serde_json::Value = p256;
     let other: serde_json::Value = p384;
