@@ -206,7 +206,7 @@ fn is_issuer_domain_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label)
 }
 
-/// The label of dns-account-01 (draft-ietf-acme-dns-account-label §3.1): the TXT record of a domain is at
+/// The label of dns-account-01 (draft-ietf-acme-dns-account-label): the TXT record of a domain is at
 /// `LABEL._acme-challenge.DOMAIN`, so that accounts do not get into each other's way.
 ///
 /// It is `_` and the first 10 bytes of the SHA-256 of the account's URL, in base32 (RFC 4648 §6) and lower case.

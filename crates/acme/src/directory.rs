@@ -56,7 +56,7 @@ pub struct Meta {
     /// Whether new accounts need an external account binding (RFC 8555 §7.3.4).
     #[serde(deserialize_with = "or_default")]
     pub external_account_required: bool,
-    /// Whether an authorization may be for the names below it too (RFC 9444 §4.3).
+    /// Whether an authorization may be for the names below it too (RFC 9444 §4.4).
     #[serde(deserialize_with = "or_default")]
     pub subdomain_auth_allowed: bool,
     /// Certificate profiles, name and description (draft-ietf-acme-profiles).
@@ -108,6 +108,14 @@ mod tests {
         #[test]
         fn no_body_makes_a_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             let _ = serde_json::from_slice::<Directory>(&body);
+        }
+
+        #[test]
+        fn no_members_make_a_panic(member in "(newAuthz|keyChange|[a-zA-Z]{1,12})", meta in "(profiles|caaIdentities|website)", text in "\\PC{0,30}") {
+            let url = "https://ca/x";
+            let value = serde_json::json!({"newNonce": url, "newAccount": url, "newOrder": url, member: text,
+                "meta": {meta: [text]}});
+            let _ = serde_json::from_value::<Directory>(value).map(|directory| directory.urls().count());
         }
     }
 }

@@ -72,12 +72,37 @@ pub struct NewOrder {
     /// The certificate that this one replaces (RFC 9773 §5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<CertificateId>,
+    /// A domain above the names, which is to be proved instead of each of them (RFC 9444 §4.3). Sent with the names
+    /// below it. The directory says whether the server can ([`crate::Meta::subdomain_auth_allowed`]).
+    #[serde(skip)]
+    pub ancestor_domain: Option<String>,
 }
 
 impl NewOrder {
+    pub(crate) fn payload(&self) -> Result<Value, serde_json::Error> {
+        let mut payload = serde_json::to_value(self)?;
+        let Some(ancestor) = &self.ancestor_domain else { return Ok(payload) };
+        for (identifier, sent) in
+            self.identifiers.iter().zip(payload["identifiers"].as_array_mut().into_iter().flatten())
+        {
+            let above = identifier.value().strip_suffix(ancestor.as_str());
+            if identifier.kind() == "dns" && above.is_some_and(|above| above.ends_with('.')) {
+                sent["ancestorDomain"] = Value::from(ancestor.as_str());
+            }
+        }
+        Ok(payload)
+    }
+
     /// An order for `identifiers`, all else as the server likes it.
     pub fn new(identifiers: Vec<Identifier>) -> Self {
-        NewOrder { identifiers, not_before: None, not_after: None, profile: None, replaces: None }
+        NewOrder {
+            identifiers,
+            not_before: None,
+            not_after: None,
+            profile: None,
+            replaces: None,
+            ancestor_domain: None,
+        }
     }
 }
 
@@ -194,6 +219,23 @@ mod tests {
         new.replaces = Some(CertificateId::new(&[1], &[2]));
         let sent = serde_json::to_value(&new).unwrap();
         assert_eq!((&sent["notAfter"], &sent["replaces"]), (&"2026-12-01T10:00:00Z".into(), &"AQ.Ag".into()));
+    }
+
+    #[test]
+    fn the_domain_above_goes_with_the_names_below_it() {
+        let mut new = NewOrder::new(
+            ["a.b.example", "b.example", "ab.example", "c.example"].map(Identifier::dns).into(),
+        );
+        new.ancestor_domain = Some("b.example".to_owned());
+        let sent = new.payload().unwrap();
+        let with: Vec<_> = sent["identifiers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|sent| sent.get("ancestorDomain").is_some())
+            .collect();
+        assert_eq!(with, [true, false, false, false]);
+        assert_eq!(sent["identifiers"][0]["ancestorDomain"], "b.example");
     }
 
     #[test]

@@ -205,7 +205,7 @@ async fn exchange(
     if method == Method::POST {
         request = request.header(header::CONTENT_TYPE, "application/jose+json");
     }
-    let request = request.body(body).map_err(|error| TransportError::Broken(error.into()))?;
+    let request = request.body(body).map_err(|error| TransportError::Unsendable(error.into()))?;
     let begun = Instant::now();
     let result = transport.send(request).await.and_then(|response| {
         if response.body().len() > MAX_BODY { Err(TransportError::TooLarge) } else { Ok(response) }

@@ -11,6 +11,7 @@ use crate::certificate::links;
 use crate::error::Error;
 use crate::json::{list, optional_url};
 use crate::key::AccountKey;
+use crate::problem::ProblemKind;
 use crate::request::{Answer, Repeat};
 
 /// The largest number of pages of an orders list that are read.
@@ -119,15 +120,21 @@ impl Account {
         self.update(&json!({"contact": contact})).await
     }
 
-    /// Agrees to the terms of service that the server has now (RFC 8555 §7.3.3). Some servers want a person to do it
-    /// on a page instead ([`Error::terms_of_service`]).
+    /// Says that the terms of service which the server has now are agreed to (RFC 8555 §7.3.3).
+    ///
+    /// The RFC lets servers ignore this (§7.3.2) and want a person to agree on a page instead
+    /// ([`Error::terms_of_service`]); a server that calls it an empty change has ignored it, too. Whether it counts is
+    /// told by `terms_of_service_agreed`, where servers tell it, and by the next order.
     ///
     /// Cancellation: the change may have been made.
     ///
     /// # Errors
     /// The server's refusal, or no answer.
     pub async fn agree_to_terms(&self) -> Result<AccountInfo, Error> {
-        self.update(&json!({"termsOfServiceAgreed": true})).await
+        match self.update(&json!({"termsOfServiceAgreed": true})).await {
+            Err(Error::Problem(problem)) if problem.kind() == ProblemKind::Malformed => self.info().await,
+            answer => answer,
+        }
     }
 
     /// Deactivates the account for good (RFC 8555 §7.3.6). Its certificates stay valid.

@@ -16,7 +16,7 @@ use crate::request::{Answer, RETRY_BUDGET, Repeat};
 use crate::retry::{Backoff, retry_at};
 use crate::revocation::RevocationReason;
 
-/// What a pre-authorization may be wished to be (RFC 9444 §4.1).
+/// What a pre-authorization may be wished to be (RFC 9444 §4.2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PreAuthorization {
@@ -54,8 +54,8 @@ impl Account {
     /// [`NewOrder::replaces`] (RFC 9773 §5). No answer: then the order may exist, and it is not sent again here.
     pub async fn new_order(&self, new: &NewOrder) -> Result<Order, Error> {
         let url = &self.server.directory().new_order;
-        let payload = serde_json::to_vec(new).map_err(|error| unexpected(url, error.to_string()))?;
-        let answer = self.post(url, &payload, Repeat::Doubles).await?;
+        let payload = new.payload().map_err(|error| unexpected(url, error.to_string()))?.to_string();
+        let answer = self.post(url, payload.as_bytes(), Repeat::Doubles).await?;
         order(answer.location()?, &answer)
     }
 

@@ -45,6 +45,9 @@ pub enum TransportError {
     /// The answer is larger than any that ACME has.
     #[error("the answer is larger than {MAX_BODY} bytes")]
     TooLarge,
+    /// The request cannot be put into HTTP, for a URL that is none there. Nothing was sent.
+    #[error("the request cannot be sent")]
+    Unsendable(#[source] Box<dyn StdError + Send + Sync>),
     /// The connection broke. The request may have taken effect.
     #[error("the connection broke")]
     Broken(#[source] Box<dyn StdError + Send + Sync>),
