@@ -1,0 +1,45 @@
+use testbed::ca::Finalize;
+
+use super::{Bench, expect, read};
+
+/// The words of an issue at our own server.
+fn issue(bench: &Bench, server: &testbed::AcmeSim, names: &[&str]) -> testbed::Outcome {
+    let mut words = vec!["issue".to_owned()];
+    words.extend(names.iter().map(|&name| name.to_owned()));
+    words.extend(bench.testbed.issue_words_at(server));
+    words.extend(["--plugin-arg".to_owned(), format!("GandiPAT=file:{}", bench.token.display())]);
+    bench.livecert.run(words).unwrap()
+}
+
+#[test]
+fn with_any_request() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("strict").unwrap();
+    expect(&issue(&bench, &server, &["example.com", "*.example.com", "www.example.org"]), 0);
+
+    let control = server.control();
+    let problems: Vec<_> = control.requests().into_iter().filter(|request| request.status >= 400).collect();
+    assert!(problems.is_empty(), "{problems:#?}");
+    let [certificate] = &control.certificates()[..] else { panic!("{:#?}", control.certificates()) };
+    let names: Vec<&str> =
+        certificate.identifiers.iter().map(|identifier| identifier.value.as_str()).collect();
+    assert_eq!(names, ["example.com", "*.example.com", "www.example.org"]);
+    assert!(read(&bench.cert("example.com").join("current/fullchain.pem")).contains("BEGIN CERTIFICATE"));
+    assert!(!bench.testbed.gandi().zone("example.com").contains_key("_acme-challenge/TXT"));
+}
+
+#[test]
+fn when_things_come_as_they_need_not() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("odd").unwrap();
+    server.control().change(|behaviour| {
+        behaviour.nonce_reject = 20;
+        behaviour.missing_expires = true;
+        behaviour.missing_challenge_status = true;
+        behaviour.shuffled_challenges = true;
+        behaviour.unknown_things = true;
+        behaviour.finalize = Finalize::Processing(2);
+    });
+    expect(&issue(&bench, &server, &["example.com", "www.example.com"]), 0);
+    assert_eq!(server.control().certificates().len(), 1);
+}
