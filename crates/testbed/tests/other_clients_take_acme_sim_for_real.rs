@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 
-use testbed::ca::Targets;
+use testbed::ca::{RenewalWindow, Status, Targets};
 use testbed::{AcmeSim, Options, Testbed};
 
 fn bench() -> (Testbed, AcmeSim) {
@@ -55,7 +55,7 @@ fn certbot_by_http_01() {
     succeeds(certbot().args(["revoke", "--cert-name", "example.com", "--reason", "superseded"]), &server);
     assert_eq!(server.control().certificates()[0].revoked, Some(4));
     succeeds(certbot().arg("unregister"), &server);
-    assert_eq!(server.control().accounts()[0].status, testbed::ca::Status::Deactivated);
+    assert_eq!(server.control().accounts()[0].status, Status::Deactivated);
 }
 
 #[test]
@@ -73,4 +73,55 @@ fn lego_by_tls_alpn_01_with_a_bound_account() {
     succeeds(&mut lego, &server);
     assert!(testbed.folder().join("lego/certificates/example.com.crt").exists());
     assert_eq!(server.control().accounts()[0].external_account.as_deref(), Some("kid-1"));
+}
+
+#[test]
+fn lego_hears_what_has_become_of_its_account() {
+    let (testbed, server) = bench();
+    let (control, tls) = (server.control(), free_port());
+    control.set_targets(Targets { tls: Some(tls), ..Targets::default() });
+    let run = |name: &str| {
+        let mut lego = client(&testbed, "lego");
+        lego.args(["--accept-tos", "--email", "you@example.com", "--server", &server.directory()]);
+        lego.args(["--domains", name, "--tls", "--tls.port", &tls.to_string(), "--path"]);
+        lego.arg(testbed.folder().join("lego")).arg("run");
+        lego
+    };
+    succeeds(&mut run("example.com"), &server);
+    let account = control.accounts()[0].url.clone();
+    let last_problem =
+        || control.requests().into_iter().rev().find_map(|request| request.problem).unwrap_or_default();
+
+    control.change(|behaviour| behaviour.terms = Some("https://acme-sim.example/terms/v2".to_owned()));
+    assert!(!run("a.example.com").status().unwrap().success());
+    assert_eq!(last_problem(), "userActionRequired");
+    assert!(control.agree(&account));
+    succeeds(&mut run("a.example.com"), &server);
+
+    assert!(control.deactivate_account(&account));
+    assert!(!run("b.example.com").status().unwrap().success());
+    assert_eq!(last_problem(), "unauthorized");
+    control.forget_accounts();
+    assert!(!run("c.example.com").status().unwrap().success());
+    assert_eq!(last_problem(), "accountDoesNotExist");
+    assert!(!control.deactivate_account(&account) && !control.agree(&account));
+
+    let certificate = control.certificates()[1].clone();
+    let (start, end) = (certificate.not_before, certificate.not_before);
+    let window = RenewalWindow { start, end, explanation: None };
+    assert!(control.set_renewal_window(&certificate.renewal_id, Some(window.clone())));
+    assert_eq!(control.certificates()[1].renewal_window(), window);
+    assert!(control.revoke(&certificate.renewal_id, 1));
+    assert_eq!(control.certificates()[1].revoked, Some(1));
+    assert!(!control.revoke("AAAA.AAAA", 1) && !control.set_renewal_window("AAAA.AAAA", None));
+}
+
+#[test]
+fn any_number_of_servers_have_nothing_in_common() {
+    let (testbed, first) = bench();
+    let second = testbed.acme_sim_with("second", |config| config.roots = 3).unwrap();
+    assert_ne!(first.directory(), second.directory());
+    let roots = |server: &AcmeSim| std::fs::read_to_string(server.roots()).unwrap();
+    assert_eq!(roots(&first).matches("BEGIN CERTIFICATE").count(), 2);
+    assert_eq!(roots(&second).matches("BEGIN CERTIFICATE").count(), 3);
 }

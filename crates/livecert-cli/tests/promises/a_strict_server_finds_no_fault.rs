@@ -1,14 +1,19 @@
-use testbed::ca::Finalize;
+use testbed::ca::{Finalize, RetryAfter, Status};
+use testbed::{AcmeSim, Outcome};
 
 use super::{Bench, expect, read};
 
 /// The words of an issue at our own server.
-fn issue(bench: &Bench, server: &testbed::AcmeSim, names: &[&str]) -> testbed::Outcome {
+fn words(bench: &Bench, server: &AcmeSim, names: &[&str]) -> Vec<String> {
     let mut words = vec!["issue".to_owned()];
     words.extend(names.iter().map(|&name| name.to_owned()));
     words.extend(bench.testbed.issue_words_at(server));
     words.extend(["--plugin-arg".to_owned(), format!("GandiPAT=file:{}", bench.token.display())]);
-    bench.livecert.run(words).unwrap()
+    words
+}
+
+fn issue(bench: &Bench, server: &AcmeSim, names: &[&str]) -> Outcome {
+    bench.livecert.run(words(bench, server, names)).unwrap()
 }
 
 #[test]
@@ -42,4 +47,25 @@ fn when_things_come_as_they_need_not() {
     });
     expect(&issue(&bench, &server, &["example.com", "www.example.com"]), 0);
     assert_eq!(server.control().certificates().len(), 1);
+}
+
+#[test]
+fn when_the_certificate_takes_its_time() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("slow").unwrap();
+    let control = server.control();
+    control.change(|behaviour| {
+        behaviour.finalize = Finalize::Held;
+        behaviour.retry_after = RetryAfter::Date(1);
+    });
+    let mut child = bench.livecert.spawn(words(&bench, &server, &["example.com"])).unwrap();
+    while !control.orders().iter().any(|order| order.status == Status::Processing) {
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("livecert has ended before the order was finalized: {status}");
+        }
+        std::thread::yield_now();
+    }
+    control.release_orders();
+    expect(&child.wait_with_output().unwrap().into(), 0);
+    assert_eq!(control.certificates().len(), 1);
 }

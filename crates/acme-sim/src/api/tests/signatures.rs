@@ -68,6 +68,20 @@ fn a_request_has_to_be_signed_right() {
 }
 
 #[test]
+fn a_key_and_an_account_are_one_too_many() {
+    let mut bench = Bench::new();
+    let url = format!("{BASE}/account");
+    let mut header = bench.header(&url);
+    header["jwk"] = bench.key.jwk();
+    let jws = bench.key.jws(&header, r#"{"onlyReturnExisting":true}"#);
+    refused(&bench.send(Method::POST, &url, &jws).reply, 400, "malformed");
+    header.as_object_mut().unwrap().remove("kid");
+    let jws = bench.key.jws(&header, r#"{"onlyReturnExisting":true}"#);
+    // The nonce is still good: it is looked at last.
+    assert_eq!(bench.send(Method::POST, &url, &jws).reply.status, 200);
+}
+
+#[test]
 fn a_nonce_is_good_once() {
     let mut bench = Bench::new();
     let kid = bench.kid.clone();
