@@ -126,6 +126,9 @@ pub struct Behaviour {
     pub challenges: Vec<String>,
     /// `issuer-domain-names` of dns-persist-01.
     pub persist_issuers: Vec<String>,
+    /// Whether dns-persist-01 is looked at when an order is made, so that its authorizations may be valid from the
+    /// start (§4.4 of the draft).
+    pub persist_just_in_time: bool,
     /// `Retry-After` of authorizations and orders that are not done yet.
     pub retry_after: RetryAfter,
     /// How an order becomes a certificate.
@@ -174,6 +177,7 @@ impl Default for Behaviour {
                 .map(str::to_owned)
                 .to_vec(),
             persist_issuers: vec!["acme-sim.example".to_owned()],
+            persist_just_in_time: false,
             retry_after: RetryAfter::None,
             finalize: Finalize::AtOnce,
             validity: 90 * 86_400,

@@ -167,10 +167,18 @@ async fn decide(
             if fault == Some(Fault::HoldBefore) {
                 hold(shared).await;
             }
-            let Outcome { reply, kid, payload, started } = shared.lock().world.answer(request);
+            let Outcome { mut reply, kid, payload, started, ordered } = shared.lock().world.answer(request);
             (record.kid, record.payload) = (kid, payload);
             if let Some(started) = started {
                 tokio::spawn(validation::validate(shared.clone(), started));
+            }
+            if let Some(id) = ordered
+                && validation::just_in_time(shared, &id).await
+            {
+                let world = &shared.lock().world;
+                if let Ok(order) = world.find_order(&id) {
+                    reply.body = world.show_order(request, order).to_string();
+                }
             }
             reply
         }

@@ -117,6 +117,32 @@ fn lego_hears_what_has_become_of_its_account() {
 }
 
 #[test]
+fn a_lasting_record_leaves_lego_nothing_to_do() {
+    let (testbed, server) = bench();
+    let (control, tls, dns) = (server.control(), free_port(), testbed.simulator().dns_addrs()[0]);
+    let lego = |name: &str| {
+        let mut lego = client(&testbed, "lego");
+        lego.args(["--accept-tos", "--email", "you@example.com", "--server", &server.directory()]);
+        lego.args(["--domains", name, "--tls", "--tls.port", &tls.to_string(), "--path"]);
+        lego.arg(testbed.folder().join("lego")).arg("run");
+        lego
+    };
+    control.change(|behaviour| behaviour.persist_just_in_time = true);
+    control.set_targets(Targets { tls: Some(tls), dns: Some(dns), ..Targets::default() });
+    succeeds(&mut lego("example.com"), &server);
+    let account = control.accounts()[0].url.clone();
+    let value = format!("acme-sim.example; accounturi={account}; policy=wildcard");
+    testbed.gandi().add_value("example.com", "_validation-persist", &value, 300);
+    control.clear_requests();
+    succeeds(&mut lego("www.example.com"), &server);
+    let answered = |path: &str| control.requests().iter().any(|request| request.path.starts_with(path));
+    assert!(answered("/order") && !answered("/challenge"), "{:#?}", control.requests());
+    let authorization = control.authorizations().pop().unwrap();
+    let valid = authorization.challenges.iter().find(|challenge| challenge.status == Status::Valid);
+    assert_eq!(valid.map(|challenge| challenge.kind.as_str()), Some("dns-persist-01"));
+}
+
+#[test]
 fn any_number_of_servers_have_nothing_in_common() {
     let (testbed, first) = bench();
     let second = testbed.acme_sim_with("second", |config| config.roots = 3).unwrap();

@@ -91,4 +91,6 @@ pub(crate) struct Outcome {
     pub(crate) kid: Option<String>,
     pub(crate) payload: Value,
     pub(crate) started: Option<Started>,
+    /// The id of an order that has just been made.
+    pub(crate) ordered: Option<String>,
 }

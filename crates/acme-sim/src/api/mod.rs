@@ -68,8 +68,13 @@ impl World {
 
     /// Answers a request.
     pub(crate) fn answer(&mut self, request: &Request) -> Outcome {
-        let mut outcome =
-            Outcome { reply: Reply::empty(200), kid: None, payload: Value::Null, started: None };
+        let mut outcome = Outcome {
+            reply: Reply::empty(200),
+            kid: None,
+            payload: Value::Null,
+            started: None,
+            ordered: None,
+        };
         match self.route(request, &mut outcome) {
             Ok(reply) => outcome.reply = reply,
             Err(problem) => outcome.reply = Reply::problem(&problem),
@@ -102,7 +107,11 @@ impl World {
             ["account", id] => self.account(request, id, &signed),
             ["account", id, "orders"] => self.account_orders(request, id, &signed),
             ["key-change"] => self.key_change(request, &signed),
-            ["order"] => self.new_order(request, &signed),
+            ["order"] => {
+                let (reply, id) = self.new_order(request, &signed)?;
+                outcome.ordered = Some(id);
+                Ok(reply)
+            }
             ["order", id] => self.order(request, id, &signed),
             ["order", id, "finalize"] => self.finalize(request, id, &signed),
             ["authorization"] if self.behaviour.new_authz => self.new_authorization(request, &signed),

@@ -14,7 +14,12 @@ use crate::state::{Identifier, Order, Status};
 const ORDER_LIFE: u32 = 7 * 86_400;
 
 impl World {
-    pub(super) fn new_order(&mut self, request: &Request, signed: &Signed) -> Result<Reply, Problem> {
+    /// Makes an order; gives its id as well.
+    pub(super) fn new_order(
+        &mut self,
+        request: &Request,
+        signed: &Signed,
+    ) -> Result<(Reply, String), Problem> {
         let account = signed.account()?.to_owned();
         self.check_terms(request, &account)?;
         let identifiers = identifiers(&signed.payload)?;
@@ -51,7 +56,7 @@ impl World {
         self.refresh_orders();
         let order = self.find_order(&id)?;
         let location = format!("{}/order/{id}", request.base);
-        Ok(Reply::json(201, &self.show_order(request, order)).header("location", location))
+        Ok((Reply::json(201, &self.show_order(request, order)).header("location", location), id))
     }
 
     /// What keeps an order from being made at all.

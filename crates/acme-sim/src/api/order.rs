@@ -40,7 +40,7 @@ impl World {
         Ok(reply.retry_after(if again { self.behaviour.retry_after } else { RetryAfter::None }))
     }
 
-    pub(super) fn show_order(&self, request: &Request, order: &Order) -> Value {
+    pub(crate) fn show_order(&self, request: &Request, order: &Order) -> Value {
         let url = |kind: &str, id: &str| format!("{}/{kind}/{id}", request.base);
         let authorizations: Vec<String> =
             order.authorizations.iter().map(|id| url("authorization", id)).collect();

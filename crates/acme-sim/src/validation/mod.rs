@@ -16,7 +16,7 @@ use crate::config::Targets;
 use crate::jwk::encode;
 use crate::problem::Problem;
 use crate::server::Shared;
-use crate::state::Identifier;
+use crate::state::{Identifier, Status};
 
 /// What has to be looked at.
 #[derive(Debug)]
@@ -59,6 +59,38 @@ pub(crate) async fn validate(shared: Arc<Shared>, started: Started) {
         Err(problem) => Err(problem),
     };
     shared.lock().world.validated(&started, result);
+}
+
+/// Looks at dns-persist-01 for an order that has just been made, where that is the rule (§4.4 of the draft); gives
+/// whether something has become valid. What does not is still pending.
+pub(crate) async fn just_in_time(shared: &Shared, order: &str) -> bool {
+    let mut found = false;
+    let challenges = persistent(&shared.lock().world, order);
+    for started in challenges {
+        let task = task(&shared.lock().world, &started);
+        let Ok(task) = task else { continue };
+        if look(&task).await.is_ok() {
+            shared.lock().world.validated(&started, Ok(()));
+            found = true;
+        }
+    }
+    found
+}
+
+/// The dns-persist-01 challenges of an order's pending authorizations, where they are looked at just in time.
+fn persistent(world: &World, order: &str) -> Vec<Started> {
+    let Ok(order) = world.find_order(order) else { return Vec::new() };
+    if !world.behaviour.persist_just_in_time {
+        return Vec::new();
+    }
+    let challenge = |id: &String| {
+        let authorization = world.find_authorization(id).ok()?;
+        let mut challenges = authorization.challenges.iter();
+        let challenge = challenges.find(|challenge| challenge.kind == "dns-persist-01")?;
+        let pending = authorization.status == Status::Pending;
+        pending.then(|| Started { authorization: id.clone(), challenge: challenge.id.clone() })
+    };
+    order.authorizations.iter().filter_map(challenge).collect()
 }
 
 async fn look(task: &Task) -> Result<(), Problem> {
