@@ -1,6 +1,7 @@
 //! Real servers for livecert's end-to-end tests and its demo: Pebble as the CA, the LiveDNS simulator as Gandi and as
 //! DNS, all on free loopback ports, with a certificate authority of their own.
 
+mod acme_sim;
 mod gate;
 mod livecert;
 mod pebble;
@@ -11,6 +12,8 @@ use livedns_sim::pki::TestCa;
 use livedns_sim::{ApiKeyConfig, Config, Control, Simulator, TokenConfig, ZoneConfig};
 use tempfile::TempDir;
 
+pub use ::acme_sim as ca;
+pub use acme_sim::AcmeSim;
 pub use gate::{Gate, Side};
 pub use livecert::{Livecert, Outcome};
 pub use livedns_sim as sim;
@@ -49,6 +52,9 @@ pub enum Error {
     /// The simulator.
     #[error(transparent)]
     Simulator(#[from] livedns_sim::Error),
+    /// The ACME server of our own.
+    #[error(transparent)]
+    AcmeSim(Box<::acme_sim::Error>),
     /// A certificate for the servers.
     #[error("a test certificate could not be made: {0}")]
     Pki(String),

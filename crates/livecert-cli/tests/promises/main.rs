@@ -7,6 +7,7 @@ mod a_certificate_is_made_kept_and_renewed;
 mod a_killed_run_is_swept;
 mod a_neighbours_value_survives;
 mod a_secret_never_shows;
+mod a_strict_server_finds_no_fault;
 mod a_token_never_ends_unseen;
 mod bad_days_are_explained;
 mod credentials_come_from_their_sources;
