@@ -35,7 +35,9 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Acme { source, .. } => acme_kind(source),
         CertificateError::NoChallenge { .. } => "no-challenge",
         CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
-        CertificateError::Challenge(ChallengeError::Plugin(error)) => plugin_kind(error),
+        CertificateError::Challenge(ChallengeError::Plugin(error) | ChallengeError::Prepare(error)) => {
+            plugin_kind(error)
+        }
         CertificateError::Challenge(_) => "dns",
         CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
         CertificateError::LeftBehind { source, .. } => plugin_kind(source),
@@ -71,7 +73,7 @@ fn plugin_kind(error: &PluginError) -> &'static str {
         Error::RateLimited { .. } => "gandi-rate-limited",
         Error::Network { kind: NetworkKind::Tls, .. } => "gandi-tls",
         Error::Network { .. } | Error::OutOfTime { .. } => "gandi-unreachable",
-        Error::Conflict { .. } => "gandi-conflict",
+        Error::Conflict { .. } | Error::OtherCase { .. } => "gandi-conflict",
         Error::LostUpdate { .. } => "gandi-lost-update",
         _ => "gandi",
     }
@@ -300,7 +302,8 @@ fn challenge(error: &ChallengeError) -> Option<String> {
              not delegated to LiveDNS, or somebody else removes the value"
                 .to_owned()
         }
-        ChallengeError::Plugin(PluginError::Gandi { source, .. }) => return gandi(source),
+        ChallengeError::Plugin(PluginError::Gandi { source, .. })
+        | ChallengeError::Prepare(PluginError::Gandi { source, .. }) => return gandi(source),
         _ => return None,
     })
 }
@@ -348,6 +351,11 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
         Error::Conflict { cname: Some(target), .. } => format!(
             "a CNAME to {target} is at that name, where no TXT record can be; is another --resolver's view of it out of date?"
         ),
+        Error::OtherCase { stored, .. } => {
+            format!(
+                "write the name of the record {stored} in lower case at Gandi (letter case has no meaning in DNS)"
+            )
+        }
         Error::LegacyHost => "leave out GandiApiBaseUrl: the default is the current host".to_owned(),
         _ => return None,
     })

@@ -107,6 +107,13 @@ impl Control {
         }
     }
 
+    /// Whether name server `index` remembers for good that there was nothing, as a caching resolver does for hours.
+    pub fn set_caching(&self, index: usize, caching: bool) {
+        if let Some(server) = self.shared.lock().servers.get_mut(index) {
+            server.caching = caching;
+        }
+    }
+
     /// Sets the switches.
     pub fn set_behaviour(&self, behaviour: Behaviour) {
         self.shared.lock().world.behaviour = behaviour;
@@ -198,9 +205,14 @@ impl Control {
             {
                 server.delay = Duration::from_millis(*delay);
             }
-            if let Some(down) = &timing.down {
-                server.down = down.contains(&index);
-            }
+            let set = |list: &Option<Vec<usize>>, is: &mut bool| {
+                if let Some(list) = list {
+                    *is = list.contains(&index);
+                }
+            };
+            set(&timing.down, &mut server.down);
+            set(&timing.flapping, &mut server.flapping);
+            set(&timing.caching, &mut server.caching);
         }
     }
 }
@@ -227,4 +239,8 @@ struct Timing {
     publication_delay_ms: Option<Vec<u64>>,
     /// Name servers that do not answer.
     down: Option<Vec<usize>>,
+    /// Name servers of which every second answer is 60 s old.
+    flapping: Option<Vec<usize>>,
+    /// Name servers that remember that there was nothing.
+    caching: Option<Vec<usize>>,
 }

@@ -77,12 +77,14 @@ pub struct Options {
     pub name_servers: usize,
     /// Settings of Pebble.
     pub pebble: PebbleOptions,
+    /// Whether the certificate of the API has ended.
+    pub expired_api: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let zones = ["example.com", "example.org", "example.net"].map(str::to_owned).to_vec();
-        Options { zones, name_servers: 1, pebble: PebbleOptions::default() }
+        Options { zones, name_servers: 1, pebble: PebbleOptions::default(), expired_api: false }
     }
 }
 
@@ -112,7 +114,9 @@ impl Testbed {
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(io("starting a runtime"))?;
-        let mut config = Config::small("example.com", PAT, tls.clone());
+        let names = ["localhost", "127.0.0.1"];
+        let api = if options.expired_api { ca.issue_expired(&names) } else { ca.issue(&names) };
+        let mut config = Config::small("example.com", PAT, api.map_err(|error| pki(&error))?);
         config.zones = options.zones.iter().map(|zone| ZoneConfig::new(zone)).collect();
         let mut limited = TokenConfig::new(LIMITED_PAT);
         limited.domains = vec!["example.org".to_owned()];

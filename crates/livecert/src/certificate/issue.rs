@@ -149,7 +149,7 @@ impl Service {
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
         let prepared = self.unless_interrupted(self.prepare(cert, request, &settings, &solver)).await?;
-        if let Err(CertificateError::Challenge(ChallengeError::Plugin(_))) = &prepared {
+        if let Err(CertificateError::Challenge(ChallengeError::Prepare(_))) = &prepared {
             self.tell_of_credential(cert, plugin.as_ref()).await;
         }
         let (account, placement) = prepared?;

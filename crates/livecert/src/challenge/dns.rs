@@ -55,6 +55,9 @@ pub enum ChallengeError {
         #[source]
         source: AuthorityError,
     },
+    /// The plugin does not find the zones to write in, or may not see them. Nothing was written.
+    #[error("the zones to write in could not be looked up")]
+    Prepare(#[source] PluginError),
     /// The plugin failed.
     #[error("the TXT records could not be written")]
     Plugin(#[from] PluginError),
@@ -264,7 +267,7 @@ impl DnsSolver {
         let mut placement = Placement(found.into_iter().collect::<Result<_, _>>()?);
         let proof = |base: &String| Proof { base: base.clone(), value: String::new() };
         let records = placement.records(&bases.iter().map(proof).collect::<Vec<_>>());
-        self.plugin.prepare(&records).await?;
+        self.plugin.prepare(&records).await.map_err(ChallengeError::Prepare)?;
         self.pass_by_private_views(&mut placement).await;
         Ok(placement)
     }
