@@ -195,6 +195,9 @@ fn argument(error: &ArgumentError) -> Option<String> {
         ArgumentError::Sealed { parameter, .. } => {
             format!("give the secret again: livecert issue … --plugin-arg {parameter}=…")
         }
+        ArgumentError::Invalid { parameter: "GandiApiBaseUrl", .. } => {
+            "leave out GandiApiBaseUrl: the default is the current host".to_owned()
+        }
         ArgumentError::Invalid { .. } => return None,
         ArgumentError::NeedsTerminal { .. } => {
             "run it at a terminal, or use a plugin that writes the records itself: --plugin gandi".to_owned()
@@ -312,9 +315,10 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
     use gandi_livedns::Error;
     Some(match error {
         Error::Unauthorized { facts, .. } => format!(
-            "{}{}",
+            "{}{}{}",
             mixed_up(*facts),
-            "the credential is mistyped, deleted or expired: make a new one at account.gandi.net (docs/gandi.md shows how)"
+            "the credential is mistyped, deleted or expired: make a new one at account.gandi.net (docs/gandi.md shows how)",
+            other_host(*facts),
         ),
         Error::Forbidden { facts, denied, .. } => {
             let zone = if denied.is_empty() {
@@ -325,8 +329,9 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
             let sharing =
                 if facts.sharing_id_set { "; or GandiSharingId is not needed: leave it out" } else { "" };
             format!(
-                "{}the token is mistyped or expired, or lacks 'Manage domain name technical configurations'{zone}{sharing}",
-                mixed_up(*facts)
+                "{}the token is mistyped or expired, or lacks 'Manage domain name technical configurations'{zone}{sharing}{}",
+                mixed_up(*facts),
+                other_host(*facts),
             )
         }
         Error::NoZone { name, facts, .. } => {
@@ -336,15 +341,21 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
                 "it belongs to another organisation (try GandiSharingId)"
             };
             format!(
-                "one of these is so: the domain of {name} is not at Gandi, or does not use LiveDNS; the token is limited to other domains; {sharing}"
+                "one of these is so: the domain of {name} is not at Gandi, or does not use LiveDNS; the token is limited to other domains; {sharing}{}",
+                other_host(*facts)
             )
         }
-        Error::ZoneNotVisible { .. } => "the zone has gone, or the token may not see it any more".to_owned(),
+        Error::ZoneNotVisible { facts, .. } => {
+            format!("the zone has gone, or the token may not see it any more{}", other_host(*facts))
+        }
         Error::RateLimited { .. } => {
             "wait a minute: Gandi allows 1000 requests a minute from one address".to_owned()
         }
         Error::Network { kind: NetworkKind::Tls, .. } => {
-            "if this is a server of your own, name its root certificate with --ca-bundle FILE".to_owned()
+            "if this is a server of your own, name its root certificate with --ca-bundle FILE. If the certificate has expired: \
+             see that this machine's clock is right, and that GandiApiBaseUrl, where it is given, names a host that is \
+             still in service"
+                .to_owned()
         }
         Error::Network { .. } => "check the network, then try again; see status.gandi.net".to_owned(),
         Error::Server { .. } => "Gandi has a fault: try again later; see status.gandi.net".to_owned(),
@@ -359,6 +370,15 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
         Error::LegacyHost => "leave out GandiApiBaseUrl: the default is the current host".to_owned(),
         _ => return None,
     })
+}
+
+/// What may be wrong too where another host than Gandi's current one is asked.
+fn other_host(facts: CredentialFacts) -> &'static str {
+    if facts.base_url_set {
+        "; or GandiApiBaseUrl names a host that does not serve LiveDNS (any more): leave it out"
+    } else {
+        ""
+    }
 }
 
 /// A credential that looks like the other kind: said first, because it is the likeliest cause.

@@ -16,6 +16,7 @@ mod no_switch_of_livedns_matters;
 mod other_clients_have_it_as_their_hook;
 mod our_values_are_gone_afterwards;
 mod records_are_seen_before_the_ca_looks;
+mod the_old_host_of_livedns_is_explained;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;
 
