@@ -36,6 +36,11 @@ impl Control {
         zone.map(|zone| zone.all().map(entry).collect()).unwrap_or_default()
     }
 
+    /// The names of the servers that the zone is published on.
+    pub fn name_servers(&self, apex: &str) -> [String; 3] {
+        crate::api::server_names(apex)
+    }
+
     /// Adds a zone, if it is not there.
     pub fn add_zone(&self, apex: &str) {
         self.shared.lock().world.zones.0.entry(apex.to_owned()).or_default();
@@ -45,6 +50,12 @@ impl Control {
     pub fn set_rrset(&self, apex: &str, name: &str, kind: &str, rrset: Option<Rrset>) {
         let mut state = self.shared.lock();
         state.world.zones.0.entry(apex.to_owned()).or_default().set(name, kind, rrset);
+    }
+
+    /// Sets an rrset that every name server shows at once, however late it is with others.
+    pub fn set_rrset_long_ago(&self, apex: &str, name: &str, kind: &str, rrset: Rrset) {
+        let mut state = self.shared.lock();
+        state.world.zones.0.entry(apex.to_owned()).or_default().set_long_ago(name, kind, rrset);
     }
 
     /// Adds somebody else's TXT value, as another client would; a new rrset gets `ttl`.

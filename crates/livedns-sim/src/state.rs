@@ -53,6 +53,14 @@ impl Zone {
         }
     }
 
+    /// Sets an rrset as if it had been there since yesterday: every name server shows it, however late it is.
+    pub(crate) fn set_long_ago(&mut self, name: &str, kind: &str, rrset: Rrset) {
+        let now = Instant::now();
+        let since = now.checked_sub(Duration::from_secs(86_400)).unwrap_or(now);
+        let version = Version { since, rrset: Some(rrset) };
+        self.rrsets.insert((name.to_owned(), kind.to_owned()), vec![version]);
+    }
+
     /// All rrsets as the API sees them.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Key, &Rrset)> {
         self.rrsets.iter().filter_map(|(key, versions)| Some((key, versions.last()?.rrset.as_ref()?)))

@@ -10,6 +10,7 @@ mod a_secret_never_shows;
 mod a_token_never_ends_unseen;
 mod bad_days_are_explained;
 mod credentials_come_from_their_sources;
+mod dns_works_where_the_network_does_not;
 mod it_is_known_before_there_is_an_order;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;

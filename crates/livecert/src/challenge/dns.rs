@@ -129,8 +129,8 @@ pub struct DnsSolver {
     plugin: Arc<dyn Plugin>,
     locator: Locator,
     resolver: Option<Resolver>,
-    /// The resolvers that find, and those that watch, when no DNS is let out.
-    over_https: (Resolver, Resolver),
+    /// The resolver that finds, and those that watch if there are others, when no DNS is let out.
+    over_https: (Resolver, Option<Resolver>),
     /// No DNS is let out.
     shut_in: AtomicBool,
     mode: PropagationMode,
@@ -358,14 +358,24 @@ impl DnsSolver {
         expected: &[Expected],
         mut report: impl FnMut(Watch),
     ) -> Result<(), PropagationError> {
+        let at_servers = matches!(self.mode, PropagationMode::Authoritative | PropagationMode::Both);
+        let shut_in = at_servers && self.shut_in.load(Relaxed);
+        let watcher = self.over_https.1.as_ref();
         let default = match self.mode {
             PropagationMode::Sleep => SLEEP,
             PropagationMode::Resolver => SLEEP_BEFORE_RESOLVERS,
+            _ if shut_in && watcher.is_some() => SLEEP_BEFORE_RESOLVERS,
+            // The one that is there was asked for the name before, and remembers for hours that there was nothing.
+            _ if shut_in => SLEEP,
             PropagationMode::Authoritative | PropagationMode::Both => Duration::ZERO,
         };
         tokio::time::sleep(self.sleep.unwrap_or(default)).await;
-        if matches!(self.mode, PropagationMode::Authoritative | PropagationMode::Both) {
-            watch(expected, &self.patience, &mut report).await?;
+        match watcher {
+            Some(watcher) if shut_in => {
+                watch_resolvers(watcher, expected, &self.patience, &mut report).await?;
+            }
+            _ if at_servers && !shut_in => watch(expected, &self.patience, &mut report).await?,
+            _ => {}
         }
         if let (PropagationMode::Resolver | PropagationMode::Both, Some(resolver)) =
             (self.mode, &self.resolver)
@@ -391,14 +401,14 @@ impl DnsSolver {
 fn over_https(
     named: &[ResolverAddress],
     http: &reqwest::Client,
-) -> Result<(Resolver, Resolver), ResolveError> {
+) -> Result<(Resolver, Option<Resolver>), ResolveError> {
     let mut all: Vec<_> =
         named.iter().filter(|one| matches!(one, ResolverAddress::Https(_))).cloned().collect();
     if all.is_empty() {
         all = PUBLIC_RESOLVERS.iter().filter_map(|url| url.parse().ok()).collect();
     }
-    let watching = if all.len() > 1 { &all[1..] } else { &all };
-    Ok((Resolver::new(&all[..1], http)?, Resolver::new(watching, http)?))
+    let watching = if all.len() > 1 { Some(Resolver::new(&all[1..], http)?) } else { None };
+    Ok((Resolver::new(&all[..1], http)?, watching))
 }
 
 #[cfg(test)]
