@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use testbed::sim::Behaviour;
+use testbed::sim::{Behaviour, Patch};
 use testbed::{Livecert, Options, PAT, PebbleOptions, Testbed};
 
 use crate::setup::{build, pebble};
@@ -78,7 +78,8 @@ fn publication(binary: &Path, seconds: u64) -> Result<(), Failure> {
 fn case(binary: &Path, title: &str, names: &[&str], way: &Way) -> Result<(), Failure> {
     let pebble = PebbleOptions { nonce_reject: 0, ..PebbleOptions::default() };
     let testbed = Testbed::start(&Options { pebble, ..Options::default() })?;
-    let behaviour = Behaviour { patch_offered: way.patch, ..Behaviour::default() };
+    let patch = if way.patch { Patch::Offered } else { Patch::NotAllowed };
+    let behaviour = Behaviour { patch, ..Behaviour::default() };
     testbed.gandi().set_behaviour(behaviour);
     if way.neighbour {
         testbed.gandi().add_value("example.com", "_acme-challenge", "a neighbour", 3600);

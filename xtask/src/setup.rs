@@ -18,11 +18,17 @@ pub(crate) fn pebble() -> Result<(), Failure> {
 
 /// Sees to it that programs are there, which Debian has in packages of the same name.
 pub(crate) fn programs(names: &[&str]) -> Result<(), Failure> {
-    let missing: Vec<&str> = names.iter().copied().filter(|name| !found(name)).collect();
+    programs_of(&names.iter().map(|&name| (name, name)).collect::<Vec<_>>())
+}
+
+/// Sees to it that programs are there, each with Debian's package that it is in.
+pub(crate) fn programs_of(all: &[(&str, &str)]) -> Result<(), Failure> {
+    let missing: Vec<_> = all.iter().copied().filter(|(program, _)| !found(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let list = missing.join(", ");
+    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    let list = packages.join(", ");
     if !found("apt-get") {
         return Err(format!("missing: {list}. Install them so that they are in PATH, and try again").into());
     }
@@ -30,10 +36,12 @@ pub(crate) fn programs(names: &[&str]) -> Result<(), Failure> {
     let elevate: &[&str] = if is_root()? { &[] } else { &["sudo"] };
     // The lists may be old or missing; that an update fails is told by the installation.
     let _ = apt(elevate, &["update", "-qq"]);
-    apt(elevate, &[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat())?;
-    match missing.iter().find(|name| !found(name)) {
+    apt(elevate, &[&["install", "-y", "-qq", "--no-install-recommends"], packages.as_slice()].concat())?;
+    match missing.iter().find(|(program, _)| !found(program)) {
         None => Ok(()),
-        Some(name) => Err(format!("apt-get has installed '{name}', but it is not in PATH").into()),
+        Some((program, package)) => {
+            Err(format!("apt-get has installed '{package}', but '{program}' is not in PATH").into())
+        }
     }
 }
 
@@ -45,7 +53,9 @@ fn apt(elevate: &[&str], words: &[&str]) -> Result<(), Failure> {
 
 fn found(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+    // Debian keeps programs for the system apart, and does not name that folder to all.
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&paths).chain(system).any(|folder| folder.join(program).is_file())
 }
 
 fn is_root() -> Result<bool, Failure> {

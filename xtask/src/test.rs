@@ -1,6 +1,6 @@
 //! `cargo xtask test`.
 
-use crate::setup::{cargo, programs};
+use crate::setup::{cargo, programs, programs_of};
 use crate::{Failure, say};
 
 /// Crates that must never come into the tree: a second TLS stack or crypto provider.
@@ -9,6 +9,8 @@ const UNWANTED: [&str; 4] = ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl-s
 pub(crate) fn run() -> Result<(), Failure> {
     // The CA, and the ACME clients that have livecert as their hook.
     programs(&["pebble", "certbot", "lego"])?;
+    // Networks of their own for tests of DNS.
+    programs_of(&[("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")])?;
     one_crypto_provider()?;
     cargo(&["test", "--locked", "--workspace", "--all-targets"])?;
     cargo(&["test", "--locked", "--workspace", "--doc"])

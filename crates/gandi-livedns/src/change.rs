@@ -129,7 +129,9 @@ impl Change<'_> {
                     Ok(Creation::Taken(refusal)) => refused = Some(refusal),
                     Err(setback) => {
                         // Made or not: what is read next tells.
-                        pause(setback, &mut self.budget).await?;
+                        if let Err(error) = pause(setback, &mut self.budget).await {
+                            return Err(self.explained(error).await);
+                        }
                         outcome = AddOutcome::Created;
                     }
                 }
@@ -365,6 +367,20 @@ impl Change<'_> {
             Ok(Some(cname)) => Err(self.conflict(cname.rrset_values.into_iter().next(), refusal.clone())),
             // That there is none, or no answer, leaves the refusal as the thing to be told.
             Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A write may be answered 500 because of an rrset whose name is written in another letter case, and which a read under
+    /// our spelling does not show.
+    async fn explained(&self, error: Error) -> Error {
+        if !matches!(&error, Error::Server { refusal, .. } if refusal.status == 500) {
+            return error;
+        }
+        match self.client.other_spelling(self.zone, &self.name, &RecordType::TXT).await {
+            Ok(Some(stored)) => {
+                Error::OtherCase { name: self.name.to_string(), stored, zone: self.zone.fqdn().to_owned() }
+            }
+            Ok(None) | Err(_) => error,
         }
     }
 

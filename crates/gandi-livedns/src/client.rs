@@ -110,6 +110,7 @@ impl Client {
             kind: credential.kind(),
             shape: credential.shape(),
             sharing_id_set: options.sharing_id.is_some(),
+            base_url_set: options.base_url != Options::default().base_url,
         };
         Ok(Self::with_exchange(Box::new(exchange), facts, options))
     }

@@ -44,6 +44,8 @@ pub struct CredentialFacts {
     pub shape: CredentialShape,
     /// Whether a sharing id goes with every request; a superfluous one is said to cause 403.
     pub sharing_id_set: bool,
+    /// Whether another base URL than the default is asked; a host that does not serve LiveDNS refuses in many ways.
+    pub base_url_set: bool,
 }
 
 /// Why a secret cannot be sent at all. The secret is not part of the message.

@@ -157,6 +157,16 @@ pub enum Error {
         /// How many times the change was tried.
         rounds: u32,
     },
+    /// There is an rrset of that name in another letter case, and Gandi neither shows nor changes it under this spelling.
+    #[error("{zone} has {stored}, written so, and Gandi refuses changes of {name} because of it")]
+    OtherCase {
+        /// The name, relative to the zone.
+        name: String,
+        /// As it is written there.
+        stored: String,
+        /// The zone.
+        zone: String,
+    },
     /// Another task was asking for the same zone, and had no answer within the retry budget.
     #[error("no answer about the zone {zone} in time")]
     OutOfTime {

@@ -127,8 +127,17 @@ impl From<reqwest::Error> for NoReply {
             None if error.is_builder() => (NetworkKind::Other, true),
             None => (NetworkKind::Lost, false),
         };
-        Self { kind, permanent, source: error.without_url().into() }
+        Self { kind, permanent, source: innermost(&error.without_url()).into() }
     }
+}
+
+/// The last cause: what is above it says only that a request was not sent.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
 
 /// The TLS error at the bottom of `error`, provided that it kept the connection from being made.

@@ -284,6 +284,7 @@ fn client(world: &Arc<Mutex<World>>, who: usize) -> Client {
         kind: CredentialKind::PersonalAccessToken,
         shape: CredentialShape::Unknown,
         sharing_id_set: false,
+        base_url_set: false,
     };
     Client::with_exchange(Box::new(Model { world: world.clone(), who }), facts, Options::default())
 }

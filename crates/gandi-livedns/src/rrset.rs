@@ -81,6 +81,22 @@ impl Client {
         Ok(Some(rrset))
     }
 
+    /// The name of an rrset of this type that differs from `name` in letter case only. Asked once.
+    pub(crate) async fn other_spelling(
+        &self,
+        zone: &Zone,
+        name: &RelativeName,
+        kind: &RecordType,
+    ) -> Result<Option<String>, Error> {
+        let mut call = self.call(Method::GET, &["domains", zone.fqdn(), "records"], None)?;
+        call.url.query_pairs_mut().append_pair("rrset_type", kind.as_str()).append_pair("per_page", "1000");
+        let reply = self.attempt(&call).await?;
+        let all: Vec<Rrset> = serde_json::from_slice(&reply.body)
+            .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
+        let differs = |stored: &String| stored != name.as_str() && stored.eq_ignore_ascii_case(name.as_str());
+        Ok(all.into_iter().map(|rrset| rrset.rrset_name).find(differs))
+    }
+
     /// Makes an rrset if there is none (`POST`, which never overwrites).
     ///
     /// # Errors

@@ -62,6 +62,7 @@ impl Script {
             kind: CredentialKind::PersonalAccessToken,
             shape: CredentialShape::Unknown,
             sharing_id_set: false,
+            base_url_set: false,
         };
         let client = Client::with_exchange(Box::new(script.clone()), facts, Options::default());
         // Scripts are about reading and writing whole lists, unless they say otherwise.

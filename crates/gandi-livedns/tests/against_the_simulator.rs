@@ -7,7 +7,7 @@ use std::time::Duration;
 use gandi_livedns::{AddOutcome, Client, Credential, Error, NetworkKind, Options, RemoveOutcome, Zone};
 use livedns_sim::pki::TestCa;
 use livedns_sim::{
-    Behaviour, Config, Control, EmptyList, Fault, FaultRule, MissingRrset, Refusal, Simulator,
+    Behaviour, Config, Control, EmptyList, Fault, FaultRule, MissingRrset, Patch, Refusal, Simulator,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -107,7 +107,7 @@ async fn three_requests_for_a_new_rrset_and_five_beside_a_neighbour_read_back() 
     assert_eq!(bench.txt(), Some((7200, values(&["\"theirs\""]))));
     assert_eq!(requests(), ["POST", "GET", "PATCH", "GET", "GET", "PATCH", "GET"]);
 
-    bench.control().set_behaviour(Behaviour { patch_offered: false, ..Behaviour::default() });
+    bench.control().set_behaviour(Behaviour { patch: Patch::NotAllowed, ..Behaviour::default() });
     let client = bench.client();
     bench.control().clear_requests();
     assert_eq!(client.add_txt(&zone, NAME, &ours).await.unwrap().outcome, AddOutcome::Merged);
@@ -129,7 +129,8 @@ async fn every_fault_at_every_request_is_survived_and_a_neighbour_kept() {
     let zone = zone(&client).await;
     let ours = values(&["ours"]);
     for (patch_offered, neighbour) in [(false, false), (false, true), (true, false), (true, true)] {
-        bench.control().set_behaviour(Behaviour { patch_offered, ..Behaviour::default() });
+        let patch = if patch_offered { Patch::Offered } else { Patch::NotAllowed };
+        bench.control().set_behaviour(Behaviour { patch, ..Behaviour::default() });
         let client = bench.client();
         let theirs = livedns_sim::Rrset { ttl: 7200, values: values(&["\"theirs\""]) };
         let rrset = neighbour.then_some(theirs);
@@ -156,7 +157,7 @@ async fn every_fault_at_every_request_is_survived_and_a_neighbour_kept() {
 #[tokio::test]
 async fn a_value_that_comes_while_we_wait_to_write_is_kept() {
     let bench = Bench::new().await;
-    bench.control().set_behaviour(Behaviour { patch_offered: false, ..Behaviour::default() });
+    bench.control().set_behaviour(Behaviour { patch: Patch::NotAllowed, ..Behaviour::default() });
     let client = bench.client();
     let zone = zone(&client).await;
     let ours = values(&["ours"]);

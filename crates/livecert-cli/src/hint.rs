@@ -48,7 +48,9 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::NoAccount { .. } => "no-account",
         CertificateError::AccountExists { .. } => "account-exists",
         CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
-        CertificateError::Challenge(ChallengeError::Plugin(error)) => plugin_kind(error),
+        CertificateError::Challenge(ChallengeError::Plugin(error) | ChallengeError::Prepare(error)) => {
+            plugin_kind(error)
+        }
         CertificateError::Challenge(_) => "dns",
         CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
         CertificateError::LeftBehind { source, .. } => plugin_kind(source),
@@ -90,7 +92,7 @@ fn plugin_kind(error: &PluginError) -> &'static str {
         Error::RateLimited { .. } => "gandi-rate-limited",
         Error::Network { kind: NetworkKind::Tls, .. } => "gandi-tls",
         Error::Network { .. } | Error::OutOfTime { .. } => "gandi-unreachable",
-        Error::Conflict { .. } => "gandi-conflict",
+        Error::Conflict { .. } | Error::OtherCase { .. } => "gandi-conflict",
         Error::LostUpdate { .. } => "gandi-lost-update",
         _ => "gandi",
     }
@@ -250,6 +252,9 @@ fn argument(error: &ArgumentError) -> Option<String> {
         ArgumentError::Sealed { parameter, .. } => {
             format!("give the secret again: livecert issue … --plugin-arg {parameter}=…")
         }
+        ArgumentError::Invalid { parameter: "GandiApiBaseUrl", .. } => {
+            "leave out GandiApiBaseUrl: the default is the current host".to_owned()
+        }
         ArgumentError::Invalid { .. } => return None,
         ArgumentError::NeedsTerminal { .. } => {
             "run it at a terminal, or use a plugin that writes the records itself: --plugin gandi".to_owned()
@@ -363,7 +368,8 @@ fn challenge(error: &ChallengeError) -> Option<String> {
              not delegated to LiveDNS, or somebody else removes the value"
                 .to_owned()
         }
-        ChallengeError::Plugin(PluginError::Gandi { source, .. }) => return gandi(source),
+        ChallengeError::Plugin(PluginError::Gandi { source, .. })
+        | ChallengeError::Prepare(PluginError::Gandi { source, .. }) => return gandi(source),
         _ => return None,
     })
 }
@@ -372,9 +378,10 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
     use gandi_livedns::Error;
     Some(match error {
         Error::Unauthorized { facts, .. } => format!(
-            "{}{}",
+            "{}{}{}",
             mixed_up(*facts),
-            "the credential is mistyped, deleted or expired: make a new one at account.gandi.net (docs/gandi.md shows how)"
+            "the credential is mistyped, deleted or expired: make a new one at account.gandi.net (docs/gandi.md shows how)",
+            other_host(*facts),
         ),
         Error::Forbidden { facts, denied, .. } => {
             let zone = if denied.is_empty() {
@@ -385,8 +392,9 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
             let sharing =
                 if facts.sharing_id_set { "; or GandiSharingId is not needed: leave it out" } else { "" };
             format!(
-                "{}the token is mistyped or expired, or lacks 'Manage domain name technical configurations'{zone}{sharing}",
-                mixed_up(*facts)
+                "{}the token is mistyped or expired, or lacks 'Manage domain name technical configurations'{zone}{sharing}{}",
+                mixed_up(*facts),
+                other_host(*facts),
             )
         }
         Error::NoZone { name, facts, .. } => {
@@ -396,24 +404,44 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
                 "it belongs to another organisation (try GandiSharingId)"
             };
             format!(
-                "one of these is so: the domain of {name} is not at Gandi, or does not use LiveDNS; the token is limited to other domains; {sharing}"
+                "one of these is so: the domain of {name} is not at Gandi, or does not use LiveDNS; the token is limited to other domains; {sharing}{}",
+                other_host(*facts)
             )
         }
-        Error::ZoneNotVisible { .. } => "the zone has gone, or the token may not see it any more".to_owned(),
+        Error::ZoneNotVisible { facts, .. } => {
+            format!("the zone has gone, or the token may not see it any more{}", other_host(*facts))
+        }
         Error::RateLimited { .. } => {
             "wait a minute: Gandi allows 1000 requests a minute from one address".to_owned()
         }
         Error::Network { kind: NetworkKind::Tls, .. } => {
-            "if this is a server of your own, name its root certificate with --ca-bundle FILE".to_owned()
+            "if this is a server of your own, name its root certificate with --ca-bundle FILE. If the certificate has expired: \
+             see that this machine's clock is right, and that GandiApiBaseUrl, where it is given, names a host that is \
+             still in service"
+                .to_owned()
         }
         Error::Network { .. } => "check the network, then try again; see status.gandi.net".to_owned(),
         Error::Server { .. } => "Gandi has a fault: try again later; see status.gandi.net".to_owned(),
         Error::Conflict { cname: Some(target), .. } => format!(
             "a CNAME to {target} is at that name, where no TXT record can be; is another --resolver's view of it out of date?"
         ),
+        Error::OtherCase { stored, .. } => {
+            format!(
+                "write the name of the record {stored} in lower case at Gandi (letter case has no meaning in DNS)"
+            )
+        }
         Error::LegacyHost => "leave out GandiApiBaseUrl: the default is the current host".to_owned(),
         _ => return None,
     })
+}
+
+/// What may be wrong too where another host than Gandi's current one is asked.
+fn other_host(facts: CredentialFacts) -> &'static str {
+    if facts.base_url_set {
+        "; or GandiApiBaseUrl names a host that does not serve LiveDNS (any more): leave it out"
+    } else {
+        ""
+    }
 }
 
 /// A credential that looks like the other kind: said first, because it is the likeliest cause.

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use crate::api::Reply;
 use crate::behaviour::{Behaviour, Refusal};
 use crate::config::{ApiKeyConfig, TokenConfig};
+use crate::reply::Reply;
 
 /// The credentials that are known.
 #[derive(Debug, Clone)]
@@ -50,6 +50,16 @@ impl Credentials {
             _ => Err(Reply::no_credential()),
         }
     }
+
+    /// The caller of a request to the old host with this `X-Api-Key`. A personal access token there breaks it.
+    pub(crate) fn legacy_caller(&self, key: Option<&str>) -> Result<Caller<'_>, Reply> {
+        let key = key.filter(|key| !key.is_empty()).ok_or_else(Reply::no_credential)?;
+        if self.api_keys.iter().any(|known| known.key == key) {
+            return Ok(Caller::ApiKey);
+        }
+        let is_token = self.tokens.iter().any(|token| token.token == key);
+        Err(if is_token { Reply::broken() } else { refuse(Refusal::Unauthorized) })
+    }
 }
 
 impl Caller<'_> {
@@ -92,8 +102,6 @@ pub(crate) fn refuse(how: Refusal) -> Reply {
         Refusal::Forbidden => {
             Reply::error(403, "HTTPForbidden", "Forbidden", "Access was denied to this resource.")
         }
-        Refusal::NotFound => {
-            Reply::error(404, "HTTPNotFound", "Not Found", "The resource could not be found.")
-        }
+        Refusal::NotFound => Reply::not_found(),
     }
 }

@@ -36,6 +36,90 @@ pub enum MissingRrset {
     NotFound,
 }
 
+/// Whether PATCH is offered, and how it is refused if not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Patch {
+    /// It is.
+    Offered,
+    /// 400.
+    BadRequest,
+    /// 404, as for a path that does not exist.
+    NotFound,
+    /// 405.
+    NotAllowed,
+    /// 501.
+    NotImplemented,
+}
+
+/// What PATCH does with a value that it cannot add (it is there) or remove (it is not there).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Superfluous {
+    /// Nothing.
+    Ignore,
+    /// 400.
+    Refuse,
+}
+
+/// How a TXT record beside a CNAME is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BesideCname {
+    /// 400.
+    BadRequest,
+    /// 409.
+    Conflict,
+    /// 422.
+    Unprocessable,
+}
+
+/// What is seen of an rrset whose name is written in another letter case. A write is answered 500 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OtherCase {
+    /// GET finds it, and shows how it is written.
+    Found,
+    /// GET answers 404.
+    NotFound,
+}
+
+/// How JSON is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Json {
+    /// Without spaces, as the gateway does.
+    Compact,
+    /// With a space after `:` and `,`, as the backend does.
+    Spaced,
+    /// Now so, now so, with the members in any order.
+    Mixed,
+}
+
+/// What a 429 says about when to come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryAfter {
+    /// Nothing.
+    Nothing,
+    /// A number of seconds.
+    Seconds(u32),
+    /// A date, so many seconds from now.
+    Date(u32),
+}
+
+/// The host of the first LiveDNS API, as its remains were reported. Its paths begin with `/api/v5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Legacy {
+    /// 404 for everything.
+    Gone,
+    /// A zone is found, but a new record is answered 404 HTTPNotFound.
+    NoNewRecords,
+    /// Everything works with `X-Api-Key`; a personal access token in that header is answered 500.
+    KeysOnly,
+}
+
 /// Whether a request has to name its organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -72,18 +156,38 @@ pub struct Behaviour {
     pub put_empty: EmptyList,
     /// Whether duplicates in one list are refused.
     pub refuse_duplicates: bool,
-    /// Whether PATCH is offered; 405 if not.
-    pub patch_offered: bool,
+    /// Whether PATCH is offered.
+    pub patch: Patch,
     /// PATCH of an rrset that is not there.
     pub patch_missing: MissingRrset,
     /// PATCH that removes the last value.
     pub patch_last: EmptyList,
+    /// PATCH that adds what is there.
+    pub patch_present: Superfluous,
+    /// PATCH that removes what is not there.
+    pub patch_absent: Superfluous,
+    /// Whether values to remove by PATCH have to be written as they are given back, with their quotes.
+    pub patch_as_read: bool,
+    /// Whether PATCH without TTL sets 10800, as PUT does, instead of leaving it.
+    pub patch_resets_ttl: bool,
+    /// Whether TXT values above 255 octets are given back in several strings.
+    pub split_long_values: bool,
+    /// A TXT record beside a CNAME.
+    pub beside_cname: BesideCname,
+    /// An rrset whose name is written in another letter case.
+    pub other_case: OtherCase,
+    /// Whether the `Content-Type` of a write has to be JSON; 415 if it is not.
+    pub check_content_type: bool,
+    /// How JSON is written.
+    pub json: Json,
     /// Whether `GET /domains` is empty although there are zones.
     pub hide_domain_list: bool,
     /// Requests a minute before 429; 0 for no limit.
     pub requests_per_minute: u32,
-    /// Seconds in the `Retry-After` of a 429; none for no header.
-    pub retry_after: Option<u32>,
+    /// The `Retry-After` of a 429.
+    pub retry_after: RetryAfter,
+    /// The old host, instead of the current one.
+    pub legacy: Option<Legacy>,
 }
 
 impl Default for Behaviour {
@@ -99,12 +203,22 @@ impl Default for Behaviour {
             delete_missing: MissingRrset::Accept,
             put_empty: EmptyList::Keep,
             refuse_duplicates: true,
-            patch_offered: true,
+            patch: Patch::Offered,
             patch_missing: MissingRrset::NotFound,
             patch_last: EmptyList::Delete,
+            patch_present: Superfluous::Ignore,
+            patch_absent: Superfluous::Ignore,
+            patch_as_read: false,
+            patch_resets_ttl: false,
+            split_long_values: true,
+            beside_cname: BesideCname::Conflict,
+            other_case: OtherCase::Found,
+            check_content_type: true,
+            json: Json::Mixed,
             hide_domain_list: false,
             requests_per_minute: 1000,
-            retry_after: Some(1),
+            retry_after: RetryAfter::Seconds(1),
+            legacy: None,
         }
     }
 }

@@ -36,6 +36,11 @@ impl Control {
         zone.map(|zone| zone.all().map(entry).collect()).unwrap_or_default()
     }
 
+    /// The names of the servers that the zone is published on.
+    pub fn name_servers(&self, apex: &str) -> [String; 3] {
+        crate::api::server_names(apex)
+    }
+
     /// Adds a zone, if it is not there.
     pub fn add_zone(&self, apex: &str) {
         self.shared.lock().world.zones.0.entry(apex.to_owned()).or_default();
@@ -45,6 +50,12 @@ impl Control {
     pub fn set_rrset(&self, apex: &str, name: &str, kind: &str, rrset: Option<Rrset>) {
         let mut state = self.shared.lock();
         state.world.zones.0.entry(apex.to_owned()).or_default().set(name, kind, rrset);
+    }
+
+    /// Sets an rrset that every name server shows at once, however late it is with others.
+    pub fn set_rrset_long_ago(&self, apex: &str, name: &str, kind: &str, rrset: Rrset) {
+        let mut state = self.shared.lock();
+        state.world.zones.0.entry(apex.to_owned()).or_default().set_long_ago(name, kind, rrset);
     }
 
     /// Adds somebody else's TXT value, as another client would; a new rrset gets `ttl`.
@@ -104,6 +115,13 @@ impl Control {
     pub fn set_flapping(&self, index: usize, flapping: bool) {
         if let Some(server) = self.shared.lock().servers.get_mut(index) {
             server.flapping = flapping;
+        }
+    }
+
+    /// Whether name server `index` remembers for good that there was nothing, as a caching resolver does for hours.
+    pub fn set_caching(&self, index: usize, caching: bool) {
+        if let Some(server) = self.shared.lock().servers.get_mut(index) {
+            server.caching = caching;
         }
     }
 
@@ -198,9 +216,14 @@ impl Control {
             {
                 server.delay = Duration::from_millis(*delay);
             }
-            if let Some(down) = &timing.down {
-                server.down = down.contains(&index);
-            }
+            let set = |list: &Option<Vec<usize>>, is: &mut bool| {
+                if let Some(list) = list {
+                    *is = list.contains(&index);
+                }
+            };
+            set(&timing.down, &mut server.down);
+            set(&timing.flapping, &mut server.flapping);
+            set(&timing.caching, &mut server.caching);
         }
     }
 }
@@ -227,4 +250,8 @@ struct Timing {
     publication_delay_ms: Option<Vec<u64>>,
     /// Name servers that do not answer.
     down: Option<Vec<usize>>,
+    /// Name servers of which every second answer is 60 s old.
+    flapping: Option<Vec<usize>>,
+    /// Name servers that remember that there was nothing.
+    caching: Option<Vec<usize>>,
 }

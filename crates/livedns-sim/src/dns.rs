@@ -106,7 +106,12 @@ impl RequestHandler for Handler {
                 }
                 let delay =
                     if server.flapping && fastrand::bool() { server.delay + FLAP } else { server.delay };
-                resolve(&state, &name, kind, delay)
+                let sections = resolve(&state, &name, kind, delay);
+                if server.caching {
+                    remembered(&mut state, self.index, &name, kind, sections)
+                } else {
+                    sections
+                }
             }
             _ => Sections { code: ResponseCode::NotImp, ..Sections::default() },
         };
@@ -129,6 +134,19 @@ impl RequestHandler for Handler {
             }
         }
     }
+}
+
+/// What a caching resolver says: that there was nothing, it remembers for hours (RFC 2308), which is for good here.
+fn remembered(state: &mut State, index: usize, name: &Name, kind: RecordType, now: Sections) -> Sections {
+    let question = (index, plain(name), kind.to_string());
+    let nothing = |code| Sections { code, ..Sections::default() };
+    if let Some(code) = state.absent.get(&question) {
+        return nothing((*code).into());
+    }
+    if now.answers.is_empty() && matches!(now.code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        state.absent.insert(question, now.code.into());
+    }
+    Sections { authoritative: false, ..now }
 }
 
 fn silent(metadata: Metadata) -> ResponseInfo {

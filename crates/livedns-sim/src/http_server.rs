@@ -16,11 +16,13 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::api::{Reply, Request};
+use crate::api::Request;
+use crate::behaviour::RetryAfter;
 use crate::control::Control;
 use crate::faults::Fault;
 use crate::log::RequestRecord;
 use crate::pki::TlsIdentity;
+use crate::reply::Reply;
 use crate::simulator::{Error, Shared};
 
 const MAX_BODY: usize = 1024 * 1024;
@@ -153,9 +155,12 @@ fn decide(request: &Request, shared: &Shared) -> (Option<Reply>, &'static str, D
     let limit = state.world.behaviour.requests_per_minute;
     if limit > 0 && state.recent.len() > limit as usize {
         let mut reply = Reply::error(429, "HTTPTooManyRequests", "Too Many Requests", "Too many requests.");
-        if let Some(seconds) = state.world.behaviour.retry_after {
-            reply.headers.push(("retry-after", seconds.to_string()));
-        }
+        let value = match state.world.behaviour.retry_after {
+            RetryAfter::Nothing => None,
+            RetryAfter::Seconds(seconds) => Some(seconds.to_string()),
+            RetryAfter::Date(seconds) => Some(http_date(seconds)),
+        };
+        reply.headers.extend(value.map(|value| ("retry-after", value)));
         return (Some(reply), "none", latency);
     }
     match state.faults.hit(request.method.as_str(), &request.path) {
@@ -178,6 +183,12 @@ fn decide(request: &Request, shared: &Shared) -> (Option<Reply>, &'static str, D
             (Some(reply), credential, latency)
         }
     }
+}
+
+/// The moment in so many seconds, as HTTP writes it (RFC 9110 §5.6.7).
+fn http_date(seconds: u32) -> String {
+    let moment = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds.into());
+    moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn into_response(reply: Reply) -> hyper::Response<Full<Bytes>> {

@@ -14,10 +14,15 @@ mod faults;
 mod http_server;
 mod log;
 pub mod pki;
+mod records;
+mod reply;
 mod simulator;
 mod state;
 
-pub use behaviour::{Behaviour, EmptyList, MissingRrset, Organisation, Refusal};
+pub use behaviour::{
+    Behaviour, BesideCname, EmptyList, Json, Legacy, MissingRrset, Organisation, OtherCase, Patch, Refusal,
+    RetryAfter, Superfluous,
+};
 pub use config::{ApiKeyConfig, Config, TokenConfig, ZoneConfig};
 pub use control::Control;
 pub use faults::{Fault, FaultRule};

@@ -42,10 +42,27 @@ impl TestCa {
     /// # Errors
     /// A name that is none.
     pub fn issue(&self, names: &[&str]) -> Result<TlsIdentity, rcgen::Error> {
+        self.issue_until(names, (4096, 1, 1))
+    }
+
+    /// The same, but it ended on 5 November 2025, as the one of the first LiveDNS API's host did.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn issue_expired(&self, names: &[&str]) -> Result<TlsIdentity, rcgen::Error> {
+        self.issue_until(names, (2025, 11, 5))
+    }
+
+    fn issue_until(
+        &self,
+        names: &[&str],
+        (year, month, day): (i32, u8, u8),
+    ) -> Result<TlsIdentity, rcgen::Error> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.distinguished_name.push(DnType::CommonName, "test server");
+        params.not_after = rcgen::date_time_ymd(year, month, day);
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(TlsIdentity { cert_chain_pem: certificate.pem(), key_pem: key.serialize_pem() })

@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) servers: Vec<NameServer>,
     pub(crate) dns_addrs: Vec<SocketAddr>,
+    /// Server, name and type of which a caching server remembers that there was nothing, with the response code.
+    pub(crate) absent: BTreeMap<(usize, String, String), u16>,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
     pub(crate) latency: Duration,
@@ -103,6 +105,7 @@ impl Simulator {
                 },
                 servers: vec![NameServer::default(); config.dns_listen.len()],
                 dns_addrs: Vec::new(),
+                absent: BTreeMap::new(),
                 faults: Faults::default(),
                 log: Log { file, ..Log::default() },
                 latency: Duration::ZERO,

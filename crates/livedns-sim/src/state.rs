@@ -53,6 +53,14 @@ impl Zone {
         }
     }
 
+    /// Sets an rrset as if it had been there since yesterday: every name server shows it, however late it is.
+    pub(crate) fn set_long_ago(&mut self, name: &str, kind: &str, rrset: Rrset) {
+        let now = Instant::now();
+        let since = now.checked_sub(Duration::from_secs(86_400)).unwrap_or(now);
+        let version = Version { since, rrset: Some(rrset) };
+        self.rrsets.insert((name.to_owned(), kind.to_owned()), vec![version]);
+    }
+
     /// All rrsets as the API sees them.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Key, &Rrset)> {
         self.rrsets.iter().filter_map(|(key, versions)| Some((key, versions.last()?.rrset.as_ref()?)))
@@ -60,7 +68,9 @@ impl Zone {
 
     /// What a name server shows that is `delay` behind.
     pub(crate) fn published(&self, name: &str, kind: &str, delay: Duration) -> Option<&Rrset> {
-        let versions = self.rrsets.get(&(name.to_owned(), kind.to_owned()))?;
+        // DNS does not know letter case.
+        let same = |key: &Key| key.1 == kind && key.0.eq_ignore_ascii_case(name);
+        let versions = self.rrsets.iter().find(|(key, _)| same(key))?.1;
         let visible = versions.iter().rev().find(|version| version.since.elapsed() >= delay)?;
         visible.rrset.as_ref().filter(|rrset| !rrset.values.is_empty())
     }
@@ -69,7 +79,8 @@ impl Zone {
     pub(crate) fn exists(&self, name: &str, delay: Duration) -> bool {
         let below = format!(".{name}");
         let there = |(name_, kind): &Key| {
-            (name_ == name || name_.ends_with(&below)) && self.published(name_, kind, delay).is_some()
+            let name_ = name_.to_ascii_lowercase();
+            (name_ == name || name_.ends_with(&below)) && self.published(&name_, kind, delay).is_some()
         };
         name == "@" || self.rrsets.keys().any(there)
     }
@@ -84,6 +95,8 @@ pub(crate) struct NameServer {
     pub(crate) down: bool,
     /// Every second answer is the old one.
     pub(crate) flapping: bool,
+    /// It remembers that there was nothing, as a caching resolver does.
+    pub(crate) caching: bool,
 }
 
 /// All zones, by apex.
@@ -108,14 +121,16 @@ impl Zones {
 /// A TXT value as the API gives it back: quoted, in chunks of at most 255 octets.
 pub(crate) fn quoted(value: &str) -> String {
     let text = unquoted(value);
-    let escape = |chunk: &[u8]| {
-        let chunk = String::from_utf8_lossy(chunk).replace('\\', "\\\\").replace('"', "\\\"");
-        format!("\"{chunk}\"")
-    };
     if text.is_empty() {
-        return "\"\"".to_owned();
+        return quoted_whole("");
     }
-    text.as_bytes().chunks(255).map(escape).collect::<Vec<_>>().join(" ")
+    let chunk = |chunk: &[u8]| quoted_whole(&String::from_utf8_lossy(chunk));
+    text.as_bytes().chunks(255).map(chunk).collect::<Vec<_>>().join(" ")
+}
+
+/// A text in quotes, however long.
+pub(crate) fn quoted_whole(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// The content of a TXT value: quoted chunks are joined, escapes are resolved; an unquoted value is its content.
@@ -174,5 +189,10 @@ mod tests {
         assert!(zone.published("a", "TXT", Duration::from_secs(60)).is_none());
         zone.set("a", "TXT", None);
         assert!(zone.get("a", "TXT").is_none());
+        assert!(zone.published("a", "TXT", Duration::ZERO).is_none());
+        // A removal is as late as everything else.
+        let since = Instant::now() - Duration::from_secs(90);
+        zone.rrsets.get_mut(&("a".to_owned(), "TXT".to_owned())).unwrap()[0].since = since;
+        assert!(zone.published("a", "TXT", Duration::from_secs(60)).is_some());
     }
 }

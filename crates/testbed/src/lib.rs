@@ -81,14 +81,24 @@ pub struct Options {
     pub zones: Vec<String>,
     /// How many name servers answer for them.
     pub name_servers: usize,
+    /// Where they listen, where that matters; Pebble asks the first one.
+    pub dns_listen: Vec<std::net::SocketAddr>,
     /// Settings of Pebble.
     pub pebble: PebbleOptions,
+    /// Whether the certificate of the API has ended.
+    pub expired_api: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let zones = ["example.com", "example.org", "example.net"].map(str::to_owned).to_vec();
-        Options { zones, name_servers: 1, pebble: PebbleOptions::default() }
+        Options {
+            zones,
+            name_servers: 1,
+            dns_listen: Vec::new(),
+            pebble: PebbleOptions::default(),
+            expired_api: false,
+        }
     }
 }
 
@@ -118,7 +128,9 @@ impl Testbed {
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(io("starting a runtime"))?;
-        let mut config = Config::small("example.com", PAT, tls.clone());
+        let names = ["localhost", "127.0.0.1"];
+        let api = if options.expired_api { ca.issue_expired(&names) } else { ca.issue(&names) };
+        let mut config = Config::small("example.com", PAT, api.map_err(|error| pki(&error))?);
         config.zones = options.zones.iter().map(|zone| ZoneConfig::new(zone)).collect();
         let mut limited = TokenConfig::new(LIMITED_PAT);
         limited.domains = vec!["example.org".to_owned()];
@@ -129,6 +141,9 @@ impl Testbed {
             .filter_map(|number| u8::try_from(number).ok())
             .map(|number| std::net::SocketAddr::from(([127, 0, 0, number], 0)))
             .collect();
+        if !options.dns_listen.is_empty() {
+            config.dns_listen.clone_from(&options.dns_listen);
+        }
         let simulator = runtime.block_on(Simulator::start(config))?;
         let pebble = Pebble::start(folder.path(), &tls, simulator.dns_addrs()[0], &options.pebble)?;
         Ok(Testbed { folder, simulator, pebble, tls, runtime })
@@ -147,6 +162,16 @@ impl Testbed {
     /// The simulator's inside.
     pub fn gandi(&self) -> Control {
         self.simulator.control()
+    }
+
+    /// One more simulator, with the same trusted certificate, in the place of somebody else's servers.
+    ///
+    /// # Errors
+    /// It cannot listen there.
+    pub fn other_servers(&self, zone: &str, dns_listen: std::net::SocketAddr) -> Result<Simulator, Error> {
+        let mut config = Config::small(zone, PAT, self.tls.clone());
+        config.dns_listen = vec![dns_listen];
+        Ok(self.runtime.block_on(Simulator::start(config))?)
     }
 
     /// The simulator.

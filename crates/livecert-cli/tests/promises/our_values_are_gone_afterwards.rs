@@ -77,9 +77,9 @@ fn after_ctrl_c_and_sigterm() {
 
 #[test]
 fn what_cannot_be_removed_is_told_and_the_certificate_is_there() {
-    use testbed::sim::{Behaviour, Fault, FaultRule};
+    use testbed::sim::{Behaviour, Fault, FaultRule, Patch};
     let bench = Bench::new();
-    bench.testbed.gandi().set_behaviour(Behaviour { patch_offered: false, ..Behaviour::default() });
+    bench.testbed.gandi().set_behaviour(Behaviour { patch: Patch::NotAllowed, ..Behaviour::default() });
     bench.testbed.gandi().fail(FaultRule {
         method: Some("DELETE".into()),
         path: "/TXT".into(),

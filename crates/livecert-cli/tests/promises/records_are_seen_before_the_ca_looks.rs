@@ -72,3 +72,67 @@ fn or_it_is_told_who_lacks_them() {
     expect(&bench.issue(&["example.com"], &["--propagation-grace", "1s"]), 0);
     assert!(begun.elapsed() > Duration::from_secs(1));
 }
+
+#[test]
+fn a_name_server_that_goes_back_to_old_records_is_named_and_waited_for() {
+    let bench = Bench::with(&Options { name_servers: 3, ..Options::default() });
+    let gandi = bench.testbed.gandi();
+    gandi.set_flapping(1, true);
+    // Something is late as well, as always in the world: then all are asked once more at the end.
+    gandi.set_publication_delay(2, Duration::from_millis(300));
+    let mut named = false;
+    for _ in 0..20 {
+        let outcome = bench.issue(&["example.com"], &["--force", "-v"]);
+        expect(&outcome, 0);
+        named = outcome.stderr.contains("goes back to old records") && outcome.stderr.contains("127.0.0.2");
+        if named {
+            break;
+        }
+    }
+    assert!(named);
+}
+
+#[test]
+fn all_name_servers_at_once_may_be_down_and_then_all_are_named() {
+    let bench = Bench::with(&Options { name_servers: 3, ..Options::default() });
+    let down = |down: bool| (0..3).for_each(|server| bench.testbed.gandi().set_down(server, down));
+    // They are found, and go down when the record is written: what has to be asked then does not answer.
+    let mut words = bench.words(&["example.com"], &["--propagation-timeout", "4s"]);
+    words[0] = "issue".to_owned();
+    bench.testbed.gandi().set_latency(Duration::from_millis(200));
+    let child = bench.livecert.spawn(words).unwrap();
+    while !bench
+        .testbed
+        .gandi()
+        .requests()
+        .iter()
+        .any(|request| request.path.ends_with("/domains/example.com"))
+    {
+        std::thread::yield_now();
+    }
+    down(true);
+    let outcome = testbed::Outcome::from(child.wait_with_output().unwrap());
+    expect(&outcome, 1);
+    let error = outcome.stderr.lines().find(|line| line.contains("not visible")).unwrap();
+    assert!(["127.0.0.1", "127.0.0.2", "127.0.0.3"].iter().all(|server| error.contains(server)), "{error}");
+    assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+    down(false);
+    expect(&bench.issue(&["example.com"], &[]), 0);
+}
+
+#[test]
+fn a_resolver_is_never_taught_that_there_is_nothing() {
+    let bench = Bench::with(&Options { name_servers: 2, ..Options::default() });
+    let gandi = bench.testbed.gandi();
+    // The second server is the resolver: it remembers that there was nothing; the first one is authoritative, and late.
+    gandi.set_caching(1, true);
+    gandi.set_publication_delay(0, Duration::from_millis(400));
+    gandi.set_publication_delay(1, Duration::from_millis(400));
+    let servers = bench.testbed.simulator().dns_addrs();
+    let more =
+        ["--propagation", "both", "--propagation-timeout", "10s", "--resolver", &servers[1].to_string()];
+    expect(&issue_asking(&bench, &[servers[0].to_string()], &more), 0);
+    // It would have failed if it had been asked too early.
+    let taught = issue_asking(&bench, &[servers[1].to_string()], &["--force", "--propagation-timeout", "2s"]);
+    expect(&taught, 1);
+}

@@ -187,7 +187,7 @@ impl Service {
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
         let prepared = self.unless_interrupted(self.prepare(server, work, solvers)).await?;
-        if let Err(CertificateError::Challenge(ChallengeError::Plugin(_))) = &prepared
+        if let Err(CertificateError::Challenge(ChallengeError::Prepare(_))) = &prepared
             && let Some(dns) = &solvers.dns
         {
             self.tell_of_credential(cert, dns.plugin()).await;

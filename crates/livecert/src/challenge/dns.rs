@@ -60,6 +60,9 @@ pub enum ChallengeError {
         #[source]
         source: AuthorityError,
     },
+    /// The plugin does not find the zones to write in, or may not see them. Nothing was written.
+    #[error("the zones to write in could not be looked up")]
+    Prepare(#[source] PluginError),
     /// The plugin failed.
     #[error("the TXT records could not be written")]
     Plugin(#[from] PluginError),
@@ -224,7 +227,7 @@ impl DnsSolver {
         let mut placement = Placement(found.into_iter().collect::<Result<_, _>>()?);
         let proof = |name: &String| Proof { name: name.clone(), value: String::new() };
         let records = placement.records(&names.iter().map(proof).collect::<Vec<_>>());
-        self.plugin.prepare(&records).await?;
+        self.plugin.prepare(&records).await.map_err(ChallengeError::Prepare)?;
         self.pass_by_private_views(&mut placement).await;
         Ok(placement)
     }
@@ -315,22 +318,24 @@ impl DnsSolver {
         expected: &[Expected],
         mut report: impl FnMut(Watch),
     ) -> Result<(), PropagationError> {
-        // Where no name server can be reached, nobody knows when the record is there: resolvers are asked late.
-        let shut_in = self.view.watchers();
+        let at_servers = matches!(self.mode, PropagationMode::Authoritative | PropagationMode::Both);
+        let shut_in = at_servers && self.view.is_shut_in();
+        let watcher = self.view.watcher();
         let default = match self.mode {
             PropagationMode::Sleep => SLEEP,
             PropagationMode::Resolver => SLEEP_BEFORE_RESOLVERS,
-            PropagationMode::Authoritative | PropagationMode::Both if shut_in.is_some() => {
-                SLEEP_BEFORE_RESOLVERS
-            }
+            _ if shut_in && watcher.is_some() => SLEEP_BEFORE_RESOLVERS,
+            // The one that is there was asked for the name before, and remembers for hours that there was nothing.
+            _ if shut_in => SLEEP,
             PropagationMode::Authoritative | PropagationMode::Both => Duration::ZERO,
         };
         tokio::time::sleep(self.sleep.unwrap_or(default)).await;
-        if matches!(self.mode, PropagationMode::Authoritative | PropagationMode::Both) {
-            match shut_in {
-                Some(resolver) => watch_resolvers(resolver, expected, &self.patience, &mut report).await?,
-                None => watch(expected, &self.patience, &mut report).await?,
+        match watcher {
+            Some(watcher) if shut_in => {
+                watch_resolvers(watcher, expected, &self.patience, &mut report).await?;
             }
+            _ if at_servers && !shut_in => watch(expected, &self.patience, &mut report).await?,
+            _ => {}
         }
         if let (PropagationMode::Resolver | PropagationMode::Both, Some(resolver)) =
             (self.mode, self.view.resolver())

@@ -18,8 +18,8 @@ const PUBLIC_RESOLVERS: [&str; 3] = [
 pub struct DnsView {
     locator: Locator,
     resolver: Option<Resolver>,
-    /// The resolvers that find, and those that watch, when no DNS is let out.
-    over_https: (Resolver, Resolver),
+    /// The resolver that finds, and those that watch if there are others, when no DNS is let out.
+    over_https: (Resolver, Option<Resolver>),
     /// No DNS is let out.
     shut_in: AtomicBool,
 }
@@ -73,7 +73,8 @@ impl DnsView {
     /// Nobody answers for the name.
     pub async fn values(&self, fqdn: &str) -> Result<Vec<String>, AuthorityError> {
         let located = self.locate(fqdn).await?;
-        if let Some(resolver) = self.watchers() {
+        if self.is_shut_in() {
+            let resolver = self.watcher().unwrap_or(&self.over_https.0);
             let found = resolver.txt(&located.fqdn).await;
             return found.map_err(|source| AuthorityError::Resolve { name: located.fqdn, source });
         }
@@ -91,9 +92,14 @@ impl DnsView {
         }
     }
 
-    /// Who is asked whether a record is public when no name server can be reached from here.
-    pub(super) fn watchers(&self) -> Option<&Resolver> {
-        self.shut_in.load(Relaxed).then_some(&self.over_https.1)
+    /// Whether no name server can be reached from here.
+    pub(super) fn is_shut_in(&self) -> bool {
+        self.shut_in.load(Relaxed)
+    }
+
+    /// Who is asked then whether a record is public; `None` if there is only the one that remembers that it was not.
+    pub(super) fn watcher(&self) -> Option<&Resolver> {
+        self.over_https.1.as_ref()
     }
 
     pub(super) fn locator(&self) -> &Locator {
@@ -110,12 +116,12 @@ impl DnsView {
 fn over_https(
     named: &[ResolverAddress],
     http: &reqwest::Client,
-) -> Result<(Resolver, Resolver), ResolveError> {
+) -> Result<(Resolver, Option<Resolver>), ResolveError> {
     let mut all: Vec<_> =
         named.iter().filter(|one| matches!(one, ResolverAddress::Https(_))).cloned().collect();
     if all.is_empty() {
         all = PUBLIC_RESOLVERS.iter().filter_map(|url| url.parse().ok()).collect();
     }
-    let watching = if all.len() > 1 { &all[1..] } else { &all };
-    Ok((Resolver::new(&all[..1], http)?, Resolver::new(watching, http)?))
+    let watching = if all.len() > 1 { Some(Resolver::new(&all[1..], http)?) } else { None };
+    Ok((Resolver::new(&all[..1], http)?, watching))
 }

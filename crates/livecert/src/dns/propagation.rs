@@ -99,6 +99,9 @@ pub struct Watch {
 
 /// Waits until all `expected` values are at all their servers; `report` hears of each look.
 ///
+/// A server is asked until it shows everything. If that took more than one look, all are asked once more at the end: one
+/// that shows now the new and now the old (several machines behind one address) is noticed, named, and waited for.
+///
 /// # Errors
 /// After the limit, with what is missing where.
 pub async fn watch(
@@ -107,26 +110,38 @@ pub async fn watch(
     mut report: impl FnMut(Watch),
 ) -> Result<(), PropagationError> {
     let begun = Instant::now();
-    let mut open: Vec<(usize, NameServer)> = Vec::new();
+    let mut every: Vec<(usize, NameServer)> = Vec::new();
     for (index, record) in expected.iter().enumerate() {
-        open.extend(record.authority.servers.iter().map(|server| (index, server.clone())));
+        every.extend(record.authority.servers.iter().map(|server| (index, server.clone())));
     }
-    let all = open.len();
+    let (mut open, mut late, mut confirming) = (every.clone(), false, false);
     loop {
         let views = join_all(open.iter().map(|(index, server)| look(&expected[*index].fqdn, server))).await;
         let mut still = Vec::new();
         for ((index, server), view) in open.into_iter().zip(views) {
             if !shows(&expected[index], &view, begun.elapsed()) {
+                if confirming && view.seen.is_ok() {
+                    tracing::warn!(
+                        server = view.at,
+                        name = expected[index].fqdn,
+                        "the name server goes back to old records"
+                    );
+                }
                 still.push((index, server, view));
             }
         }
-        report(Watch { all, ready: all - still.len() });
+        report(Watch { all: every.len(), ready: every.len() - still.len() });
+        if still.is_empty() && late && !confirming {
+            (open, confirming) = (every.clone(), true);
+            continue;
+        }
         if still.is_empty() || only_dead_ones(expected, &still, begun.elapsed(), patience) {
             return Ok(());
         }
         let lacking = still.iter().map(|(index, _, view)| (*index, view.clone()));
         pause(begun, patience, || group(expected, lacking.collect())).await?;
         open = still.into_iter().map(|(index, server, _)| (index, server)).collect();
+        (late, confirming) = (true, false);
     }
 }
 

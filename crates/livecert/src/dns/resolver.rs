@@ -3,7 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use url::Url;
@@ -13,6 +19,9 @@ use super::https::ask_https;
 
 /// Where Unix systems name their resolvers.
 const SYSTEM: &str = "/etc/resolv.conf";
+
+/// How long one resolver may be silent before the next one is asked too. They have to look far away sometimes.
+const NEXT_RESOLVER: Duration = Duration::from_millis(600);
 
 /// Where a resolver is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +76,8 @@ impl From<SocketAddr> for ResolverAddress {
 pub struct Resolver {
     servers: Vec<ResolverAddress>,
     http: reqwest::Client,
+    /// Which of them answered last.
+    answered: Arc<AtomicUsize>,
 }
 
 /// Why no resolver could help.
@@ -111,7 +122,7 @@ impl Resolver {
     /// The system's cannot be read, or there are none.
     pub fn new(servers: &[ResolverAddress], http: &reqwest::Client) -> Result<Self, ResolveError> {
         let servers = if servers.is_empty() { system(Path::new(SYSTEM))? } else { servers.to_vec() };
-        Ok(Resolver { servers, http: http.clone() })
+        Ok(Resolver { servers, http: http.clone(), answered: Arc::default() })
     }
 
     /// Each of the resolvers by itself.
@@ -136,19 +147,29 @@ impl Resolver {
         }
     }
 
-    /// Asks for `name`; NXDOMAIN and empty answers are answers.
+    /// Asks for `name`; NXDOMAIN and empty answers are answers. The next resolver is asked when one fails, and also while
+    /// one is silent (a firewall, or an address family that leads nowhere): the one that answered last is asked first.
     pub(super) async fn ask(&self, name: &Name, kind: RecordType) -> Result<Message, ResolveError> {
+        let count = self.servers.len();
+        let first = self.answered.load(Relaxed);
+        let mut asked = FuturesUnordered::new();
+        let mut next = 0;
         let mut last = None;
-        for server in &self.servers {
-            match self.ask_one(server, name, kind, true).await {
-                Ok(answer) => match answer.metadata.response_code {
-                    ResponseCode::NoError | ResponseCode::NXDomain => return Ok(answer),
-                    code => {
-                        let (server, code, name) = (server.to_string(), code.to_string(), name.to_string());
-                        last = Some(ResolveError::Failed { server, code, name });
+        while next < count || !asked.is_empty() {
+            if next < count {
+                asked.push(self.ask_at((first + next) % count, name, kind));
+                next += 1;
+            }
+            let others = next < count;
+            tokio::select! {
+                Some((at, answer)) = asked.next() => match answer {
+                    Ok(answer) => {
+                        self.answered.store(at, Relaxed);
+                        return Ok(answer);
                     }
+                    Err(error) => last = Some(error),
                 },
-                Err(error) => last = Some(ResolveError::Silent(error)),
+                () = tokio::time::sleep(NEXT_RESOLVER), if others => {}
             }
         }
         Err(last.unwrap_or_else(|| ResolveError::NoResolver("none was given".to_owned())))
@@ -158,6 +179,26 @@ impl Resolver {
     pub async fn txt(&self, fqdn: &str) -> Result<Vec<String>, ResolveError> {
         let name = super::exchange::absolute(fqdn).map_err(ResolveError::Silent)?;
         Ok(super::propagation::txt_values(&self.ask(&name, RecordType::TXT).await?))
+    }
+
+    async fn ask_at(
+        &self,
+        at: usize,
+        name: &Name,
+        kind: RecordType,
+    ) -> (usize, Result<Message, ResolveError>) {
+        let server = &self.servers[at];
+        let answer = match self.ask_one(server, name, kind, true).await {
+            Ok(answer) => match answer.metadata.response_code {
+                ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
+                code => {
+                    let (server, code, name) = (server.to_string(), code.to_string(), name.to_string());
+                    Err(ResolveError::Failed { server, code, name })
+                }
+            },
+            Err(error) => Err(ResolveError::Silent(error)),
+        };
+        (at, answer)
     }
 
     /// Whether the zone's signatures are in order, as far as a validating resolver tells: it answers SERVFAIL for what is
@@ -237,6 +278,32 @@ mod tests {
         for wrong in ["", "localhost", "http://dns.example/", "tls://1.1.1.1", "https://", "1.2.3.4:x"] {
             assert!(wrong.parse::<ResolverAddress>().is_err(), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_silent_resolver_is_not_waited_for_again() {
+        let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let good = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [&silent, &good].map(|socket| socket.local_addr().unwrap().into());
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            while let Ok((length, client)) = good.recv_from(&mut buffer).await {
+                let answer = Message::from_vec(&buffer[..length]).unwrap().into_response();
+                good.send_to(&answer.to_vec().unwrap(), client).await.unwrap();
+            }
+        });
+        let http = crate::network::http_client(None).unwrap();
+        let resolver = Resolver::new(&addresses, &http).unwrap();
+        let name = super::super::exchange::absolute("example.com").unwrap();
+        for _ in 0..20 {
+            resolver.ask(&name, RecordType::SOA).await.unwrap();
+        }
+        let mut buffer = [0; 1500];
+        let mut questions = 0;
+        while silent.try_recv_from(&mut buffer).is_ok() {
+            questions += 1;
+        }
+        assert_eq!(questions, 1);
     }
 
     #[test]

@@ -203,7 +203,7 @@ pub struct RenewedCredential {
 #[non_exhaustive]
 pub enum PluginError {
     /// LiveDNS.
-    #[error("LiveDNS: {fqdn}")]
+    #[error("LiveDNS was asked about {fqdn}")]
     Gandi {
         /// The record's name.
         fqdn: String,
