@@ -1,6 +1,7 @@
-//! Everything that a contributor of livecert runs: `cargo xtask demo`, `cargo xtask test`, `cargo xtask measure`.
+//! Everything that a contributor of livecert runs, as `cargo xtask TASK`.
 
 mod demo;
+mod interop;
 mod measure;
 mod setup;
 mod test;
@@ -20,8 +21,12 @@ struct Words {
 enum Command {
     /// Get a certificate from a real ACME server on this machine, and show what happens
     Demo,
+    /// Install what is missing on this machine for the tests
+    Setup,
     /// Set up what is missing and run every test
     Test,
+    /// Take livecert through every case at ACME servers that others wrote, and write the table of docs/acme-servers.md
+    Interop(interop::Words),
     /// Count requests and take times, for docs/performance.md
     Measure,
 }
@@ -32,7 +37,9 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let result = match Words::parse().command {
         Command::Demo => demo::run(),
+        Command::Setup => setup::run(),
         Command::Test => test::run(),
+        Command::Interop(words) => interop::run(&words),
         Command::Measure => measure::run(),
     };
     match result {

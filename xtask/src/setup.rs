@@ -28,6 +28,16 @@ pub(crate) fn programs_of(all: &[(&str, &str)]) -> Result<(), Failure> {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    install(&packages)?;
+    match missing.iter().find(|(program, _)| !found(program)) {
+        None => Ok(()),
+        Some((program, package)) => {
+            Err(format!("apt-get has installed '{package}', but '{program}' is not in PATH").into())
+        }
+    }
+}
+
+fn install(packages: &[&str]) -> Result<(), Failure> {
     let list = packages.join(", ");
     if !found("apt-get") {
         return Err(format!("missing: {list}. Install them so that they are in PATH, and try again").into());
@@ -36,13 +46,7 @@ pub(crate) fn programs_of(all: &[(&str, &str)]) -> Result<(), Failure> {
     let elevate: &[&str] = if is_root()? { &[] } else { &["sudo"] };
     // The lists may be old or missing; that an update fails is told by the installation.
     let _ = apt(elevate, &["update", "-qq"]);
-    apt(elevate, &[&["install", "-y", "-qq", "--no-install-recommends"], packages.as_slice()].concat())?;
-    match missing.iter().find(|(program, _)| !found(program)) {
-        None => Ok(()),
-        Some((program, package)) => {
-            Err(format!("apt-get has installed '{package}', but '{program}' is not in PATH").into())
-        }
-    }
+    apt(elevate, &[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
 }
 
 fn apt(elevate: &[&str], words: &[&str]) -> Result<(), Failure> {
@@ -63,11 +67,62 @@ fn is_root() -> Result<bool, Failure> {
     Ok(id.stdout.trim_ascii() == b"0")
 }
 
+/// Everything that the tests need beside Rust: `cargo xtask setup`.
+pub(crate) fn run() -> Result<(), Failure> {
+    // The CA, and the ACME clients that have livecert as their hook.
+    programs(&["pebble", "certbot", "lego"])?;
+    // Networks of their own for tests of DNS, and of servers that ask at port 53.
+    programs_of(&[("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")])?;
+    python_servers()
+}
+
+/// The ACME servers that are Python packages, in an environment of their own below the target folder. What is there
+/// already, with the same versions, is left as it is.
+fn python_servers() -> Result<(), Failure> {
+    let environment = target().join("interop-venv");
+    let requirements = root().join("xtask/interop-requirements.txt");
+    let wanted = std::fs::read_to_string(&requirements)?;
+    // Written last, so that it says what is complete.
+    let stamp = environment.join("installed.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    say("Installing ACME servers for tests below the target folder: Caddy, acme2certifier …");
+    if environment.exists() {
+        std::fs::remove_dir_all(&environment)?;
+    }
+    if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        if !found("apt-get") {
+            return Err("missing: Python 3 with its modules venv and ensurepip".into());
+        }
+        install(&["python3-venv"])?;
+    }
+    let mut commands = [Command::new("python3"), Command::new(environment.join("bin/pip"))];
+    commands[0].args(["-m", "venv"]).arg(&environment);
+    commands[1].args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
+    commands[1].arg(&requirements);
+    for mut command in commands {
+        if !command.status()?.success() {
+            return Err(format!("{command:?} failed: run it by hand").into());
+        }
+    }
+    Ok(std::fs::write(stamp, wanted)?)
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// Builds with cargo, and gives the folder of the programs.
 pub(crate) fn build(words: &[&str]) -> Result<PathBuf, Failure> {
     cargo(&[&["build", "--locked"], words].concat())?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join(if words.contains(&"--release") { "release" } else { "debug" }))
+    Ok(target().join(if words.contains(&"--release") { "release" } else { "debug" }))
 }
 
 /// Runs cargo in the workspace.

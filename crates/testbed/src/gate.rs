@@ -1,4 +1,5 @@
-//! A gate in front of both HTTP servers: it counts requests, and can hold one of them while a test kills the client.
+//! A gate in front of HTTP servers: it counts requests, keeps what was asked and answered, and can hold a request while a
+//! test kills the client.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use livedns_sim::pki::TlsIdentity;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -27,6 +29,33 @@ pub enum Side {
     Before,
     /// The server has answered; the client has not.
     After,
+}
+
+/// A request to an ACME server, and its answer.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The signed payload, for a POST that has one.
+    pub payload: Option<Value>,
+    /// Status of the answer.
+    pub status: u16,
+    /// Its `Link` headers.
+    pub links: Vec<String>,
+    /// Its document, if it is JSON.
+    pub document: Option<Value>,
+}
+
+impl Exchange {
+    /// The problem document of a refusal (RFC 7807), as one line.
+    pub fn problem(&self) -> Option<String> {
+        let document = self.document.as_ref().filter(|_| self.status >= 400)?;
+        let member = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
+        let kind = member("type").rsplit(':').next().unwrap_or_default();
+        Some(format!("{} {kind}: {}", self.status, member("detail")))
+    }
 }
 
 /// A gate; it is open until told otherwise.
@@ -52,6 +81,7 @@ struct State {
     under_way: usize,
     /// What the directory says of the CA's name in CAA records; Pebble says nothing.
     caa_identity: Option<String>,
+    exchanges: Vec<Exchange>,
 }
 
 impl Shared {
@@ -120,6 +150,11 @@ impl Gate {
         self.shared.lock().caa_identity = Some(name.to_owned());
     }
 
+    /// What was asked and answered so far.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.lock().exchanges.clone()
+    }
+
     /// Requests since the count began.
     pub fn count(&self) -> usize {
         self.shared.lock().count
@@ -138,29 +173,13 @@ impl Gate {
             .map_err(|error| wrong(&error))?;
         let key = PrivateKeyDer::from_pem_slice(tls.key_pem.as_bytes()).map_err(|error| wrong(&error))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+        let server = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(&error))?
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(|error| wrong(&error))?;
-        let mut roots = rustls::RootCertStore::empty();
-        for root in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
-            roots.add(root.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
-        }
-        let client = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(&error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(client)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .build()
-            .map_err(|error| wrong(&error))?;
-
+        let client = client(trusted)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("opening a gate"))?;
         let address = listener.local_addr().map_err(io("opening a gate"))?;
         let acceptor = TlsAcceptor::from(Arc::new(server));
@@ -184,6 +203,37 @@ impl Gate {
     }
 }
 
+/// A client that trusts nobody but the roots in `trusted`, PEM.
+pub(crate) fn client(trusted: &str) -> Result<reqwest::Client, Error> {
+    let wrong = |error: &dyn std::fmt::Display| Error::Pki(error.to_string());
+    let mut roots = rustls::RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
+        roots.add(root.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(&error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        // HTTP/2 has no `Host`, which servers make their URLs from.
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .build()
+        .map_err(|error| wrong(&error))
+}
+
+/// The payload of a JWS.
+fn payload(body: &[u8]) -> Option<Value> {
+    let jws: Value = serde_json::from_slice(body).ok()?;
+    let payload = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, jws["payload"].as_str()?);
+    serde_json::from_slice(&payload.ok()?).ok()
+}
+
 async fn pass(
     request: Request<Incoming>,
     to: SocketAddr,
@@ -198,7 +248,9 @@ async fn pass(
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await.map(|body| body.to_bytes()) else { return bad_gateway() };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let mut forward = client.request(parts.method, format!("https://{to}{path}")).body(body);
+    let (method, payload) = (parts.method.to_string(), payload(&body));
+    let url = format!("https://localhost:{}{path}", to.port());
+    let mut forward = client.request(parts.method, url).body(body);
     for (name, value) in &parts.headers {
         // The host stays: servers make their URLs from it.
         if name != "connection" && name != "content-length" {
@@ -208,7 +260,9 @@ async fn pass(
     let caa_identity = shared.lock().caa_identity.clone().filter(|_| path.ends_with("/dir"));
     shared.lock().under_way += 1;
     // On a task of its own: what has been sent is carried out, whether the client is still alive or not.
+    let watched = shared.clone();
     let forwarded = tokio::spawn(async move {
+        let shared = watched;
         shared.pass(number, Side::Before).await;
         let answer = async {
             let answer = forward.send().await.ok()?;
@@ -229,6 +283,15 @@ async fn pass(
         }
         _ => body,
     };
+    let link = |value: &hyper::header::HeaderValue| value.to_str().ok().map(str::to_owned);
+    shared.lock().exchanges.push(Exchange {
+        method,
+        path,
+        payload,
+        status: status.as_u16(),
+        links: headers.get_all("link").iter().filter_map(link).collect(),
+        document: serde_json::from_slice(&body).ok(),
+    });
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     for (name, value) in &headers {

@@ -1,10 +1,15 @@
 //! Real servers for livecert's end-to-end tests and its demo: Pebble as the CA, the LiveDNS simulator as Gandi and as
-//! DNS, all on free loopback ports, with a certificate authority of their own.
+//! DNS, all on free loopback ports, with a certificate authority of their own. Beside them, where somebody asks: more
+//! ACME servers, Caddy and acme2certifier.
 
+mod acme2certifier;
 mod acme_sim;
+mod alone;
+mod caddy;
 mod gate;
 mod livecert;
 mod pebble;
+mod process;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +19,10 @@ use tempfile::TempDir;
 
 pub use ::acme_sim as ca;
 pub use acme_sim::AcmeSim;
-pub use gate::{Gate, Side};
+pub use acme2certifier::{Acme2Certifier, Acme2CertifierOptions};
+pub use alone::{Alone, alone};
+pub use caddy::Caddy;
+pub use gate::{Exchange, Gate, Side};
 pub use livecert::{Livecert, Outcome};
 pub use livedns_sim as sim;
 pub use pebble::{Pebble, PebbleOptions};
@@ -25,6 +33,17 @@ pub const PAT: &str = "0123456789abcdef0123456789abcdef01234567";
 pub const API_KEY: &str = "abcdefghijklmnopqrstuvwx";
 /// A token that may see `example.org` only.
 pub const LIMITED_PAT: &str = "76543210fedcba9876543210fedcba9876543210";
+/// How to get the ACME servers that come from Python's package index.
+const SET_UP: &str = "`cargo xtask setup` installs it below target/interop-venv";
+
+/// An account that somebody has with the CA outside ACME (RFC 8555 §7.3.4).
+#[derive(Debug, Clone)]
+pub struct ExternalAccount {
+    /// Its key identifier.
+    pub kid: String,
+    /// Its key for HMAC, base64url.
+    pub hmac_key: String,
+}
 
 /// Why the servers could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +208,41 @@ impl Testbed {
         &mut self.pebble
     }
 
+    /// One more Pebble, with other settings, over the same DNS.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn another_pebble(&self, options: &PebbleOptions) -> Result<Pebble, Error> {
+        Pebble::start(&self.server_folder()?, &self.tls, self.simulator.dns_addrs()[0], options)
+    }
+
+    /// A Caddy over the same DNS, from the Python environment at `environment`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn caddy(&self, environment: &Path) -> Result<Caddy, Error> {
+        let program = environment.join("bin/caddy");
+        Caddy::start(&self.server_folder()?, &self.tls, self.simulator.dns_addrs()[0], &program)
+    }
+
+    /// An acme2certifier from the Python environment at `environment`; it needs the simulator's DNS at port 53.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn acme2certifier(
+        &self,
+        environment: &Path,
+        options: &Acme2CertifierOptions,
+    ) -> Result<Acme2Certifier, Error> {
+        Acme2Certifier::start(&self.server_folder()?, &self.tls, environment, options)
+    }
+
+    fn server_folder(&self) -> Result<PathBuf, Error> {
+        let folder = tempfile::Builder::new().prefix("server-").tempdir_in(self.folder.path());
+        // It goes with the testbed's folder.
+        folder.map(TempDir::keep).map_err(io("a folder for a server"))
+    }
+
     /// The state folder that [`livecert`](Self::livecert) uses.
     pub fn home(&self) -> PathBuf {
         self.folder.path().join("home")
@@ -218,24 +272,56 @@ impl Testbed {
     /// No port is free.
     pub fn gate(&self) -> Result<(Gate, String, String), Error> {
         let gate = Gate::new();
-        let trusted = std::fs::read_to_string(self.ca()).map_err(io("reading the CA"))?;
-        let front = |url: &str| -> Result<String, Error> {
-            let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap_or((url, ""));
-            let port = host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(443);
-            let to = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-            let at = self.runtime.block_on(gate.front(to, &self.tls, &trusted))?;
-            Ok(format!("https://localhost:{}/{path}", at.port()))
-        };
-        let (directory, api) = (front(&self.pebble.directory())?, front(&self.simulator.api_base_url())?);
+        let directory = self.front(&gate, &self.pebble.directory())?;
+        let api = self.front(&gate, &self.simulator.api_base_url())?;
         Ok((gate, directory, api))
+    }
+
+    /// A gate in front of the server with this URL alone, and the URL in front of it.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn gate_before(&self, url: &str) -> Result<(Gate, String), Error> {
+        let gate = Gate::new();
+        let front = self.front(&gate, url)?;
+        Ok((gate, front))
+    }
+
+    fn front(&self, gate: &Gate, url: &str) -> Result<String, Error> {
+        let trusted = std::fs::read_to_string(self.ca()).map_err(io("reading the CA"))?;
+        let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap_or((url, ""));
+        let port = host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(443);
+        let to = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let at = self.runtime.block_on(gate.front(to, &self.tls, &trusted))?;
+        Ok(format!("https://localhost:{}/{path}", at.port()))
+    }
+
+    /// What one of the servers answers to a plain GET, such as a directory or Pebble's management interface.
+    ///
+    /// # Errors
+    /// It answers nothing, or with an error.
+    pub fn fetch(&self, url: &str) -> Result<String, Error> {
+        let trusted = std::fs::read_to_string(self.ca()).map_err(io("reading the CA"))?;
+        let client = gate::client(&trusted)?;
+        let text = async {
+            let answer = client.get(url).send().await?.error_for_status()?;
+            answer.text().await
+        };
+        let silent =
+            |error: reqwest::Error| Error::Silent { program: url.to_owned(), said: error.to_string() };
+        self.runtime.block_on(text).map_err(silent)
     }
 
     /// The words of `livecert issue` that point to these servers, after the names.
     pub fn issue_words(&self) -> Vec<String> {
+        let mut words = vec!["--server".to_owned(), self.pebble.directory(), "--accept-tos".to_owned()];
+        words.extend(self.dns_words());
+        words
+    }
+
+    /// The words that point to the LiveDNS API and its DNS.
+    pub fn dns_words(&self) -> Vec<String> {
         let mut words = vec![
-            "--server".to_owned(),
-            self.pebble.directory(),
-            "--accept-tos".to_owned(),
             "--plugin".to_owned(),
             "gandi".to_owned(),
             "--plugin-arg".to_owned(),

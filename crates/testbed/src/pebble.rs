@@ -1,45 +1,62 @@
 //! Pebble, the ACME test server that Let's Encrypt makes: a real CA that looks into real DNS.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use livedns_sim::pki::TlsIdentity;
 use serde_json::json;
 
-use crate::{Error, io};
+use crate::process::{Process, at_free_ports};
+use crate::{Error, ExternalAccount, io};
 
 const INSTALL: &str = "on Debian: apt-get install pebble; elsewhere see github.com/letsencrypt/pebble";
-/// How long it may take to listen.
-const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// Settings of Pebble.
+/// Settings of Pebble. Nonces, and which authorizations it uses again, are random at each start; there is no seed.
 #[derive(Debug, Clone)]
 pub struct PebbleOptions {
     /// Percentage of nonces that it refuses; Pebble's own default is 5.
     pub nonce_reject: u32,
     /// Percentage of valid authorizations that it uses again; Pebble's own default is 50.
     pub authz_reuse: u32,
-    /// Whether it demands an external account binding.
+    /// Whether it demands an external account binding, which [`Pebble::external_account`] satisfies.
     pub external_account: bool,
+    /// Whether it refuses what a later version may refuse.
+    pub strict: bool,
+    /// Number of alternate chains beside the default one.
+    pub alternate_roots: u32,
+    /// Number of certificates between a certificate and its root.
+    pub chain_length: u32,
+    /// Seconds of `Retry-After` with an authorization and an order; Pebble's own defaults (3 and 5) if none.
+    pub retry_after: Option<(u32, u32)>,
+    /// How long its certificates are valid, in seconds; Pebble's own default (five years) if none.
+    pub validity: Option<u64>,
 }
 
 impl Default for PebbleOptions {
     /// Nothing left to chance but nonces.
     fn default() -> Self {
-        PebbleOptions { nonce_reject: 5, authz_reuse: 0, external_account: false }
+        PebbleOptions {
+            nonce_reject: 5,
+            authz_reuse: 0,
+            external_account: false,
+            strict: true,
+            alternate_roots: 0,
+            chain_length: 1,
+            retry_after: None,
+            validity: None,
+        }
     }
 }
 
 /// A running Pebble; it is ended when this is dropped.
 #[derive(Debug)]
 pub struct Pebble {
-    child: Child,
+    process: Process,
     address: SocketAddr,
-    said: Arc<Mutex<Vec<String>>>,
+    management: SocketAddr,
+    http: SocketAddr,
+    tls: SocketAddr,
 }
 
 impl Pebble {
@@ -55,76 +72,41 @@ impl Pebble {
         };
         let certificate = write("pebble-cert.pem", &tls.cert_chain_pem)?;
         let key = write("pebble-key.pem", &tls.key_pem)?;
-        let mut last = None;
-        // A free port may be taken by somebody else between the question and the use; then another one is tried.
-        for _ in 0..5 {
-            let (address, management) = (free_port()?, free_port()?);
-            let config = write(
-                "pebble.json",
-                &json!({"pebble": {
-                    "listenAddress": address.to_string(),
-                    "managementListenAddress": management.to_string(),
-                    "certificate": certificate,
-                    "privateKey": key,
-                    "httpPort": 5002,
-                    "tlsPort": 5001,
-                    "externalAccountBindingRequired": options.external_account,
-                    "externalAccountMACKeys": {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"},
-                }})
-                .to_string(),
-            )?;
-            match Self::spawn(&config, address, dns, options) {
-                Ok(pebble) => return Ok(pebble),
-                Err(error @ Error::Program { .. }) => return Err(error),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or(Error::Silent { program: "pebble".to_owned(), said: String::new() }))
-    }
-
-    fn spawn(
-        config: &Path,
-        address: SocketAddr,
-        dns: SocketAddr,
-        options: &PebbleOptions,
-    ) -> Result<Self, Error> {
-        let mut command = Command::new("pebble");
-        command.arg("-config").arg(config).arg("-strict").args(["-dnsserver", &dns.to_string()]);
-        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", options.nonce_reject.to_string());
-        command.env("PEBBLE_AUTHZREUSE", options.authz_reuse.to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|source| Error::Program {
-            program: "pebble".to_owned(),
-            hint: INSTALL,
-            source,
-        })?;
-        let said = Arc::new(Mutex::new(Vec::new()));
-        if let Some(output) = child.stdout.take() {
-            let said = said.clone();
-            std::thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-                }
+        at_free_ports(|[address, management, http, tls]| {
+            let account = Self::external_account();
+            let mut settings = json!({
+                "listenAddress": address.to_string(),
+                "managementListenAddress": management.to_string(),
+                "certificate": certificate,
+                "privateKey": key,
+                "httpPort": http.port(),
+                "tlsPort": tls.port(),
+                "externalAccountBindingRequired": options.external_account,
+                "externalAccountMACKeys": {account.kid: account.hmac_key},
             });
-        }
-        let mut pebble = Pebble { child, address, said };
-        pebble.wait_until_it_listens()?;
-        Ok(pebble)
-    }
-
-    fn wait_until_it_listens(&mut self) -> Result<(), Error> {
-        let begun = Instant::now();
-        loop {
-            if std::net::TcpStream::connect(self.address).is_ok() {
-                return Ok(());
+            if let Some((authz, order)) = options.retry_after {
+                settings["retryAfter"] = json!({"authz": authz, "order": order});
             }
-            let ended = self.child.try_wait().map_err(io("waiting for Pebble"))?;
-            if ended.is_some() || begun.elapsed() > START_LIMIT {
-                let said = self.log().last().cloned().unwrap_or_default();
-                return Err(Error::Silent { program: "pebble".to_owned(), said });
+            if let Some(seconds) = options.validity {
+                settings["certificateValidityPeriod"] = json!(seconds);
             }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            let config = write("pebble.json", &json!({"pebble": settings}).to_string())?;
+            let mut command = Command::new("pebble");
+            command.arg("-config").arg(config).args(["-dnsserver", &dns.to_string()]);
+            if options.strict {
+                command.arg("-strict");
+            }
+            let numbers = [
+                ("PEBBLE_VA_NOSLEEP", 1),
+                ("PEBBLE_WFE_NONCEREJECT", options.nonce_reject),
+                ("PEBBLE_AUTHZREUSE", options.authz_reuse),
+                ("PEBBLE_ALTERNATE_ROOTS", options.alternate_roots),
+                ("PEBBLE_CHAIN_LENGTH", options.chain_length),
+            ];
+            command.envs(numbers.map(|(name, number)| (name, number.to_string())));
+            let process = Process::start(command, INSTALL, address)?;
+            Ok(Pebble { process, address, management, http, tls })
+        })
     }
 
     /// The directory's URL.
@@ -132,9 +114,33 @@ impl Pebble {
         format!("https://localhost:{}/dir", self.address.port())
     }
 
+    /// The external account that it knows, whether it demands one or not.
+    pub fn external_account() -> ExternalAccount {
+        ExternalAccount {
+            kid: "kid-1".to_owned(),
+            hmac_key: "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W".to_owned(),
+        }
+    }
+
+    /// The port where it looks for proofs of http-01.
+    pub fn http_port(&self) -> u16 {
+        self.http.port()
+    }
+
+    /// The port where it looks for proofs of tls-alpn-01.
+    pub fn tls_port(&self) -> u16 {
+        self.tls.port()
+    }
+
+    /// The base URL of its management interface: below it are `/roots/N`, `/intermediates/N` (N = 0 for the default
+    /// chain, then the alternates) and `/cert-status-by-serial/HEX`.
+    pub fn management(&self) -> String {
+        format!("https://localhost:{}", self.management.port())
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> Vec<String> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.process.log()
     }
 
     /// The requests that it logged, as `METHOD path`, without those of the management interface.
@@ -151,18 +157,6 @@ impl Pebble {
 
     /// Ends it.
     pub fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.stop();
     }
-}
-
-impl Drop for Pebble {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn free_port() -> Result<SocketAddr, Error> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(io("a free port"))?;
-    listener.local_addr().map_err(io("a free port"))
 }
