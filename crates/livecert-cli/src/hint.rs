@@ -91,9 +91,11 @@ fn plugin_kind(error: &PluginError) -> &'static str {
         Error::NoZone { .. } | Error::ZoneNotVisible { .. } => "gandi-no-zone",
         Error::RateLimited { .. } => "gandi-rate-limited",
         Error::Network { kind: NetworkKind::Tls, .. } => "gandi-tls",
+        Error::Network { kind: NetworkKind::Oversized, .. } => "gandi-answer",
         Error::Network { .. } | Error::OutOfTime { .. } => "gandi-unreachable",
         Error::Conflict { .. } | Error::OtherCase { .. } => "gandi-conflict",
         Error::LostUpdate { .. } => "gandi-lost-update",
+        Error::Malformed { .. } | Error::Unexpected { .. } => "gandi-answer",
         _ => "gandi",
     }
 }
@@ -360,6 +362,11 @@ fn challenge(error: &ChallengeError) -> Option<String> {
             "check the spelling, and that the domain is registered and its name servers are set".to_owned()
         }
         ChallengeError::Authority { source: AuthorityError::Loop { .. }, .. } => "mend the CNAME records".to_owned(),
+        ChallengeError::Authority { source, .. } if source.is_silence() => {
+            "see that this machine has a network. Where it lets no DNS out, name a resolver that is asked over HTTPS: \
+             --resolver https://…"
+                .to_owned()
+        }
         ChallengeError::Authority { .. } => {
             "look with `dig +trace`; if this machine's resolver is not to be trusted, name another with --resolver ADDR".to_owned()
         }
@@ -418,6 +425,12 @@ fn gandi(error: &gandi_livedns::Error) -> Option<String> {
             "if this is a server of your own, name its root certificate with --ca-bundle FILE. If the certificate has expired: \
              see that this machine's clock is right, and that GandiApiBaseUrl, where it is given, names a host that is \
              still in service"
+                .to_owned()
+        }
+        Error::Malformed { .. }
+        | Error::Unexpected { .. }
+        | Error::Network { kind: NetworkKind::Oversized, .. } => {
+            "what answered is not LiveDNS as it is known: see that no proxy stands between, and leave out GandiApiBaseUrl"
                 .to_owned()
         }
         Error::Network { .. } => "check the network, then try again; see status.gandi.net".to_owned(),

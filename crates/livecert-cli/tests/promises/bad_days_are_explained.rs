@@ -111,3 +111,47 @@ fn a_server_that_forgot_the_account_gets_it_again() {
     std::fs::write(&path, account.to_string()).unwrap();
     expect(&other.run(&["renew", "--force"]), 0);
 }
+
+#[test]
+fn an_api_that_answers_what_no_api_should() {
+    use testbed::sim::{Fault, FaultRule};
+    let bench = Bench::new();
+    let deep = "[".repeat(200_000);
+    let bodies = [
+        (200, deep.clone(), "gandi-answer"),
+        (403, format!("{{\"message\":{deep}"), "gandi-forbidden"),
+        (200, "{\"fqdn\":5}".to_owned(), "gandi-answer"),
+        (200, "<html>Log in to the hotel's network</html>".to_owned(), "gandi-answer"),
+        (401, "\u{1b}[2J<html>".to_owned(), "gandi-unauthorized"),
+        (302, String::new(), "gandi-answer"),
+        (200, "x".repeat(5 * 1024 * 1024), "gandi-answer"),
+    ];
+    for (status, body, wanted) in bodies {
+        let fault = Fault::Answer { status, body, retry_after: None };
+        let path = "/domains/example.com".to_owned();
+        bench.testbed.gandi().fail(FaultRule { method: Some("GET".into()), path, after: 0, times: 1, fault });
+        let outcome = bench.issue(&["example.com"], &["--json"]);
+        expect(&outcome, 1);
+        assert_eq!(kind(&outcome), wanted, "{}", outcome.stdout);
+        let error = document(&outcome)["error"].clone();
+        assert!(error["hint"].is_string(), "{error}");
+        assert!(error.to_string().len() < 2000 && !error.to_string().contains('\u{1b}'), "{error}");
+        assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+    }
+    assert!(!bench.testbed.pebble().requests().iter().any(|request| request.contains("order-plz")));
+}
+
+#[test]
+fn a_machine_without_a_network() {
+    let bench = Bench::new();
+    let mut words = bench.words(&["example.com"], &["--json"]);
+    let at = words.iter().position(|word| word == "--authoritative").unwrap();
+    // Nobody listens there.
+    words[at + 1] = "127.0.0.1:1".to_owned();
+    words.extend(["--resolver".to_owned(), "https://127.0.0.1:1/dns-query".to_owned()]);
+    let outcome = bench.livecert.run(words).unwrap();
+    expect(&outcome, 1);
+    assert_eq!(kind(&outcome), "dns");
+    let hint = document(&outcome)["error"]["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains("has a network"), "{hint}");
+}

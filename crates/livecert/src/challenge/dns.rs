@@ -249,10 +249,22 @@ impl DnsSolver {
                     value: String::new(),
                     apex: Some(seen.zone.clone()),
                 };
-                let public = match self.plugin.strangers(&record, &by_name).await {
-                    Some(published) => self.view.locator().public_view(seen, &published).await,
+                let published = self.plugin.strangers(&record, &by_name).await;
+                let public = match &published {
+                    Some(published) => self.view.locator().public_view(seen, published).await,
                     None => None,
                 };
+                if let (Some(published), None) = (&published, &public)
+                    && !published.iter().any(|name| by_name.contains(name))
+                {
+                    tracing::warn!(
+                        zone = seen.zone,
+                        delegated = by_name.join(", "),
+                        published = published.join(", "),
+                        "the zone is delegated to other name servers than those where the records are written; \
+                         unless these take the zone from there, nobody will see the records"
+                    );
+                }
                 if let Some(public) = &public {
                     let servers: Vec<_> = public.servers.iter().map(|server| server.name.as_str()).collect();
                     tracing::warn!(
