@@ -14,12 +14,9 @@ impl NoncePool {
         self.lock().pop()
     }
 
-    /// Keeps the nonce of an answer; what is not base64url (RFC 8555 §6.5.1) is none.
+    /// Keeps the nonce of an answer, if it is one.
     pub(crate) fn put(&self, nonce: &str) {
-        let valid = !nonce.is_empty()
-            && nonce.len() <= 512
-            && nonce.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if valid {
+        if is_nonce(nonce) {
             let mut pool = self.lock();
             if pool.len() == MAX {
                 pool.remove(0);
@@ -37,6 +34,12 @@ impl NoncePool {
         // The list is never left half-changed, so a panic elsewhere does it no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is not base64url is none (RFC 8555 §6.5.1).
+pub(crate) fn is_nonce(text: &str) -> bool {
+    (1..=512).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 #[cfg(test)]

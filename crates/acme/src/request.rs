@@ -12,7 +12,7 @@ use url::Url;
 use crate::certificate::links;
 use crate::error::{Error, excerpt};
 use crate::key::AccountKey;
-use crate::nonce::NoncePool;
+use crate::nonce::{NoncePool, is_nonce};
 use crate::problem::{Problem, ProblemKind};
 use crate::retry::{Backoff, RetryAfter, retry_at};
 use crate::server::Server;
@@ -85,9 +85,9 @@ impl Server {
         }
         let url = &self.directory().new_nonce;
         let response = send_patiently(self.transport(), &Method::HEAD, url).await?;
-        keep_nonce(self.nonces(), response.headers());
-        match self.nonces().take() {
-            Some(nonce) => Ok(nonce),
+        // Not by way of the pool: a request beside this one could take it away.
+        match nonce_of(response.headers()).filter(|nonce| is_nonce(nonce)) {
+            Some(nonce) => Ok(nonce.to_owned()),
             None if response.status().is_success() => Err(Error::NoNonce(url.to_string())),
             None => Err(refusal(url, &response, None)),
         }
@@ -224,9 +224,13 @@ fn may_pass(error: &TransportError) -> bool {
 }
 
 pub(crate) fn keep_nonce(pool: &NoncePool, headers: &HeaderMap) {
-    if let Some(nonce) = headers.get(REPLAY_NONCE).and_then(|value| value.to_str().ok()) {
+    if let Some(nonce) = nonce_of(headers) {
         pool.put(nonce);
     }
+}
+
+fn nonce_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(REPLAY_NONCE)?.to_str().ok()
 }
 
 pub(crate) fn is_busy(status: StatusCode) -> bool {

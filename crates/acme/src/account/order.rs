@@ -89,7 +89,7 @@ impl Account {
         let url = self.server.directory().new_authz.as_ref().ok_or(Error::NotOffered("newAuthz"))?;
         let mut payload = json!({"identifier": identifier});
         if wishes.subdomain_auth_allowed {
-            payload["subdomainAuthAllowed"] = Value::Bool(true);
+            payload["identifier"]["subdomainAuthAllowed"] = Value::Bool(true);
         }
         let answer = self.post(url, payload.to_string().as_bytes(), Repeat::Doubles).await?;
         authorization(answer.location()?, &answer)

@@ -99,7 +99,8 @@ async fn a_name_is_authorized_before_there_is_an_order() {
     let sent: Vec<_> = script.signed().iter().map(|signed| signed.json()).collect();
     let identifier = json!({"type": "dns", "value": "a.example"});
     assert_eq!(sent[0], json!({"identifier": identifier}));
-    assert_eq!(sent[1], json!({"identifier": identifier, "subdomainAuthAllowed": true}));
+    let wished = json!({"type": "dns", "value": "a.example", "subdomainAuthAllowed": true});
+    assert_eq!(sent[1], json!({"identifier": wished}));
 }
 
 #[tokio::test(start_paused = true)]
