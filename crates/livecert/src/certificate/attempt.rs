@@ -9,7 +9,7 @@ use super::order::{OpenAuthorization, PlacedOrder, Shown, deactivate_pending};
 use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, ServerUrl, Service, with_causes};
-use crate::challenge::{ChallengeChoice, ChallengeError, Placement, Proof, Solvers};
+use crate::challenge::{ChallengeChoice, ChallengeError, Placement, Proof, Solvers, Standing};
 use crate::plugin::{Leftover, TxtRecord, WebProof, Withdrawn};
 use crate::progress::Event;
 use crate::store::{CertName, Draft, StoreError};
@@ -114,13 +114,17 @@ impl<'a> Attempt<'a> {
     /// Shows all that has to be shown. Gives the proofs in DNS.
     async fn publish(&mut self, open: &[OpenAuthorization]) -> Result<Vec<Proof>, CertificateError> {
         let mut proofs = Vec::new();
+        let mut standings = Vec::<&Standing>::new();
         for one in open {
             match &one.shown {
                 Shown::Txt(proof) => proofs.push(proof.clone()),
                 Shown::Web(proof) => self.web.push(proof.clone()),
-                Shown::Standing(standing) => self.service.warn_of_standing(self.cert, standing),
+                // One record may stand for several names.
+                Shown::Standing(standing) if standings.contains(&standing) => {}
+                Shown::Standing(standing) => standings.push(standing),
             }
         }
+        standings.iter().for_each(|standing| self.service.warn_of_standing(self.cert, standing));
         let begun = Instant::now();
         if let Some(dns) = &self.solvers.dns
             && !proofs.is_empty()

@@ -39,6 +39,8 @@ pub(super) struct PlacedOrder {
 pub(super) struct OpenAuthorization {
     /// The name, without `*.`.
     base: String,
+    /// Whether it is for the wildcard.
+    wildcard: bool,
     pub(super) kind: ChallengeType,
     challenge: Url,
     pub(super) shown: Shown,
@@ -223,6 +225,7 @@ impl PlacedOrder {
             if let Some(shown) = shown {
                 return Ok(OpenAuthorization {
                     base,
+                    wildcard: authorization.wildcard,
                     kind: kind.clone(),
                     challenge: challenge.url.clone(),
                     shown,
@@ -393,7 +396,8 @@ impl PlacedOrder {
     pub(super) fn tell_choice(&self, service: &Service, cert: &CertName, open: &[OpenAuthorization]) {
         for one in open {
             let challenge = one.kind.to_string();
-            service.progress.event(cert, Event::Chosen { name: &one.base, challenge: &challenge });
+            let name = format!("{}{}", if one.wildcard { "*." } else { "" }, one.base);
+            service.progress.event(cert, Event::Chosen { name: &name, challenge: &challenge });
         }
     }
 }

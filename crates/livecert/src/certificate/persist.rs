@@ -1,5 +1,6 @@
 //! The standing records of dns-persist-01: written once through a plugin, shown, and removed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -184,8 +185,10 @@ impl Service {
                 let Ok(view) = DnsView::new(&settings, &self.surroundings.http) else { return };
                 let account =
                     self.store.account(&record.server).ok().flatten().and_then(|account| account.url);
-                for name in record.names.iter().filter_map(|name| name.parse::<SubjectName>().ok()) {
-                    let at = standing_name(name.base());
+                let names = record.names.iter().filter_map(|name| name.parse::<SubjectName>().ok());
+                let bases: BTreeSet<_> = names.map(|name| name.base().to_owned()).collect();
+                for base in bases {
+                    let at = standing_name(&base);
                     let values = view.values(&at).await.unwrap_or_default();
                     let records = values.iter().filter_map(|value| StandingRecord::parse(value).ok());
                     let ours = records.filter(|record| Some(&record.account) == account.as_ref());

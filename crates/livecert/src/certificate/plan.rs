@@ -99,7 +99,11 @@ impl Service {
         if account.is_none() {
             acme.push(format!("POST {} (newAccount)", directory.new_account));
         }
-        acme.push(format!("POST {} (newOrder: {} names)", directory.new_order, settings.names.len()));
+        let names = match settings.names.len() {
+            1 => "1 name".to_owned(),
+            several => format!("{several} names"),
+        };
+        acme.push(format!("POST {} (newOrder: {names})", directory.new_order));
         let all: Vec<_> = settings.candidates.iter().map(ToString::to_string).collect();
         let challenge = all.join(" or ");
         for name in &settings.names {
