@@ -11,7 +11,7 @@ use super::attempt::Attempt;
 use super::ledger::{Ledger, publication};
 use super::order::PlacedOrder;
 use super::settings::Settings;
-use super::{CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
+use super::{BundleError, CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
 use crate::challenge::{ChallengeError, Placement, Solvers};
 use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
 use crate::plugin::{self, Arguments, Connected, Leftover};
@@ -210,8 +210,12 @@ impl Service {
         let (chains, leftovers) = made.inspect_err(|error| self.remember_hold(cert, server, error))?;
 
         // 10. Checked, complete, and current by one rename.
-        let generation = self.store_checked(work, server, &draft, &public_key, &chains)?;
-        Ok((generation, leftovers))
+        let stored = self.store_checked(work, server, &draft, &public_key, &chains);
+        if let Err(CertificateError::Bundle(error)) = &stored {
+            // What the order has given is of no use, and will not be another time; a wrong clock can be set.
+            draft.keep(matches!(error, BundleError::Ended(_) | BundleError::NotYet(_)));
+        }
+        Ok((stored?, leftovers))
     }
 
     /// The key's owner: us, or whoever made the request that we are to send.
