@@ -518,8 +518,8 @@ pub(crate) struct Issue {
     #[arg(long, value_name = "CN", help_heading = "Key")]
     pub(crate) subject: Option<String>,
     /// Ask for a certificate that needs a stapled OCSP answer (RFC 7633); most CAs refuse that by now
-    #[arg(long, help_heading = "Key")]
-    pub(crate) must_staple: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Key")]
+    pub(crate) must_staple: Option<bool>,
 
     /// How the names are proved: dns-01, dns-account-01, dns-persist-01, http-01, tls-alpn-01, or auto for the best that
     /// server, DNS and plugin allow [default: what the plugin is made for]

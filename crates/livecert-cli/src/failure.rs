@@ -102,6 +102,9 @@ pub(crate) fn error_document(error: &CertificateError) -> Value {
     if let Some(hint) = hint::hint(error) {
         document["hint"] = hint.into();
     }
+    if let CertificateError::Held { until, .. } = error {
+        document["until"] = until.to_string().into();
+    }
     if let CertificateError::Refused { failures, .. } = error {
         let failure = |failure: &livecert::certificate::Failure| json!({"name": failure.name, "problem": failure.problem, "seen": failure.seen});
         document["failures"] = failures.iter().map(failure).collect();

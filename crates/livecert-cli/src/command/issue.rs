@@ -60,7 +60,7 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         external_account: external_account(&words.external)?,
         own_request,
         subject: words.subject,
-        must_staple: words.must_staple.then_some(true),
+        must_staple: words.must_staple,
         profile: words.profile,
         preferred_profile: words.preferred_profile,
         preferred_chain: words.preferred_chain,

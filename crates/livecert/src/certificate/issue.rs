@@ -60,7 +60,13 @@ impl Service {
         let cert = request.check()?;
         let lock = self.lock(&cert).await?;
         let stored = self.store.find_record(&cert)?;
-        let settings = Settings::new(request, stored.as_ref())?;
+        let mut settings = Settings::new(request, stored.as_ref())?;
+        if let Some(own) = &request.own_request
+            && stored.is_some()
+        {
+            settings.changed |= self.store.own_request(&cert).map_or(true, |stored| stored != *own);
+        }
+        self.store.finish_left_behind(&cert, &lock)?;
         let current = self.store.current(&cert)?;
         if let Some(generation) = &current
             && !request.force
@@ -115,6 +121,12 @@ impl Service {
         cert: &CertName,
         settings: &Settings,
     ) -> Result<Arguments, CertificateError> {
+        // A host without a token can be where a record stands.
+        if !settings.needs_plugin()
+            && let Some(unread) = Arguments::unread(&settings.arguments)
+        {
+            return Ok(unread);
+        }
         let sources = plugin::with_default_credential(
             settings.plugin,
             settings.arguments.clone(),

@@ -171,7 +171,9 @@ impl Settings {
             }
             _ => request.arguments.clone(),
         };
-        let own_request = request.own_request.is_some() || stored.is_some_and(|stored| stored.own_request);
+        // Whoever asks for a type of key wants livecert to have the key again.
+        let kept_request = stored.is_some_and(|stored| stored.own_request) && request.key_type.is_none();
+        let own_request = request.own_request.is_some() || kept_request;
         let subject = text(&request.subject, stored.map(|stored| &stored.subject));
         let profile = text(&request.profile, stored.map(|stored| &stored.profile));
         let preferred_profile =

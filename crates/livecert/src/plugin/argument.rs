@@ -303,6 +303,17 @@ impl Arguments {
         Ok(all)
     }
 
+    /// Arguments that nobody needs now: what is stored stays as it is, and no secret is read. `None` if there are new
+    /// ones among them.
+    pub(crate) fn unread(sources: &ArgumentSources) -> Option<Self> {
+        let mut all = Arguments::default();
+        for (name, source) in sources {
+            let ArgumentSource::Stored(stored) = source else { return None };
+            all.stored.insert((*name).to_owned(), stored.clone());
+        }
+        Some(all)
+    }
+
     fn take_plain(&mut self, name: &'static str, value: &str) {
         self.plain.insert(name, value.to_owned());
         self.stored.insert(name.to_owned(), StoredArgument::Plain(value.to_owned()));

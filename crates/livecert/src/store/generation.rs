@@ -285,21 +285,35 @@ impl Draft {
             file(&format!("chain{number}.pem"), chain)?;
         }
         write_json(&self.folder.join("generation.json"), &info)?;
-        let order = self.folder.join(ORDER);
-        match std::fs::remove_file(&order) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::write(&order)(error));
-            }
-            _ => {}
-        }
-
         let generations = self.cert.join("generations");
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
-        point(&self.cert, self.number)?;
+        finish(&self.cert, self.number)?;
         Ok(Generation { number: self.number, info, current: self.cert.join("current") })
     }
+}
+
+/// Makes a complete generation the current one. Only then is its order forgotten: a run that dies before leaves a
+/// generation that the next one finishes.
+fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
+    point(cert, number)?;
+    let order = cert.join("generations").join(number.to_string()).join(ORDER);
+    match std::fs::remove_file(&order) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::write(&order)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Finishes a generation that a dead run had completed, and not made the current one.
+pub(super) fn finish_left_behind(cert: &Path) -> Result<(), StoreError> {
+    let generations = cert.join("generations");
+    if !generations.exists() {
+        return Ok(());
+    }
+    let complete = entries(&generations)?.into_iter().filter(|(path, _)| path.join(ORDER).exists());
+    let newest = complete.filter_map(|(_, name)| name.parse::<u32>().ok()).max();
+    newest.map_or(Ok(()), |number| finish(cert, number))
 }
 
 impl Drop for Draft {
@@ -394,6 +408,40 @@ mod tests {
         let draft = Draft::begin(folder.path()).unwrap();
         assert_eq!(std::fs::read_dir(&generations).unwrap().count(), 1);
         drop(draft);
+    }
+
+    #[test]
+    fn a_draft_with_an_order_waits_for_the_next_run_and_a_complete_one_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = PendingOrder::new(
+            "https://ca/".into(),
+            "https://ca/a".into(),
+            "https://ca/o".into(),
+            vec![],
+            b"key",
+        );
+        let mut draft = Draft::begin(folder.path()).unwrap();
+        draft.write_key(&SecretString::from("key 1")).unwrap();
+        assert!(Draft::left_behind(folder.path()).unwrap().is_none());
+        draft.write_order(&order).unwrap();
+        draft.keep(true);
+        drop(draft);
+        let (draft, found) = Draft::left_behind(folder.path()).unwrap().unwrap();
+        assert_eq!((draft.key().unwrap().expose_secret(), &found), ("key 1", &order));
+        assert!(found.is_for_key(b"key") && !found.is_for_key(b"other"));
+        // Dead between the two renames: the generation is whole, and nobody points to it.
+        let generations = folder.path().join("generations");
+        let info = info("01");
+        draft.complete(&bundle("1"), info.clone()).unwrap();
+        std::fs::remove_file(folder.path().join("current")).unwrap();
+        write_json(&generations.join("1").join(ORDER), &order).unwrap();
+        finish_left_behind(folder.path()).unwrap();
+        assert_eq!(Generation::current(folder.path()).unwrap().unwrap().info, info);
+        assert!(!generations.join("1").join(ORDER).exists());
+        // What was rolled back on purpose stays so: no order tells otherwise.
+        std::fs::remove_file(folder.path().join("current")).unwrap();
+        finish_left_behind(folder.path()).unwrap();
+        assert_eq!(Generation::current(folder.path()).unwrap(), None);
     }
 
     #[test]

@@ -234,6 +234,15 @@ impl Store {
         Draft::left_behind(&self.cert_folder(name))
     }
 
+    /// Makes a generation current that a dead run had completed. Call only with the certificate's lock held.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn finish_left_behind(&self, name: &CertName, lock: &CertLock) -> Result<(), StoreError> {
+        lock.proves(name);
+        super::generation::finish_left_behind(&self.cert_folder(name))
+    }
+
     /// Takes the lock of a certificate, waiting for another process up to `patience`; `waiting` is told once who
     /// holds it.
     ///
