@@ -39,6 +39,9 @@ fn in_a_network_of_its_own(name: &str, test: impl FnOnce()) {
     unshare.args(["sh", "-c", &script, "sh"]).arg(std::env::current_exe().unwrap());
     let whole = format!("dns_works_where_the_network_does_not::{name}");
     unshare.args(["--exact", &whole, "--nocapture"]).env(INSIDE, "1");
+    // Debian names the folder of `ip` and `nft` to root only.
+    let path = std::env::var("PATH").unwrap_or_default();
+    unshare.env("PATH", format!("{path}:/usr/sbin:/sbin"));
     let done = Outcome::from(unshare.output().unwrap());
     assert!(
         done.status == Some(0) && done.stdout.contains("1 passed"),

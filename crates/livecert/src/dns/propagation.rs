@@ -12,8 +12,8 @@ use super::authority::{Authority, NameServer};
 use super::exchange::{DnsError, absolute, ask};
 use super::resolver::{Resolver, ResolverAddress};
 
-/// The first look comes at once; the waits after it are an eighth of what was waited so far, so that nobody waits much
-/// longer than the servers need. Not shorter than this,
+/// The first look comes at once; the waits after it are an eleventh of what was waited so far, so that nobody waits a
+/// tenth longer than the servers need. Not shorter than this,
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 /// and not longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
@@ -203,7 +203,7 @@ async fn pause(
     patience: &Patience,
     lacking: impl FnOnce() -> Vec<Lacking>,
 ) -> Result<(), PropagationError> {
-    let wait = (begun.elapsed() / 8).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+    let wait = (begun.elapsed() / 11).clamp(SHORTEST_WAIT, LONGEST_WAIT);
     if begun.elapsed() + wait > patience.limit {
         return Err(PropagationError { waited: begun.elapsed(), lacking: lacking() });
     }
