@@ -6,13 +6,13 @@ use http::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::account::{Account, NewAccount};
+use crate::account::{Account, AccountInfo, NewAccount};
 use crate::directory::Directory;
 use crate::error::{Error, excerpt};
 use crate::key::AccountKey;
 use crate::nonce::NoncePool;
 use crate::renewal::{self, CertificateId, RenewalInfo};
-use crate::request::{Repeat, is_busy, keep_nonce, refusal, secure, send_patiently};
+use crate::request::{Answer, Repeat, is_busy, keep_nonce, refusal, secure, send_patiently};
 use crate::revocation::RevocationReason;
 use crate::transport::Transport;
 
@@ -116,9 +116,23 @@ impl Server {
     /// # Errors
     /// There is none (`accountDoesNotExist`), or no answer.
     pub async fn find_account(&self, key: AccountKey) -> Result<Account, Error> {
-        let url = &self.0.directory.new_account;
-        let answer = self.post(&key, None, url, br#"{"onlyReturnExisting":true}"#, Repeat::Harmless).await?;
+        let answer = self.find(&key).await?;
         Ok(Account::new(self.clone(), key, answer.location()?))
+    }
+
+    /// The same, with what the server says about the account; some servers tell it here and nowhere else.
+    ///
+    /// # Errors
+    /// As [`find_account`](Self::find_account).
+    pub async fn find_account_info(&self, key: AccountKey) -> Result<(Account, AccountInfo), Error> {
+        let answer = self.find(&key).await?;
+        let info = AccountInfo::read(&answer)?;
+        Ok((Account::new(self.clone(), key, answer.location()?), info))
+    }
+
+    async fn find(&self, key: &AccountKey) -> Result<Answer, Error> {
+        let url = &self.0.directory.new_account;
+        self.post(key, None, url, br#"{"onlyReturnExisting":true}"#, Repeat::Harmless).await
     }
 
     /// The account of a key whose URL is known. Nothing is sent.

@@ -14,6 +14,7 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::NoNames
         | CertificateError::AddressInDns { .. }
+        | CertificateError::WildcardAtHost { .. }
         | CertificateError::OtherNamesRequested { .. }
         | CertificateError::Name(_)
         | CertificateError::ValidationNameTooLong { .. } => "name",
@@ -35,13 +36,14 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::TermsNotAccepted { .. } => "terms-not-accepted",
         CertificateError::ExternalAccountRequired { .. } => "external-account-required",
         CertificateError::Acme { source, .. } => acme_kind(source),
+        CertificateError::NoServer { source, .. } => kind(source),
         CertificateError::NoChallenge { .. } => "no-challenge",
         CertificateError::ChallengeChoice(_) | CertificateError::ChallengeMismatch(_) => "challenge",
         CertificateError::UnknownProfile { .. } => "profile",
         CertificateError::Held { .. } => "rate-limited",
         CertificateError::NoStandingRecord { .. } => "no-standing-record",
         CertificateError::NoIssuerName { .. } => "no-issuer-name",
-        CertificateError::OwnRequest(_) => "certificate-request",
+        CertificateError::OwnRequest(_) | CertificateError::FixedByRequest { .. } => "certificate-request",
         CertificateError::NothingToRevoke { .. } => "nothing-to-revoke",
         CertificateError::File { .. } => "file",
         CertificateError::Secret { .. } | CertificateError::ExternalAccountKey(_) => "credential",
@@ -138,6 +140,12 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::AddressInDns { .. } => {
             "prove it at the host: --plugin selfhost or --plugin webroot; Let's Encrypt also wants --profile shortlived"
         }
+        CertificateError::WildcardAtHost { .. } => {
+            "wildcards are proved in DNS: --plugin gandi, or a standing record (--challenge dns-persist-01)"
+        }
+        CertificateError::FixedByRequest { .. } => {
+            "make another request with what you want in it; --key-type lets livecert have the key itself again"
+        }
         CertificateError::ChallengeMismatch(mismatch) => {
             return Some(format!(
                 "for {} give another --plugin: dns-01 and dns-account-01 go with gandi and manual, http-01 with webroot and selfhost, tls-alpn-01 with selfhost",
@@ -168,6 +176,7 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         }
         CertificateError::AccountExists { .. } => "`livecert account show` tells about it",
         CertificateError::Acme { source, .. } => return acme(source),
+        CertificateError::NoServer { source, .. } => return hint(source),
         CertificateError::NoChallenge { .. } => {
             "use another --challenge or plugin that goes with what it offers, or another server"
         }
@@ -340,19 +349,35 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
             None => "wait until then; trying sooner makes it later. The next runs wait by themselves".to_owned(),
         },
         Error::Unsettled { .. } => {
-            "the CA is slow: the next run goes on with this order; a longer --validation-timeout waits longer".to_owned()
+            "the CA is slow: run it again. What is proved stays proved; a longer --validation-timeout waits longer for a validation".to_owned()
         }
         Error::NotOffered(_) => "`livecert server show` tells what a server offers".to_owned(),
         Error::Problem(problem) => match problem.kind() {
             ProblemKind::RateLimited => "wait until the moment that the CA names".to_owned(),
-            ProblemKind::UserActionRequired => "the CA's terms have changed: read them at the URL above, then give --accept-tos".to_owned(),
+            ProblemKind::UserActionRequired => {
+                let at = error.terms_of_service().map(|url| format!(" at {url}")).unwrap_or_default();
+                format!("the CA wants a person to act: read its terms{at}, then run `livecert account update --accept-tos` with its --server")
+            }
             ProblemKind::RejectedIdentifier => "this CA does not give certificates for that name".to_owned(),
             ProblemKind::Caa => "a CAA record of the domain does not allow this CA: add it there".to_owned(),
             ProblemKind::InvalidContact | ProblemKind::UnsupportedContact => "give another --contact, or none".to_owned(),
-            _ => return None,
+            ProblemKind::ServerInternal => out_of_order(),
+            _ if error.class() == ErrorClass::AccountGone => {
+                "the CA does not know this account any more: the next `livecert issue` or `livecert renew` makes a new one".to_owned()
+            }
+            _ => "the CA's words tell what it does not like; if they are of no help, run the same command again, and ask the CA \
+                 with the requests that -vv shows"
+                .to_owned(),
         },
+        Error::Http { status, .. } if *status >= 500 => out_of_order(),
         _ => return None,
     })
+}
+
+fn out_of_order() -> String {
+    "the CA is out of order: run the same command again later, it goes on where it stopped; --server, repeated, names \
+     servers to fall back to"
+        .to_owned()
 }
 
 fn challenge(error: &ChallengeError) -> Option<String> {

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use livecert::certificate::{
-    CertificateError, ExternalAccountRequest, IssueRequest, Issued, Outcome, ServerUrl, parse_names,
+    CertificateError, ExternalAccountRequest, IssueRequest, Issued, Outcome, ServerUrl, parse_names, window,
 };
 use livecert::challenge::ChallengeChoice;
 use livecert::key::KeyType;
 use livecert::plugin::{self, ArgumentError};
 use livecert::secret::Source;
-use livecert::store::CertName;
+use livecert::store::{CertName, RenewalRecord};
 use livecert_acme::HmacAlgorithm;
 use serde_json::json;
 
@@ -23,7 +23,8 @@ pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<St
     // Everything that can be wrong with the words is known before anything is touched.
     let request = request(words)?;
     let issued = context::block_on(async { Ok(context::service(globals)?.issue(&request).await?) })?;
-    output.show(&document(&issued), || text(&issued));
+    let window = window(&context::store(globals)?, &issued.cert, &issued.generation);
+    output.show(&document(&issued, window.as_ref()), || text(&issued));
     Ok(Status::Done)
 }
 
@@ -96,7 +97,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     std::fs::read(path).map_err(|source| CertificateError::File { path: path.to_owned(), source })
 }
 
-pub(super) fn document(issued: &Issued) -> serde_json::Value {
+/// An outcome, with what the CA said about the renewal.
+pub(super) fn document(issued: &Issued, window: Option<&RenewalRecord>) -> serde_json::Value {
     let leftovers = issued.leftovers.iter().map(|left| {
         json!({"fqdn": left.record.fqdn, "value": left.record.value, "reason": left.reason.to_string()})
     });
@@ -106,7 +108,7 @@ pub(super) fn document(issued: &Issued) -> serde_json::Value {
         "name": issued.cert.as_str(),
         "names": issued.generation.info.names,
         "server": issued.generation.info.server,
-        "certificate": GenerationView::new(&issued.generation, None),
+        "certificate": GenerationView::new(&issued.generation, window),
         "leftovers": leftovers.collect::<Vec<_>>(),
     })
 }

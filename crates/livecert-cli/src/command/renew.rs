@@ -37,7 +37,7 @@ fn document(renewal: &Renewal) -> Value {
     match &renewal.result {
         RenewalResult::NotDue(at) => json!({"name": name, "result": "not-due", "renew_at": at}),
         RenewalResult::Renewed(issued) => {
-            let mut document = issue::document(issued);
+            let mut document = issue::document(issued, None);
             document["result"] = "renewed".into();
             document
         }

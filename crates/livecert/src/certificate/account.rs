@@ -1,7 +1,11 @@
 //! The account at a server: made once, reused after, and made anew when the server has lost it.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use livecert_acme::{
-    Account, AccountKey, AccountKeyType, ErrorClass, ExternalAccount, NewAccount, ProblemKind, Server,
+    Account, AccountKey, AccountKeyType, AccountStatus, ErrorClass, ExternalAccount, NewAccount, ProblemKind,
+    Server,
 };
 use secrecy::ExposeSecret;
 
@@ -10,7 +14,10 @@ use super::{CertificateError, IssueRequest, ServerUrl, Service};
 use crate::challenge::{DnsView, StandingRecord, standing_name};
 use crate::key::{KeyError, KeyType, PrivateKey};
 use crate::progress::Event;
-use crate::store::{AccountRecord, CertName};
+use crate::store::{AccountRecord, CertName, Lock};
+
+/// How long it is looked which records in DNS name an account that was replaced.
+const TODO_LIMIT: Duration = Duration::from_secs(20);
 
 /// What an account is made with.
 #[derive(Debug, Clone, Default)]
@@ -52,11 +59,13 @@ impl Service {
         server: &Server,
         url: &ServerUrl,
         request: &AccountRequest,
+        settings: &Settings,
     ) -> Result<Account, CertificateError> {
         let (account, made) = self.account_at(server, url, request).await?;
         if made {
             self.progress.event(cert, Event::AccountCreated { url: account.url().as_str() });
         }
+        self.tell_of_replacement(cert, &account, url, settings).await?;
         Ok(account)
     }
 
@@ -73,21 +82,51 @@ impl Service {
         if let Some(stored) = &mut stored {
             self.settle_roll_over(server, url, stored).await?;
         }
-        if let Some(stored) = &stored
+        if let Some(stored) = &mut stored
             && let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok())
         {
-            return Ok((server.account(self.open_key(stored)?, account_url), false));
+            let account = server.account(self.open_key(stored)?, account_url);
+            self.accept_changed_terms(&account, url, stored, request).await?;
+            return Ok((account, false));
         }
-        // A key without URL is from a run that died before the server's answer: the same key finds that account.
+        // A key without URL is from a run that died before the server's answer: the same key finds that account. What it
+        // was to be made with may have been what was wrong.
         let (key, mut record) = match stored {
-            Some(record) => (self.open_key(&record)?, record),
-            None => self.new_key(server, url, request)?,
+            Some(mut record) if request.key.is_none() && request.key_type.is_none() => {
+                if !request.contact.is_empty() {
+                    record.contact.clone_from(&request.contact);
+                }
+                (self.open_key(&record)?, record)
+            }
+            _ => self.new_key(server, url, request).await?,
         };
         let external = self.external_account(request.external_account.as_ref()).await?;
         let account = self.create(server, url, key, &record.contact, external).await?;
         record.url = Some(account.url().to_string());
         self.store.save_account(&record)?;
         Ok((account, true))
+    }
+
+    /// Accepts terms that the server has changed since the account was made, where that is asked for.
+    async fn accept_changed_terms(
+        &self,
+        account: &Account,
+        url: &ServerUrl,
+        record: &mut AccountRecord,
+        request: &AccountRequest,
+    ) -> Result<(), CertificateError> {
+        let terms = account.server().terms_of_service();
+        if !request.accept_tos || terms.is_none() || terms == record.terms.as_deref() {
+            return Ok(());
+        }
+        match account.agree_to_terms().await {
+            Ok(_) => {}
+            // The order finds that out too, and knows what to do about it.
+            Err(error) if error.class() == ErrorClass::AccountGone => return Ok(()),
+            Err(error) => return Err(acme(url, "accepting the terms")(error)),
+        }
+        record.terms = terms.map(str::to_owned);
+        Ok(self.store.save_account(record)?)
     }
 
     /// Asks the server for an account. One that it makes without our contacts is better than none.
@@ -105,11 +144,28 @@ impl Service {
         }
         new.terms_of_service_agreed = true;
         new.external_account = external;
-        server.create_account(key, &new).await.map_err(acme(url, "making the account"))
+        server.create_account(key, &new).await.map_err(|error| {
+            match error.problem().map(livecert_acme::Problem::kind) {
+                Some(ProblemKind::ExternalAccountRequired) => {
+                    CertificateError::ExternalAccountRequired { server: url.to_string() }
+                }
+                _ => acme(url, "making the account")(error),
+            }
+        })
     }
 
     /// The account at a server that was used before; `None` if there is none.
     pub(super) async fn known_account(&self, url: &ServerUrl) -> Result<Option<Account>, CertificateError> {
+        let lock = self.store.lock_account(url.as_str()).await?;
+        self.known_account_under(url, &lock).await
+    }
+
+    /// The same, for who holds the account's lock.
+    pub(super) async fn known_account_under(
+        &self,
+        url: &ServerUrl,
+        _lock: &Lock,
+    ) -> Result<Option<Account>, CertificateError> {
         let Some(mut stored) = self.store.account(url.as_str())? else { return Ok(None) };
         let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok()) else {
             return Ok(None);
@@ -119,7 +175,7 @@ impl Service {
         Ok(Some(server.account(self.open_key(&stored)?, account_url)))
     }
 
-    /// Finds out which key is in force after a roll-over that was cut off.
+    /// Finds out which key is in force after a roll-over that was cut off. The account's lock must be held.
     async fn settle_roll_over(
         &self,
         server: &Server,
@@ -132,67 +188,86 @@ impl Service {
         match server.find_account(self.open_key(&candidate)?).await {
             Ok(_) => record.key = next,
             // The server never took it.
-            Err(error) if error.problem().is_some() => {}
+            Err(error) if is_unknown(&error) => {}
             Err(error) => return Err(acme(url, "finding out which account key is in force")(error)),
         }
         Ok(self.store.save_account(record)?)
     }
 
     /// An account for a server that does not know the old one any more, or has deactivated it: the one that the key has
-    /// there, else a new one. The old one is kept aside, and what names it in DNS is told.
+    /// there, else a new one. The old one is kept aside.
     pub(super) async fn account_again(
+        &self,
+        account: &Account,
+        url: &ServerUrl,
+        request: &AccountRequest,
+    ) -> Result<Account, CertificateError> {
+        let _lock = self.store.lock_account(url.as_str()).await?;
+        let Some(mut record) = self.store.account(url.as_str())? else { return Ok(account.clone()) };
+        let (server, old) = (account.server(), account.url().to_string());
+        if let Some(other) = record.url.as_deref().filter(|url| *url != old).and_then(|url| url.parse().ok())
+        {
+            // Another process was faster.
+            return Ok(server.account(self.open_key(&record)?, other));
+        }
+        let key = match server.find_account_info(account.key().clone()).await {
+            Ok((found, info)) if info.status == AccountStatus::Valid => {
+                // It lives, whatever the server said a moment ago, or has another URL now.
+                if found.url() != account.url() {
+                    record.url = Some(found.url().to_string());
+                    self.store.save_account(&record)?;
+                }
+                return Ok(found);
+            }
+            // Its key can never be used again.
+            Ok(_) => None,
+            Err(error) if is_unknown(&error) => Some(account.key().clone()),
+            Err(error) if error.class() == ErrorClass::AccountGone => None,
+            Err(error) => return Err(acme(url, "looking for the account")(error)),
+        };
+        if server.directory().meta.external_account_required && request.external_account.is_none() {
+            return Err(CertificateError::ExternalAccountRequired { server: url.to_string() });
+        }
+        let terms = server.terms_of_service().map(str::to_owned);
+        if terms.is_some() && terms != record.terms && !request.accept_tos {
+            return Err(CertificateError::TermsNotAccepted { server: url.to_string(), terms });
+        }
+        let key = match (key, request.key_type) {
+            (Some(key), None) => key,
+            (_, Some(kind)) => generate(kind).await?,
+            (None, None) => generate(type_of(account.key())?).await?,
+        };
+        let external = self.external_account(request.external_account.as_ref()).await?;
+        let mut fresh = self.record(url, terms, record.contact.clone(), &key)?;
+        fresh.replaces = Some(old);
+        self.store.replace_account(&fresh)?;
+        let made = self.create(server, url, key, &record.contact, external).await?;
+        fresh.url = Some(made.url().to_string());
+        self.store.save_account(&fresh)?;
+        Ok(made)
+    }
+
+    /// Tells once that an account was replaced, and what names the old one in DNS.
+    pub(super) async fn tell_of_replacement(
         &self,
         cert: &CertName,
         account: &Account,
         url: &ServerUrl,
         settings: &Settings,
-    ) -> Result<Account, CertificateError> {
-        let _lock = self.store.lock_account(url.as_str()).await?;
-        let Some(mut record) = self.store.account(url.as_str())? else { return Ok(account.clone()) };
-        let old = account.url().to_string();
-        if record.url.as_deref().is_some_and(|url| url != old) {
-            // Another process was faster.
-            if let Some(account_url) = record.url.as_deref().and_then(|url| url.parse().ok()) {
-                return Ok(account.server().account(self.open_key(&record)?, account_url));
-            }
-        }
-        let server = account.server();
-        let key = match server.find_account(account.key().clone()).await {
-            Ok(found) if *found.url() != *account.url() => {
-                record.url = Some(found.url().to_string());
-                self.store.save_account(&record)?;
-                return Ok(found);
-            }
-            // Found under the URL that was refused, so it is deactivated; its key can never be used again.
-            Ok(_) => None,
-            Err(error) => match error.problem().map(livecert_acme::Problem::kind) {
-                Some(ProblemKind::AccountDoesNotExist) => Some(account.key().clone()),
-                Some(_) if error.class() == ErrorClass::AccountGone => None,
-                _ => return Err(acme(url, "looking for the account")(error)),
-            },
-        };
-        let meta = &server.directory().meta;
-        if meta.external_account_required {
-            return Err(CertificateError::ExternalAccountRequired { server: url.to_string() });
-        }
-        let terms = server.terms_of_service().map(str::to_owned);
-        if terms.is_some() && terms != record.terms {
-            return Err(CertificateError::TermsNotAccepted { server: url.to_string(), terms });
-        }
-        self.store.set_account_aside(url.as_str())?;
-        let key = match key {
-            Some(key) => key,
-            None => generate(KeyType::default())?,
-        };
-        let mut fresh = self.record(url, terms, record.contact.clone(), &key)?;
-        self.store.save_account(&fresh)?;
-        let made = self.create(server, url, key, &record.contact, None).await?;
-        fresh.url = Some(made.url().to_string());
-        self.store.save_account(&fresh)?;
-        let todo = self.names_of_account(&old, settings).await;
-        let new = made.url().as_str();
+    ) -> Result<(), CertificateError> {
+        let replaced = |record: &AccountRecord| record.url.as_deref() == Some(account.url().as_str());
+        let stored = self.store.account(url.as_str())?.filter(replaced);
+        let Some(old) = stored.and_then(|record| record.replaces) else { return Ok(()) };
+        let looking = tokio::time::timeout(TODO_LIMIT, self.names_of_account(&old, settings));
+        let todo = looking.await.unwrap_or_default();
+        let new = account.url().as_str();
         self.progress.event(cert, Event::AccountReplaced { old: &old, new, todo: &todo });
-        Ok(made)
+        let _lock = self.store.lock_account(url.as_str()).await?;
+        if let Some(mut record) = self.store.account(url.as_str())?.filter(replaced) {
+            record.replaces = None;
+            self.store.save_account(&record)?;
+        }
+        Ok(())
     }
 
     /// Records in DNS that name an account: CAA with `accounturi` (RFC 8657) and standing records of dns-persist-01. What
@@ -208,9 +283,15 @@ impl Service {
                 }));
             }
         }
-        for base in settings.domains() {
-            let at = standing_name(&base);
-            let values = view.values(&at).await.unwrap_or_default();
+        let domains = settings.domains();
+        let standing = |base: &String| {
+            let (at, view) = (standing_name(base), &view);
+            async move {
+                let values = view.values(&at).await.unwrap_or_default();
+                (at, values)
+            }
+        };
+        for (at, values) in join_all(domains.iter().map(standing)).await {
             let ours =
                 |value: &&String| StandingRecord::parse(value).is_ok_and(|record| record.account == account);
             found.extend(values.iter().filter(ours).map(|value| format!("{at} TXT \"{value}\"")));
@@ -218,7 +299,7 @@ impl Service {
         found
     }
 
-    fn new_key(
+    async fn new_key(
         &self,
         server: &Server,
         url: &ServerUrl,
@@ -233,7 +314,7 @@ impl Service {
         }
         let key = match &request.key {
             Some(key) => key.clone(),
-            None => generate(request.key_type.unwrap_or_default())?,
+            None => generate(request.key_type.unwrap_or_default()).await?,
         };
         let record = self.record(url, terms, request.contact.clone(), &key)?;
         self.store.save_account(&record)?;
@@ -272,17 +353,35 @@ impl Service {
     }
 }
 
-pub(super) fn generate(kind: KeyType) -> Result<AccountKey, CertificateError> {
-    let made = match kind {
-        KeyType::Ec256 => AccountKey::generate(AccountKeyType::EcdsaP256),
-        KeyType::Ec384 => AccountKey::generate(AccountKeyType::EcdsaP384),
-        KeyType::Ec521 => AccountKey::generate(AccountKeyType::EcdsaP521),
+/// Makes an account key, where that blocks nobody: RSA takes up to seconds.
+pub(super) async fn generate(kind: KeyType) -> Result<AccountKey, CertificateError> {
+    let make = move || match kind {
+        KeyType::Ec256 => AccountKey::generate(AccountKeyType::EcdsaP256).ok(),
+        KeyType::Ec384 => AccountKey::generate(AccountKeyType::EcdsaP384).ok(),
+        KeyType::Ec521 => AccountKey::generate(AccountKeyType::EcdsaP521).ok(),
         rsa => {
-            return AccountKey::from_pkcs8_der(&PrivateKey::generate(rsa)?.pkcs8_der()?)
-                .map_err(|_| KeyError::Generation.into());
+            let der = PrivateKey::generate(rsa).ok()?.pkcs8_der().ok()?;
+            AccountKey::from_pkcs8_der(&der).ok()
         }
     };
-    made.map_err(|_| KeyError::Generation.into())
+    let made = tokio::task::spawn_blocking(make).await.ok().flatten();
+    made.ok_or_else(|| KeyError::Generation.into())
+}
+
+/// The type of an account's key, for another one like it.
+fn type_of(key: &AccountKey) -> Result<KeyType, CertificateError> {
+    match key.key_type() {
+        AccountKeyType::EcdsaP256 => Ok(KeyType::Ec256),
+        AccountKeyType::EcdsaP384 => Ok(KeyType::Ec384),
+        AccountKeyType::EcdsaP521 => Ok(KeyType::Ec521),
+        AccountKeyType::Rsa { bits } => Ok(format!("rsa-{bits}").parse()?),
+        _ => Ok(KeyType::default()),
+    }
+}
+
+/// Whether the server has no account for a key (RFC 8555 §7.3.1).
+fn is_unknown(error: &livecert_acme::Error) -> bool {
+    error.problem().is_some_and(|problem| problem.kind() == ProblemKind::AccountDoesNotExist)
 }
 
 /// Says at which server and step an ACME error came.

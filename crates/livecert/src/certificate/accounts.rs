@@ -1,14 +1,14 @@
 //! The accounts themselves: shown, made, changed, given another key, and ended.
 
 use jiff::Timestamp;
-use livecert_acme::{AccountInfo, AccountKey, Identifier};
+use livecert_acme::{AccountInfo, AccountKey, ErrorClass, Identifier};
 use secrecy::SecretString;
 use url::Url;
 
 use super::account::{AccountRequest, acme, generate};
 use super::{CertificateError, ServerUrl, Service, SubjectName};
 use crate::key::KeyType;
-use crate::store::AccountRecord;
+use crate::store::{AccountRecord, Lock};
 
 /// An account as it is known here, and as the server tells it.
 #[derive(Debug, Clone)]
@@ -62,9 +62,8 @@ impl Service {
             // Some servers (Google, SSL.com, DigiCert) do not let the account's URL be read, and tell all the same who has
             // a key.
             Err(error) if error.problem().is_some() => {
-                let found = account.server().find_account(account.key().clone()).await;
-                let found = found.map_err(|_| acme(url, "reading the account")(error))?;
-                found.info().await.map_err(acme(url, "reading the account"))?
+                let found = account.server().find_account_info(account.key().clone()).await;
+                found.map_err(|_| acme(url, "reading the account")(error))?.1
             }
             Err(error) => return Err(acme(url, "reading the account")(error)),
         };
@@ -81,12 +80,23 @@ impl Service {
         url: &ServerUrl,
         request: &AccountRequest,
     ) -> Result<KnownAccount, CertificateError> {
-        if let Some(account) = self.store.account(url.as_str())?.and_then(|account| account.url) {
-            return Err(CertificateError::AccountExists { server: url.to_string(), account });
-        }
         let work = async {
+            if let Some(account) = self.known_account(url).await? {
+                // One that the server does not know any more is in nobody's way.
+                match account.info().await {
+                    Err(error) if error.class() == ErrorClass::AccountGone => {
+                        self.account_again(&account, url, request).await?;
+                        return Ok(());
+                    }
+                    _ => {
+                        let (server, account) = (url.to_string(), account.url().to_string());
+                        return Err(CertificateError::AccountExists { server, account });
+                    }
+                }
+            }
             let server = self.connect(url).await?;
-            self.account_at(&server, url, request).await
+            self.account_at(&server, url, request).await?;
+            Ok(())
         };
         self.unless_interrupted(work).await??;
         Ok(KnownAccount::new(self.account_record(url)?, None))
@@ -105,9 +115,10 @@ impl Service {
             return Err(CertificateError::AccountExists { server: url.to_string(), account });
         }
         let server = self.unless_interrupted(self.connect(url)).await??;
-        let found = server.find_account(key.clone()).await.map_err(acme(url, "looking for the account"))?;
+        let found = server.find_account_info(key.clone()).await;
+        let (found, info) = found.map_err(acme(url, "looking for the account"))?;
         let terms = server.terms_of_service().map(str::to_owned);
-        let contact = found.info().await.map(|info| mail_addresses(&info.contact)).unwrap_or_default();
+        let contact = mail_addresses(&info.contact);
         let mut record = self.record(url, terms, contact, &key)?;
         record.url = Some(found.url().to_string());
         self.store.save_account(&record)?;
@@ -124,7 +135,8 @@ impl Service {
         contact: Option<&[String]>,
         accept_tos: bool,
     ) -> Result<KnownAccount, CertificateError> {
-        let account = self.required_account(url).await?;
+        let lock = self.store.lock_account(url.as_str()).await?;
+        let account = self.required_account_under(url, &lock).await?;
         let mut record = self.account_record(url)?;
         let mut info = None;
         if let Some(contact) = contact {
@@ -151,12 +163,12 @@ impl Service {
         kind: Option<KeyType>,
         key: Option<AccountKey>,
     ) -> Result<KnownAccount, CertificateError> {
-        let account = self.required_account(url).await?;
-        let _lock = self.store.lock_account(url.as_str()).await?;
+        let lock = self.store.lock_account(url.as_str()).await?;
+        let account = self.required_account_under(url, &lock).await?;
         let mut record = self.account_record(url)?;
         let new = match key {
             Some(key) => key,
-            None => generate(kind.unwrap_or_default())?,
+            None => generate(kind.unwrap_or_default()).await?,
         };
         let place = AccountRecord::sealing_place(url.as_str());
         record.next_key = Some(self.sealing_key.seal(&place, &new.to_pkcs8_der())?);
@@ -175,7 +187,8 @@ impl Service {
     /// # Errors
     /// There is no account, or the server's refusal.
     pub async fn deactivate_account(&self, url: &ServerUrl) -> Result<KnownAccount, CertificateError> {
-        let account = self.required_account(url).await?;
+        let lock = self.store.lock_account(url.as_str()).await?;
+        let account = self.required_account_under(url, &lock).await?;
         let info = account.deactivate().await.map_err(acme(url, "deactivating the account"))?;
         let record = self.account_record(url)?;
         self.store.set_account_aside(url.as_str())?;
@@ -276,6 +289,15 @@ impl Service {
         url: &ServerUrl,
     ) -> Result<livecert_acme::Account, CertificateError> {
         let account = self.unless_interrupted(self.known_account(url)).await??;
+        account.ok_or_else(|| CertificateError::NoAccount { server: url.to_string() })
+    }
+
+    async fn required_account_under(
+        &self,
+        url: &ServerUrl,
+        lock: &Lock,
+    ) -> Result<livecert_acme::Account, CertificateError> {
+        let account = self.unless_interrupted(self.known_account_under(url, lock)).await??;
         account.ok_or_else(|| CertificateError::NoAccount { server: url.to_string() })
     }
 

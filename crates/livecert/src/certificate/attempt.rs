@@ -16,36 +16,21 @@ use crate::store::{CertName, Draft, StoreError};
 
 /// One try. What it shows is gone in the end, whatever happens.
 pub(super) struct Attempt<'a> {
-    service: &'a Service,
-    cert: &'a CertName,
-    settings: &'a Settings,
-    server: &'a ServerUrl,
-    solvers: &'a Solvers,
-    placement: Placement,
-    order: PlacedOrder,
-    ledger: Ledger<'a>,
+    pub(super) service: &'a Service,
+    pub(super) cert: &'a CertName,
+    pub(super) settings: &'a Settings,
+    pub(super) server: &'a ServerUrl,
+    pub(super) solvers: &'a Solvers,
+    pub(super) placement: Placement,
+    pub(super) order: PlacedOrder,
+    pub(super) ledger: Ledger<'a>,
     /// TXT values that are published, or may be.
-    records: Vec<TxtRecord>,
+    pub(super) records: Vec<TxtRecord>,
     /// What is shown at hosts, or may be.
-    web: Vec<WebProof>,
+    pub(super) web: Vec<WebProof>,
 }
 
-impl<'a> Attempt<'a> {
-    #[expect(clippy::too_many_arguments, reason = "each is a room of its own, and this is where they meet")]
-    pub(super) fn new(
-        service: &'a Service,
-        cert: &'a CertName,
-        settings: &'a Settings,
-        server: &'a ServerUrl,
-        solvers: &'a Solvers,
-        placement: Placement,
-        order: PlacedOrder,
-        ledger: Ledger<'a>,
-    ) -> Self {
-        let (records, web) = (Vec::new(), Vec::new());
-        Attempt { service, cert, settings, server, solvers, placement, order, ledger, records, web }
-    }
-
+impl Attempt<'_> {
     /// The certificate with its chains, and what could not be removed. The draft is kept for a later run where the order
     /// may still give a certificate.
     pub(super) async fn run(
@@ -61,19 +46,24 @@ impl<'a> Attempt<'a> {
         // 9. The certificate; beside it, the removal of what was published. From here on it is proved, and whatever
         // happens to us, the order can give a certificate.
         draft.keep(true);
-        let certificate = async { self.service.unless_interrupted(self.order.certificate(csr)).await? };
-        let (chains, withdrawn) = tokio::join!(certificate, self.clean_up());
+        let (chains, withdrawn) = tokio::join!(self.certificate(draft, csr), self.clean_up());
         settled(self.cert, self.ledger.settle(&withdrawn, &[]));
-        let chains = chains.inspect_err(|error| draft.keep(!is_final(error)))?;
-        Ok((chains, withdrawn.leftovers))
+        Ok((chains?, withdrawn.leftovers))
+    }
+
+    async fn certificate(&self, draft: &mut Draft, csr: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+        let finalized = self.service.unless_interrupted(self.order.finalize(csr)).await;
+        let url = finalized.flatten().inspect_err(|error| draft.keep(!is_final(error)))?;
+        let download = self.service.unless_interrupted(self.order.download(&url)).await;
+        // Some servers need a moment before they find what they have just made, so one run is not enough to give it up.
+        let is_old = self.order.order.status == OrderStatus::Valid;
+        download.flatten().inspect_err(|error| draft.keep(!(is_old && is_final(error))))
     }
 
     async fn prove(&mut self) -> Result<(), CertificateError> {
         let (service, cert) = (self.service, self.cert);
         let event = |event: Event<'_>| service.progress.event(cert, event);
-        if self.settings.plugin.sweeps {
-            self.ledger.order(self.server, &self.order.order)?;
-        }
+        self.ledger.order(self.server, &self.order.order)?;
         let opening = self.order.open(&self.settings.candidates, self.solvers);
         let open = service.unless_interrupted(opening).await??;
         event(Event::Ordered { names: self.settings.names.len(), open: open.len() });
@@ -158,7 +148,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Removes what was published, and takes back what the CA still waits for.
-    async fn give_up(self) {
+    pub(super) async fn give_up(self) {
         let urls = &self.order.order.authorizations;
         let deactivation = async {
             let work = deactivate_pending(&self.order.account, urls);

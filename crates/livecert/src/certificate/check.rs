@@ -13,13 +13,10 @@ use super::handover::{Care, HookRequest};
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, PropagationRequest, ServerUrl, Service, with_causes};
 use crate::challenge::{
-    ChallengeError, DnsView, Placement, PropagationSettings, Solvers, StandingWish, standing_name,
-    validation_name,
+    ChallengeError, DnsView, Placement, PropagationSettings, StandingWish, standing_name, validation_name,
 };
 use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Located, Resolver, find_caa};
-use crate::plugin::{
-    Connected, CredentialReport, CredentialState, Plugin, Survey, TxtRecord, WebPlugin, WebProofKind,
-};
+use crate::plugin::{CredentialReport, CredentialState, Plugin, Survey, TxtRecord, WebPlugin};
 use crate::store::CertName;
 
 /// Names whose CAA records are looked for at a time.
@@ -101,14 +98,8 @@ impl Service {
         let cert = request.check()?;
         let stored = self.store.find_record(&cert)?;
         let settings = Settings::new(request, stored.as_ref())?;
-        let arguments = self.arguments(&cert, &settings).await?;
-        let plugin = match settings.needs_plugin() {
-            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
-            false => None,
-        };
-        let http = &self.surroundings.http;
-        let solvers = Solvers::new(plugin.clone(), &settings.candidates, &settings.propagation, http)?;
-        let dns = plugin.as_ref().and_then(Connected::dns);
+        let ready = self.ready(&cert, &settings).await?;
+        let (solvers, dns) = (&ready.solvers, ready.dns());
         let home = self.store.home().display().to_string();
         let mut findings = vec![Finding::good("state-folder", &home, "can be written")];
 
@@ -138,12 +129,12 @@ impl Service {
         let ((server, said), located, credential) = self.unless_interrupted(looking).await?;
         findings.extend(said);
         findings.extend(credential.iter().flat_map(look_at_credential));
-        findings.extend(self.look_at_hold(&cert, settings.home())?);
+        findings.extend(self.look_at_hold(&cert, &settings));
         if let Some(server) = &server {
             findings.extend(look_at_profile(&settings, server));
         }
         if let Some(web) = &solvers.web {
-            findings.push(look_at_host(settings.plugin.name, web.as_ref()).await);
+            findings.push(look_at_host(&settings, web.as_ref()).await);
         }
         if let (Some(view), Some(server)) = (&solvers.standing, &server) {
             findings.extend(look_at_standing(&settings, view, server, account.as_deref()).await);
@@ -395,13 +386,13 @@ impl Service {
     }
 
     /// Whether the server wants to be left alone for this certificate.
-    fn look_at_hold(&self, cert: &CertName, url: &ServerUrl) -> Result<Option<Finding>, CertificateError> {
-        let hold = self.store.hold(cert, url.as_str())?;
-        Ok(hold.map(|hold| {
-            let what = format!("does not want to be asked before {:.0}: {}", hold.until, hold.words);
-            let next = "wait until then, or give another server too (--server, repeated)";
-            Finding::new(Level::Bad, "rate-limit", url.as_str(), what, next)
-        }))
+    fn look_at_hold(&self, cert: &CertName, settings: &Settings) -> Option<Finding> {
+        let names: Vec<_> = settings.names.iter().map(|name| name.as_str().to_owned()).collect();
+        let url = settings.home().as_str();
+        let hold = self.store.hold(cert, url, &names)?;
+        let what = format!("does not want to be asked before {:.0}: {}", hold.until, hold.words);
+        let next = "wait until then, or give another server too (--server, repeated)";
+        Some(Finding::new(Level::Bad, "rate-limit", url, what, next))
     }
 
     /// Writes a value that nobody looks for, and removes it.
@@ -440,9 +431,9 @@ impl Service {
 }
 
 /// Whether the host can show what the plugin is for.
-async fn look_at_host(plugin: &str, web: &dyn WebPlugin) -> Finding {
-    let kinds: Vec<WebProofKind> = web.offers().iter().take(1).copied().collect();
-    match web.prepare(&kinds).await {
+async fn look_at_host(settings: &Settings, web: &dyn WebPlugin) -> Finding {
+    let plugin = settings.plugin.name;
+    match web.prepare(&settings.web_kinds()).await {
         Ok(()) => Finding::good("host", plugin, "proofs can be shown on this machine"),
         Err(error) => {
             let next = "the CA will not find the proof: mend that, or use another plugin";

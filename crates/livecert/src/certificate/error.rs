@@ -38,6 +38,20 @@ pub enum CertificateError {
         /// The challenges that may be used.
         challenges: Vec<livecert_acme::ChallengeType>,
     },
+    /// A wildcard, which nothing at a host proves.
+    #[error("{name} cannot be proved with {} (RFC 8555 §8.3, RFC 8737 §3)", list(challenges))]
+    WildcardAtHost {
+        /// The wildcard.
+        name: String,
+        /// The challenges that may be used.
+        challenges: Vec<livecert_acme::ChallengeType>,
+    },
+    /// What the user's own certificate request says already.
+    #[error("{option} cannot be given beside a certificate request of your own, which says that already")]
+    FixedByRequest {
+        /// The option.
+        option: &'static str,
+    },
     /// A challenge that is none.
     #[error(transparent)]
     ChallengeChoice(#[from] crate::challenge::ChallengeChoiceError),
@@ -223,6 +237,17 @@ pub enum CertificateError {
         #[source]
         source: livecert_acme::Error,
     },
+    /// Neither the certificate's home nor the servers to fall back to gave one.
+    #[error("no server gives the certificate: not {}, and not {server}", earlier.iter().map(|(server, reason)| format!("{server} ({reason})")).collect::<Vec<_>>().join(", not "))]
+    NoServer {
+        /// The servers that were tried first, each with its reason.
+        earlier: Vec<(String, String)>,
+        /// The last one.
+        server: String,
+        /// Its reason.
+        #[source]
+        source: Box<CertificateError>,
+    },
     /// The CA offers no challenge that can be solved.
     #[error("{server} offers no {} for {name} (it offers: {})", list(wanted), offered.join(", "))]
     NoChallenge {
@@ -294,6 +319,8 @@ impl CertificateError {
             | CertificateError::RecordValue
             | CertificateError::Resolver(_)
             | CertificateError::AddressInDns { .. }
+            | CertificateError::WildcardAtHost { .. }
+            | CertificateError::FixedByRequest { .. }
             | CertificateError::ChallengeChoice(_)
             | CertificateError::ChallengeMismatch(_)
             | CertificateError::OtherNamesRequested { .. }
@@ -322,9 +349,26 @@ impl CertificateError {
         use livecert_acme::ErrorClass::{Outage, RateLimited, ServerInternal};
         match self {
             CertificateError::Held { .. } => true,
+            // A validation that does not come to an end is about the names as likely as about the server.
+            CertificateError::Acme { source: livecert_acme::Error::Unsettled { .. }, .. } => false,
             CertificateError::Acme { source, .. } => {
                 matches!(source.class(), Outage | RateLimited | ServerInternal)
             }
+            _ => false,
+        }
+    }
+
+    /// Whether it is about this server alone, so that another one may take the request all the same.
+    pub(super) fn is_about_the_server(&self) -> bool {
+        use livecert_acme::ErrorClass::{Dns, Refused};
+        match self {
+            CertificateError::Held { .. }
+            | CertificateError::TermsNotAccepted { .. }
+            | CertificateError::ExternalAccountRequired { .. }
+            | CertificateError::UnknownProfile { .. }
+            | CertificateError::Caa { .. }
+            | CertificateError::NoChallenge { .. } => true,
+            CertificateError::Acme { source, .. } => !matches!(source.class(), Dns | Refused),
             _ => false,
         }
     }

@@ -3,7 +3,9 @@
 //! Retries, polling and pacing live where they happen (the protocol crate, the LiveDNS crate, the DNS room); here is
 //! the order of things, and what has to be undone when one of them fails.
 
-use jiff::Timestamp;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 
 use super::account::AccountRequest;
@@ -14,7 +16,7 @@ use super::settings::Settings;
 use super::{BundleError, CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
 use crate::challenge::{ChallengeError, Placement, Solvers};
 use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
-use crate::plugin::{self, Arguments, Connected, Leftover};
+use crate::plugin::{self, Arguments, Connected, Leftover, Plugin};
 use crate::progress::Event;
 use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, Hold, PendingOrder};
 
@@ -68,6 +70,9 @@ impl Service {
         }
         self.store.finish_left_behind(&cert, &lock)?;
         let current = self.store.current(&cert)?;
+        // A certificate without a record is of a run that died in between, or of a folder that was damaged.
+        settings.changed |= stored.is_none() && current.is_some();
+        self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(&cert))).await?;
         if let Some(generation) = &current
             && !request.force
             && !settings.changed
@@ -116,11 +121,23 @@ impl Service {
         Ok(())
     }
 
-    pub(super) async fn arguments(
+    /// The plugin with its arguments, and the solvers on it.
+    pub(super) async fn ready(
         &self,
         cert: &CertName,
         settings: &Settings,
-    ) -> Result<Arguments, CertificateError> {
+    ) -> Result<Ready, CertificateError> {
+        let arguments = self.arguments(cert, settings).await?;
+        let plugin = match settings.needs_plugin() {
+            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
+            false => None,
+        };
+        let (candidates, http) = (&settings.candidates, &self.surroundings.http);
+        let solvers = Solvers::new(plugin.clone(), candidates, &settings.propagation, http)?;
+        Ok(Ready { arguments, plugin, solvers })
+    }
+
+    async fn arguments(&self, cert: &CertName, settings: &Settings) -> Result<Arguments, CertificateError> {
         // A host without a token can be where a record stands.
         if !settings.needs_plugin()
             && let Some(unread) = Arguments::unread(&settings.arguments)
@@ -142,40 +159,49 @@ impl Service {
         // 1. Credentials, before anything goes over the network.
         let (cert, settings) = (work.cert, work.settings);
         let subject = self.subject(work)?;
-        let arguments = self.arguments(cert, settings).await?;
-        for (parameter, instead) in arguments.deprecated() {
+        let ready = self.ready(cert, settings).await?;
+        for (parameter, instead) in ready.arguments.deprecated() {
             self.progress.event(cert, Event::Deprecated { parameter, instead });
         }
-        let plugin = match settings.needs_plugin() {
-            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
-            false => None,
-        };
-        let watch = plugin.as_ref().and_then(Connected::dns).map(|plugin| self.watch_credential(plugin));
-        let http = &self.surroundings.http;
-        let solvers = Solvers::new(plugin, &settings.candidates, &settings.propagation, http)?;
+        let watch = ready.dns().map(|plugin| self.watch_credential(plugin));
 
+        let mut earlier: Vec<(String, String)> = Vec::new();
         let mut servers = settings.servers.iter().peekable();
         let made = loop {
             // There is always a home.
             let Some(server) = servers.next() else { return Err(CertificateError::NoNames) };
-            let made = self.make_at(server, work, &subject, &arguments, &solvers).await;
-            match (made, servers.peek()) {
-                (Err(error), Some(next)) if error.calls_for_another_server() => {
-                    let reason = with_causes(&error);
-                    let (from, to) = (server.to_string(), next.to_string());
+            let error = match self.make_at(server, work, &subject, &ready).await {
+                Ok(made) => break made,
+                Err(error) => error,
+            };
+            // What is wrong with a fallback alone must not keep the next one from helping.
+            let leaves =
+                error.calls_for_another_server() || (!earlier.is_empty() && error.is_about_the_server());
+            match servers.peek() {
+                Some(next) if leaves && !self.is_ordered(work)? => {
+                    let (from, to, reason) = (server.to_string(), next.to_string(), with_causes(&error));
                     self.progress.event(cert, Event::Fallback { from: &from, to: &to, reason: &reason });
+                    earlier.push((from, reason));
                 }
-                (made, _) => break made?,
+                _ if earlier.is_empty() || !error.is_about_the_server() => return Err(error),
+                _ => {
+                    let (server, source) = (server.to_string(), Box::new(error));
+                    return Err(CertificateError::NoServer { earlier, server, source });
+                }
             }
         };
-        if let Some(csr) = &work.request.own_request {
-            self.store.save_own_request(cert, csr)?;
-        }
-        self.store.save_record(cert, &settings.record(arguments.stored()))?;
         if let Some(watch) = watch {
             self.warn_of_end(cert, watch).await;
         }
         Ok(made)
+    }
+
+    /// Whether there is an order that may still give a certificate: then it is taken up by the next run, and nobody else is
+    /// asked. After an hour it has had its chance.
+    fn is_ordered(&self, work: &Work<'_>) -> Result<bool, CertificateError> {
+        let left = self.store.left_behind(work.cert, work.lock)?;
+        let young = |order: &PendingOrder| Timestamp::now().duration_since(order.made) < ORDER_CHANCE;
+        Ok(left.is_some_and(|(_, order)| young(&order)))
     }
 
     async fn make_at(
@@ -183,19 +209,20 @@ impl Service {
         server: &ServerUrl,
         work: &Work<'_>,
         subject: &Subject,
-        arguments: &Arguments,
-        solvers: &Solvers,
+        ready: &Ready,
     ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
         let (cert, settings) = (work.cert, work.settings);
+        let (arguments, solvers) = (&ready.arguments, &ready.solvers);
         if !work.request.force
-            && let Some(hold) = self.store.hold(cert, server.as_str())?
+            && let Some(hold) = self.store.hold(cert, server.as_str(), &work.names())
         {
             let (server, until, words) = (server.to_string(), hold.until, hold.words);
             return Err(CertificateError::Held { server, until, words });
         }
 
         // 2. The key is on disk before the CA hears of it.
-        let (mut draft, key, pending) = self.draft(server, work, subject).await?;
+        let (mut draft, key, mut pending) = self.draft(server, work, subject).await?;
+        let csr = key.request(settings)?;
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
         let prepared = self.unless_interrupted(self.prepare(server, work, solvers)).await?;
@@ -204,28 +231,41 @@ impl Service {
         {
             self.tell_of_credential(cert, dns.plugin()).await;
         }
-        let (account, placement) = prepared?;
+        let held = |error: &CertificateError| self.remember_hold(work, server, error);
+        let (account, placement) = prepared.inspect_err(held)?;
 
-        // 5. to 9. From the order to the certificate.
+        // 5. to 9. From the order to the certificate. Not to be interrupted while the order is made: one that nobody knows
+        // of stays pending at the CA.
         let own = publication(settings.plugin, arguments, place(cert));
         let ledger = Ledger::begin(&self.store, cert.into(), own)?;
-        let ordering = self.order(server, work, account, pending);
-        let order = self.unless_interrupted(ordering).await?;
-        let order = order.inspect_err(|error| self.remember_hold(cert, server, error))?;
-        let names = settings.names.iter().map(|name| name.as_str().to_owned()).collect();
-        let (account, url) = (order.account.url().to_string(), order.order.url.to_string());
-        let public_key = key.public_key_info();
-        let pending = PendingOrder::new(server.as_str().to_owned(), account, url, names, &public_key);
-        draft.write_order(&pending)?;
-        let attempt = Attempt::new(self, cert, settings, server, solvers, placement, order, ledger);
-        let made = attempt.run(&mut draft, &key.request(settings)?).await;
-        let (chains, leftovers) = made.inspect_err(|error| self.remember_hold(cert, server, error))?;
+        let order = self.order(server, work, account, &pending).await.inspect_err(held)?;
+        pending.account = order.account.url().to_string();
+        pending.url = order.order.url.to_string();
+        let noted = draft.write_order(&pending);
+        let (records, web) = (Vec::new(), Vec::new());
+        let attempt = Attempt {
+            service: self,
+            cert,
+            settings,
+            server,
+            solvers,
+            placement,
+            order,
+            ledger,
+            records,
+            web,
+        };
+        if let Err(error) = noted {
+            attempt.give_up().await;
+            return Err(error.into());
+        }
+        let (chains, leftovers) = attempt.run(&mut draft, &csr).await.inspect_err(held)?;
 
         // 10. Checked, complete, and current by one rename.
-        let stored = self.store_checked(work, server, &draft, &public_key, &chains);
+        let stored = self.store_checked(work, &pending, arguments, &draft, &key, &chains);
         if let Err(CertificateError::Bundle(error)) = &stored {
             // What the order has given is of no use, and will not be another time; a wrong clock can be set.
-            draft.keep(matches!(error, BundleError::Ended(_) | BundleError::NotYet(_)));
+            draft.keep(matches!(error, BundleError::NotYet(_)));
         }
         Ok((stored?, leftovers))
     }
@@ -251,24 +291,27 @@ impl Service {
         Ok(Subject::Theirs(Box::new(request)))
     }
 
-    /// The draft that a dead run left with its order and key, or a new one.
+    /// The draft that a dead run left with its order and key, if they are for what is wanted now, or a new one, whose order
+    /// has no URL yet.
     async fn draft(
         &self,
         server: &ServerUrl,
         work: &Work<'_>,
         subject: &Subject,
-    ) -> Result<(Draft, Key, Option<PendingOrder>), CertificateError> {
+    ) -> Result<(Draft, Key, PendingOrder), CertificateError> {
+        let wanted = |key: &Key| {
+            let public_key = key.public_key_info();
+            PendingOrder::new(server.as_str(), work.names(), work.settings.wishes(), &public_key)
+        };
         if let Some((draft, order)) = self.store.left_behind(work.cert, work.lock)? {
             let key = match subject {
                 Subject::Ours => draft.key().and_then(|pem| PrivateKey::from_pem(&pem).ok()).map(Key::Ours),
                 Subject::Theirs(request) => Some(Key::Theirs(request.clone())),
             };
             if let Some(key) = key
-                && order.server == server.as_str()
-                && order.is_for_key(&key.public_key_info())
-                && work.settings.names.iter().map(super::SubjectName::as_str).eq(order.names.iter())
+                && order.is_for_the_same(&wanted(&key))
             {
-                return Ok((draft, key, Some(order)));
+                return Ok((draft, key, order));
             }
         }
         let draft = self.store.begin(work.cert, work.lock)?;
@@ -280,7 +323,8 @@ impl Service {
                 Key::Ours(key)
             }
         };
-        Ok((draft, key, None))
+        let pending = wanted(&key);
+        Ok((draft, key, pending))
     }
 
     async fn key(
@@ -312,7 +356,7 @@ impl Service {
         let settings = work.settings;
         let account = async {
             let connected = self.connect(server).await?;
-            self.account(work.cert, &connected, server, &AccountRequest::from(work.request)).await
+            self.account(work.cert, &connected, server, &AccountRequest::from(work.request), settings).await
         };
         // The account's label is in the names of dns-account-01, so an account that is still to be made comes first.
         let known = self.store.account(server.as_str())?.and_then(|account| account.url);
@@ -347,53 +391,95 @@ impl Service {
         server: &ServerUrl,
         work: &Work<'_>,
         account: Account,
-        pending: Option<PendingOrder>,
+        pending: &PendingOrder,
     ) -> Result<PlacedOrder, CertificateError> {
-        if let Some(pending) = pending.filter(|pending| pending.account == account.url().as_str())
+        if !pending.url.is_empty()
+            && pending.account == account.url().as_str()
             && let Some(order) = self.resume_order(&account, server, &pending.url).await?
         {
             let status = order.order.status.to_string();
             self.progress.event(work.cert, Event::Resumed { status: &status });
             return Ok(order);
         }
-        let offers_windows = account.server().directory().renewal_info.is_some();
-        let replaced =
-            work.current.filter(|current| offers_windows && current.info.server == server.as_str());
-        let replaces = replaced.and_then(|current| current.info.certificate_id.as_deref());
-        let replaces = replaces.and_then(|id| id.parse::<CertificateId>().ok());
-        self.place_order(work.cert, account, server, work.settings, replaces).await
+        let replaces = self.replaced(server, work, &account);
+        let new_account = AccountRequest::from(work.request);
+        self.place_order(work.cert, account, server, work.settings, &new_account, replaces).await
+    }
+
+    /// The certificate that the new one replaces in the server's eyes (RFC 9773 §5): of the same account, and with a name in
+    /// common.
+    fn replaced(&self, server: &ServerUrl, work: &Work<'_>, account: &Account) -> Option<CertificateId> {
+        account.server().directory().renewal_info.as_ref()?;
+        let info = &work.current?.info;
+        let same_account = info.account.as_deref().is_none_or(|other| other == account.url().as_str());
+        let same_name =
+            work.settings.names.iter().any(|name| info.names.iter().any(|other| other == name.as_str()));
+        if info.server != server.as_str() || !same_account || !same_name {
+            return None;
+        }
+        super::renewal_info::id(work.current?)?.parse().ok()
     }
 
     fn store_checked(
         &self,
         work: &Work<'_>,
-        server: &ServerUrl,
+        order: &PendingOrder,
+        arguments: &Arguments,
         draft: &Draft,
-        public_key: &[u8],
+        key: &Key,
         chains: &[Certificate],
     ) -> Result<Generation, CertificateError> {
-        let settings = work.settings;
+        let (cert, settings) = (work.cert, work.settings);
         let chains: Vec<&str> = chains.iter().map(|chain| chain.pem_chain.as_str()).collect();
         let preferred = settings.preferred_chain.as_deref();
-        let now = Timestamp::now();
-        let checked = check_bundle(&chains, preferred, public_key, &settings.names, server.as_str(), now)?;
+        let (public_key, now) = (key.public_key_info(), Timestamp::now());
+        let checked = check_bundle(&chains, preferred, &public_key, &settings.names, &order.server, now)?;
         if let (Some(preferred), false) = (preferred, checked.preferred_found) {
             let (offered, used) = (checked.issuers.join(", "), checked.info.issuer.as_str());
-            self.progress.event(work.cert, Event::NoPreferredChain { preferred, offered: &offered, used });
+            self.progress.event(cert, Event::NoPreferredChain { preferred, offered: &offered, used });
         }
-        let generation = draft.complete(&checked.bundle, checked.info)?;
-        self.progress.event(work.cert, Event::Stored { generation: generation.number });
+        let mut info = checked.info;
+        info.account = Some(order.account.clone());
+        // The record first: a certificate that nobody knows how to renew would end unseen.
+        if let Some(csr) = &work.request.own_request {
+            self.store.save_own_request(cert, csr)?;
+        }
+        self.store.save_record(cert, &settings.record(arguments.stored()))?;
+        let generation = draft.complete(&checked.bundle, info)?;
+        if let Err(error) = self.store.remove_hold(cert, &order.server) {
+            tracing::warn!(%cert, %error, "an old wish of the CA to be left alone is still noted");
+        }
+        self.progress.event(cert, Event::Stored { generation: generation.number });
         Ok(generation)
     }
 
     /// Keeps the moment before which the CA does not want to be asked again.
-    fn remember_hold(&self, cert: &CertName, server: &ServerUrl, error: &CertificateError) {
+    fn remember_hold(&self, work: &Work<'_>, server: &ServerUrl, error: &CertificateError) {
         let CertificateError::Acme { source, .. } = error else { return };
-        let Some(until) = super::hold::until(source, Timestamp::now()) else { return };
-        let hold = Hold { server: server.as_str().to_owned(), until, words: source.to_string() };
-        if let Err(error) = self.store.save_hold(cert, &hold) {
-            tracing::warn!(%cert, %error, "until when the CA wants to be left alone is not remembered");
+        let end = work.current.map(|current| current.info.not_after);
+        let Some(until) = super::hold::until(source, end, Timestamp::now()) else { return };
+        let (server, names, words) = (server.as_str().to_owned(), work.names(), source.to_string());
+        if let Err(error) = self.store.save_hold(work.cert, &Hold { server, names, until, words }) {
+            tracing::warn!(cert = %work.cert, %error, "until when the CA wants to be left alone is not remembered");
         }
+    }
+}
+
+/// How long an order that may still give a certificate keeps other servers from being asked.
+const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
+
+/// What publishes the proofs, ready to do so.
+pub(super) struct Ready {
+    pub(super) arguments: Arguments,
+    /// `None` where no challenge needs one.
+    plugin: Option<Connected>,
+    pub(super) solvers: Solvers,
+}
+
+impl Ready {
+    /// The plugin, if it publishes TXT values.
+    pub(super) fn dns(&self) -> Option<&Arc<dyn Plugin>> {
+        self.plugin.as_ref().and_then(Connected::dns)
     }
 }
 
@@ -404,6 +490,12 @@ struct Work<'a> {
     request: &'a IssueRequest,
     settings: &'a Settings,
     current: Option<&'a Generation>,
+}
+
+impl Work<'_> {
+    fn names(&self) -> Vec<String> {
+        self.settings.names.iter().map(|name| name.as_str().to_owned()).collect()
+    }
 }
 
 /// Whose key the certificate will be for.

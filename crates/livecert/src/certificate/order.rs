@@ -7,11 +7,11 @@ use futures_util::stream;
 use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{
     Account, Authorization, AuthorizationStatus, Certificate, CertificateId, Challenge, ChallengeStatus,
-    ChallengeType, ErrorClass, NewOrder, Order, OrderStatus, Poll, ProblemKind, Server,
+    ChallengeType, ErrorClass, NewOrder, Order, OrderStatus, Poll, Server,
 };
 use url::Url;
 
-use super::account::acme;
+use super::account::{AccountRequest, acme};
 use super::settings::Settings;
 use super::{CertificateError, Failure, ServerUrl, Service};
 use crate::challenge::{
@@ -65,6 +65,7 @@ impl Service {
         account: Account,
         server: &ServerUrl,
         settings: &Settings,
+        new_account: &AccountRequest,
         replaces: Option<CertificateId>,
     ) -> Result<PlacedOrder, CertificateError> {
         let mut new = NewOrder::new(settings.names.iter().map(|name| name.identifier()).collect());
@@ -80,8 +81,9 @@ impl Service {
         let mut made = account.new_order(&new).await;
         if let Err(error) = &made
             && new.replaces.is_some()
-            && is_about_replacing(error)
+            && matches!(error.class(), ErrorClass::Refused | ErrorClass::Other)
         {
+            // It may be about that, whatever words it has; if it is not, the answer is the same again.
             tracing::info!(%cert, %error, "the server does not take the order as a replacement");
             new.replaces = None;
             made = account.new_order(&new).await;
@@ -89,7 +91,17 @@ impl Service {
         if let Err(error) = &made
             && error.class() == ErrorClass::AccountGone
         {
-            account = self.account_again(cert, &account, server, settings).await?;
+            account = self.account_again(&account, server, new_account).await?;
+            self.tell_of_replacement(cert, &account, server, settings).await?;
+            // Another account's certificate is not this one's to replace.
+            new.replaces = None;
+            made = account.new_order(&new).await;
+        }
+        if let Err(error) = &made
+            && error.class() == ErrorClass::Terms
+            && new_account.accept_tos
+        {
+            account.agree_to_terms().await.map_err(acme(server, "accepting the terms"))?;
             made = account.new_order(&new).await;
         }
         let order = made.map_err(acme(server, "the order"))?;
@@ -106,15 +118,32 @@ impl Service {
         let Ok(url) = url.parse::<Url>() else { return Ok(None) };
         let order = match account.order(&url).await {
             Ok(order) => order,
-            // Servers forget orders, and let nobody see those of others.
-            Err(error) if error.problem().is_some() => return Ok(None),
+            // Servers forget orders, and let nobody see those of others. A server that is only out of order has not.
+            Err(error) if matches!(error.class(), ErrorClass::Refused | ErrorClass::AccountGone) => {
+                return Ok(None);
+            }
             Err(error) => return Err(acme(server, "reading the order")(error)),
         };
-        let ended = order.expires.is_some_and(|end| end <= Timestamp::now())
-            && !matches!(order.status, OrderStatus::Valid | OrderStatus::Processing);
-        let alive = !ended && order.status != OrderStatus::Invalid;
+        let alive = match order.status {
+            OrderStatus::Valid | OrderStatus::Processing => true,
+            OrderStatus::Ready | OrderStatus::Pending => {
+                order.expires.is_none_or(|end| end > Timestamp::now())
+                    && is_provable(account, &order.authorizations).await
+            }
+            _ => false,
+        };
         Ok(alive.then(|| PlacedOrder { account: account.clone(), order, server: server.clone() }))
     }
+}
+
+/// Whether all authorizations are valid or can become so: a sweep may have deactivated them.
+async fn is_provable(account: &Account, authorizations: &[Url]) -> bool {
+    let read = authorizations.iter().map(|url| account.authorization(url));
+    let read: Vec<_> = stream::iter(read).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    read.iter().all(|authorization| {
+        let status = authorization.as_ref().map(|authorization| &authorization.status);
+        matches!(status, Ok(AuthorizationStatus::Pending | AuthorizationStatus::Valid))
+    })
 }
 
 /// The profile that is asked for. One that the server does not offer is known before there is an order.
@@ -134,13 +163,6 @@ fn profile(
         (None, Some(profile)) => Ok(offered.contains_key(profile).then(|| profile.clone())),
         (None, None) => Ok(None),
     }
-}
-
-/// Whether an order was refused because of the certificate that it should replace.
-fn is_about_replacing(error: &livecert_acme::Error) -> bool {
-    error.problem().is_some_and(|problem| {
-        problem.kind() == ProblemKind::AlreadyReplaced || matches!(problem.status, Some(404 | 409))
-    })
 }
 
 /// Deactivates those of the authorizations that are pending (RFC 8555 §7.5.2): a CA allows only so many of them.
@@ -318,8 +340,8 @@ impl PlacedOrder {
         }
     }
 
-    /// Sends the request and downloads the certificate with all its chains.
-    pub(super) async fn certificate(&self, csr: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    /// Sends the request, and waits for the certificate. Gives its URL.
+    pub(super) async fn finalize(&self, csr: &[u8]) -> Result<Url, CertificateError> {
         let is_done = |status: &OrderStatus| matches!(status, OrderStatus::Valid | OrderStatus::Invalid);
         let mut order = self.order.clone();
         if !matches!(order.status, OrderStatus::Valid | OrderStatus::Processing) {
@@ -345,12 +367,15 @@ impl PlacedOrder {
                 self.account.poll_order(&self.order.url, &Poll::within(ISSUANCE_LIMIT), is_done).await;
             order = polled.map_err(acme(&self.server, "waiting for the certificate"))?;
         }
-        let Some(url) = order.certificate.as_ref().filter(|_| order.status == OrderStatus::Valid) else {
-            return Err(CertificateError::Refused {
-                server: self.server.to_string(),
-                failures: vec![refused_as_a_whole(&order)],
-            });
-        };
+        let url = order.certificate.clone().filter(|_| order.status == OrderStatus::Valid);
+        url.ok_or_else(|| CertificateError::Refused {
+            server: self.server.to_string(),
+            failures: vec![refused_as_a_whole(&order)],
+        })
+    }
+
+    /// Downloads the certificate with all its chains.
+    pub(super) async fn download(&self, url: &Url) -> Result<Vec<Certificate>, CertificateError> {
         let chains = self.account.certificate_chains(url).await;
         chains.map_err(acme(&self.server, "downloading the certificate"))
     }

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, Service};
-use crate::challenge::{Placement, Proof, Solvers};
-use crate::plugin::Connected;
+use crate::challenge::{Placement, Proof, validation_name};
 
 /// What an issue would do.
 #[derive(Debug)]
@@ -48,18 +47,16 @@ impl Service {
         let settings = Settings::new(request, stored.as_ref())?;
         let due = self.store.current(&cert)?.map(|current| self.due(&cert, &current, Timestamp::now()));
         let not_due = due.filter(|due| !due.now && !request.force && !settings.changed).map(|due| due.at);
-        let arguments = self.arguments(&cert, &settings).await?;
-        let plugin = match settings.needs_plugin() {
-            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
-            false => None,
-        };
-        let http = &self.surroundings.http;
-        let solvers = Solvers::new(plugin.clone(), &settings.candidates, &settings.propagation, http)?;
+        let ready = self.ready(&cert, &settings).await?;
         let account = self.store.account(settings.home().as_str())?.and_then(|account| account.url);
-        let names = settings.likely_validation_names(account.as_deref());
+        let mut names = settings.likely_validation_names(account.as_deref());
+        // Where the account is still to be made, or the server decides, the common name stands for the others.
+        if names.is_empty() && settings.needs_plugin() {
+            names = settings.domains().iter().map(|base| validation_name(base)).collect();
+        }
         let reading = async {
             let located = async {
-                match &solvers.dns {
+                match &ready.solvers.dns {
                     Some(dns) => Ok(dns.prepare(&names).await?),
                     None => Ok(Placement::default()),
                 }
@@ -74,7 +71,7 @@ impl Service {
             Some(Proof { name: at.clone(), value: format!("for {name}") })
         };
         let records = placement.records(&settings.names.iter().filter_map(proof).collect::<Vec<_>>());
-        let surveys = match plugin.as_ref().and_then(Connected::dns) {
+        let surveys = match ready.dns() {
             Some(plugin) => self.unless_interrupted(plugin.survey(&records)).await?,
             None => Ok(Vec::new()),
         };

@@ -125,7 +125,7 @@ pub fn window(store: &Store, cert: &CertName, generation: &Generation) -> Option
 }
 
 /// The id of a certificate towards its CA; generations of older versions did not note it.
-fn id(generation: &Generation) -> Option<String> {
+pub(super) fn id(generation: &Generation) -> Option<String> {
     generation.info.certificate_id.clone().or_else(|| {
         let leaf = CertificateDer::from_pem_slice(generation.leaf().ok()?.as_bytes()).ok()?;
         certificate_id_of(&leaf)

@@ -190,6 +190,20 @@ impl Settings {
             (None, _) => ChallengeChoice::default(),
         };
         let candidates = challenge.candidates(plugin.name, plugin.proofs)?;
+        if candidates.iter().all(|kind| !is_in_dns(kind))
+            && let Some(wildcard) = request.names.iter().find(|name| name.is_wildcard())
+        {
+            let (name, challenges) = (wildcard.to_string(), candidates);
+            return Err(CertificateError::WildcardAtHost { name, challenges });
+        }
+        let wished = [
+            ("--must-staple", request.must_staple == Some(true)),
+            ("--subject", request.subject.as_ref().is_some_and(|subject| !subject.is_empty())),
+            ("--reuse-key", request.reuse_key == Some(true)),
+        ];
+        if own_request && let Some((option, _)) = wished.iter().find(|(_, wished)| *wished) {
+            return Err(CertificateError::FixedByRequest { option });
+        }
         if candidates.iter().all(is_in_dns)
             && let Some(address) = request.names.iter().find(|name| name.address().is_some())
         {
@@ -268,6 +282,20 @@ impl Settings {
             _ => None,
         };
         self.candidates.iter().filter_map(kind).take(1).collect()
+    }
+
+    /// What an order is asked for beside its names, so that one of another day is not taken for the same.
+    pub(super) fn wishes(&self) -> Vec<String> {
+        let text = |what: &str, wish: &Option<String>| wish.as_ref().map(|wish| format!("{what} {wish}"));
+        let wishes = [
+            Some(if self.own_request { "own request".to_owned() } else { format!("key {}", self.key_type) }),
+            text("profile", &self.profile),
+            text("preferred profile", &self.preferred_profile),
+            text("subject", &self.subject),
+            self.lifetime_days.map(|days| format!("lifetime {days} days")),
+            self.must_staple.then(|| "must-staple".to_owned()),
+        ];
+        wishes.into_iter().flatten().collect()
     }
 
     /// Whether a plugin, and so its credential, may be needed.

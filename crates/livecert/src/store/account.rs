@@ -1,6 +1,6 @@
 //! Accounts: the URL that the server gave, and the sealed key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub struct AccountRecord {
     pub next_key: Option<Sealed>,
     /// When it was made.
     pub created: Timestamp,
+    /// URL of the account that it has replaced, until that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
 impl AccountRecord {
@@ -48,6 +51,7 @@ impl AccountRecord {
             key,
             next_key: None,
             created: Timestamp::now(),
+            replaces: None,
         }
     }
 
@@ -67,6 +71,10 @@ pub fn server_folder(url: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
     let tag: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{tag}", name.trim_start_matches('.'))
+}
+
+fn aside(path: &Path) -> PathBuf {
+    path.with_file_name(format!("account-{}.json", Timestamp::now().as_nanosecond()))
 }
 
 impl Store {
@@ -102,15 +110,23 @@ impl Store {
         Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    /// Keeps the account file of a server aside (`account-TIME.json`), so that another one can take its place.
+    /// Keeps the account file of a server aside (`account-TIME.json`); there is none then.
     ///
     /// # Errors
     /// It cannot be renamed.
-    pub fn set_account_aside(&self, server: &str) -> Result<PathBuf, StoreError> {
+    pub fn set_account_aside(&self, server: &str) -> Result<(), StoreError> {
         let path = self.account_path(server);
-        let aside = path.with_file_name(format!("account-{}.json", Timestamp::now().as_second()));
-        std::fs::rename(&path, &aside).map_err(StoreError::write(&path))?;
-        Ok(aside)
+        std::fs::rename(&path, aside(&path)).map_err(StoreError::write(&path))
+    }
+
+    /// Puts an account in the place of the one at its server, which is kept aside. There is one at every moment.
+    ///
+    /// # Errors
+    /// It cannot be written; the old one is still in its place.
+    pub fn replace_account(&self, account: &AccountRecord) -> Result<(), StoreError> {
+        let path = self.account_path(&account.server);
+        std::fs::hard_link(&path, aside(&path)).map_err(StoreError::write(&path))?;
+        self.save_account(account)
     }
 
     /// Stores the account of its server.

@@ -50,6 +50,9 @@ pub struct GenerationInfo {
     pub not_after: Timestamp,
     /// Directory URL of the server that issued it.
     pub server: String,
+    /// URL of the account that ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// When livecert got it.
     pub issued: Timestamp,
 }
@@ -73,6 +76,7 @@ impl GenerationInfo {
             not_before,
             not_after,
             server,
+            account: None,
             issued,
         }
     }
@@ -154,6 +158,8 @@ pub struct PendingOrder {
     pub url: String,
     /// The names that were ordered.
     pub names: Vec<String>,
+    /// What else was asked for, such as the profile.
+    pub wishes: Vec<String>,
     /// SHA-256 of the public key (SubjectPublicKeyInfo) that the certificate will be for, in hexadecimal.
     pub key_digest: String,
     /// When it was made.
@@ -161,21 +167,18 @@ pub struct PendingOrder {
 }
 
 impl PendingOrder {
-    /// An order of the current layout, made now. `public_key_info` is a SubjectPublicKeyInfo, DER.
-    pub fn new(
-        server: String,
-        account: String,
-        url: String,
-        names: Vec<String>,
-        public_key_info: &[u8],
-    ) -> Self {
+    /// An order at `server` of the current layout, made now, for the key with this SubjectPublicKeyInfo (DER).
+    pub fn new(server: &str, names: Vec<String>, wishes: Vec<String>, public_key_info: &[u8]) -> Self {
+        let (account, url) = (String::new(), String::new());
+        let (server, key_digest) = (server.to_owned(), digest(public_key_info));
         let (version, made) = (ORDER_VERSION, Timestamp::now());
-        PendingOrder { version, server, account, url, names, key_digest: digest(public_key_info), made }
+        PendingOrder { version, server, account, url, names, wishes, key_digest, made }
     }
 
-    /// Whether it is for the key with this SubjectPublicKeyInfo.
-    pub fn is_for_key(&self, public_key_info: &[u8]) -> bool {
-        self.key_digest == digest(public_key_info)
+    /// Whether it gives what `wanted` is to give, whoever made either and when.
+    pub fn is_for_the_same(&self, wanted: &PendingOrder) -> bool {
+        (&self.server, &self.names, &self.wishes, &self.key_digest)
+            == (&wanted.server, &wanted.names, &wanted.wishes, &wanted.key_digest)
     }
 }
 
@@ -413,13 +416,7 @@ mod tests {
     #[test]
     fn a_draft_with_an_order_waits_for_the_next_run_and_a_complete_one_is_finished() {
         let folder = tempfile::tempdir().unwrap();
-        let order = PendingOrder::new(
-            "https://ca/".into(),
-            "https://ca/a".into(),
-            "https://ca/o".into(),
-            vec![],
-            b"key",
-        );
+        let order = PendingOrder::new("https://ca/", vec![], vec![], b"key");
         let mut draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key 1")).unwrap();
         assert!(Draft::left_behind(folder.path()).unwrap().is_none());
@@ -428,7 +425,8 @@ mod tests {
         drop(draft);
         let (draft, found) = Draft::left_behind(folder.path()).unwrap().unwrap();
         assert_eq!((draft.key().unwrap().expose_secret(), &found), ("key 1", &order));
-        assert!(found.is_for_key(b"key") && !found.is_for_key(b"other"));
+        let other = PendingOrder::new("https://ca/", vec![], vec!["profile short".into()], b"key");
+        assert!(found.is_for_the_same(&order) && !found.is_for_the_same(&other));
         // Dead between the two renames: the generation is whole, and nobody points to it.
         let generations = folder.path().join("generations");
         let info = info("01");
