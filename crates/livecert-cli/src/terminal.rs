@@ -167,7 +167,10 @@ impl Progress for Lines {
                 let todo = if todo.is_empty() {
                     String::new()
                 } else {
-                    format!("  These records name the old account, and have to name the new one:\n{todo}")
+                    format!(
+                        "  These records name the old account, and have to name the new one (`livecert persist publish` writes \
+                         standing records, `livecert dns remove` removes old ones):\n{todo}"
+                    )
                 };
                 write_err(&format!(
                     "warning: {cert}: the server does not take the account {old} any more; the new one is {new}\n{todo}"

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 use livecert::certificate::{due, window};
-use livecert::store::{CertName, CertificateRecord, Generation, RenewalRecord, StoreError, StoredArgument};
+use livecert::store::{
+    CertName, CertificateRecord, Generation, RenewalRecord, RenewalWindow, StoreError, StoredArgument,
+};
 use serde::Serialize;
 
 /// A certificate as `--json` shows it.
@@ -76,10 +78,9 @@ impl GenerationView {
             not_before: generation.info.not_before,
             not_after: generation.info.not_after,
             renew_at: due(generation, window, Timestamp::now()).at,
-            renewal_window: window.map(|window| WindowView {
-                start: window.start,
-                end: window.end,
-                explanation_url: window.explanation_url.clone(),
+            renewal_window: window.and_then(|record| {
+                let RenewalWindow { start, end } = record.window?;
+                Some(WindowView { start, end, explanation_url: record.explanation_url.clone() })
             }),
             certificate_id: generation.info.certificate_id.clone(),
             files: generation.files().into_iter().collect(),

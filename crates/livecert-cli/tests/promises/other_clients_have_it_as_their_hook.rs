@@ -35,7 +35,8 @@ fn succeeds(command: &mut Command) {
 }
 
 fn with_a_neighbour() -> Bench {
-    let bench = Bench::new();
+    // Old versions of certbot stumble over a nonce that is refused.
+    let bench = Bench::counting();
     bench.testbed.gandi().add_value("example.com", "_acme-challenge", "a neighbour's", 1800);
     bench
 }

@@ -412,7 +412,7 @@ impl Service {
             wait: false,
             care: Care::Hook,
         };
-        let place = super::issue::place(&request.check().unwrap_or_else(|_| (&settings.names[0]).into()));
+        let place = super::work::place(&request.check().unwrap_or_else(|_| (&settings.names[0]).into()));
         let done = async {
             self.add_value_at(&hook, &place).await?;
             self.remove_value_at(&hook, &place).await
@@ -489,7 +489,7 @@ async fn look_at_standing(
             ));
             continue;
         };
-        let wish = StandingWish { base: &base, wildcard, issuers, account };
+        let wish = StandingWish { base: &base, wildcard, issuers: Some(issuers), account };
         findings.push(match view.standing(&wish).await {
             Ok(Some(found)) => match found.record.until {
                 Some(until) if until.duration_since(Timestamp::now()) < STANDING_WARNING => {

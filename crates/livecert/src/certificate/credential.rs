@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::issue::place;
+use super::work::place;
 use super::{CertificateError, Service, SubjectName};
 use crate::challenge::validation_name;
 use crate::plugin::{

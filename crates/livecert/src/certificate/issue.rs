@@ -3,8 +3,6 @@
 //! Retries, polling and pacing live where they happen (the protocol crate, the LiveDNS crate, the DNS room); here is
 //! the order of things, and what has to be undone when one of them fails.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 
@@ -13,12 +11,15 @@ use super::attempt::Attempt;
 use super::ledger::{Ledger, publication};
 use super::order::PlacedOrder;
 use super::settings::Settings;
+use super::work::{Key, Ready, Subject, Work, place};
 use super::{BundleError, CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
 use crate::challenge::{ChallengeError, Placement, Solvers};
-use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
-use crate::plugin::{self, Arguments, Connected, Leftover, Plugin};
+use crate::plugin::{Arguments, Leftover};
 use crate::progress::Event;
-use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, Hold, PendingOrder};
+use crate::store::{CertName, CertificateRecord, Draft, Generation, Hold, PendingOrder};
+
+/// How long an order that may still give a certificate keeps other servers from being asked.
+const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What became of a request.
 #[derive(Debug)]
@@ -72,14 +73,21 @@ impl Service {
         let current = self.store.current(&cert)?;
         // A certificate without a record is of a run that died in between, or of a folder that was damaged.
         settings.changed |= stored.is_none() && current.is_some();
-        self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(&cert))).await?;
         if let Some(generation) = &current
             && !request.force
             && !settings.changed
         {
+            self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(&cert))).await?;
             let due = self.due(&cert, generation, Timestamp::now());
             if !due.now {
-                let (outcome, generation) = (Outcome::NotDue(due.at), generation.clone());
+                let rechained = match stored.as_ref().map(|stored| &stored.preferred_chain) {
+                    Some(before) if *before != settings.preferred_chain => {
+                        self.rechain(&cert, &lock, &settings, generation)?
+                    }
+                    _ => None,
+                };
+                let generation = rechained.unwrap_or_else(|| generation.clone());
+                let outcome = Outcome::NotDue(due.at);
                 self.keep_new_settings(&cert, request, &settings, stored.as_ref()).await?;
                 return Ok(Issued { cert, outcome, generation, leftovers: Vec::new() });
             }
@@ -119,39 +127,6 @@ impl Service {
             self.store.save_record(cert, &record)?;
         }
         Ok(())
-    }
-
-    /// The plugin with its arguments, and the solvers on it.
-    pub(super) async fn ready(
-        &self,
-        cert: &CertName,
-        settings: &Settings,
-    ) -> Result<Ready, CertificateError> {
-        let arguments = self.arguments(cert, settings).await?;
-        let plugin = match settings.needs_plugin() {
-            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
-            false => None,
-        };
-        let (candidates, http) = (&settings.candidates, &self.surroundings.http);
-        let solvers = Solvers::new(plugin.clone(), candidates, &settings.propagation, http)?;
-        Ok(Ready { arguments, plugin, solvers })
-    }
-
-    async fn arguments(&self, cert: &CertName, settings: &Settings) -> Result<Arguments, CertificateError> {
-        // A host without a token can be where a record stands.
-        if !settings.needs_plugin()
-            && let Some(unread) = Arguments::unread(&settings.arguments)
-        {
-            return Ok(unread);
-        }
-        let sources = plugin::with_default_credential(
-            settings.plugin,
-            settings.arguments.clone(),
-            self.surroundings.prompter.as_ref(),
-        )?;
-        let (plugin, place) = (settings.plugin, place(cert));
-        let reading = Arguments::resolve(plugin, &sources, &place, &self.sealing_key, &self.surroundings);
-        Ok(self.unless_interrupted(reading).await??)
     }
 
     /// Makes the certificate at its home, or at the first of the other servers that does better.
@@ -233,6 +208,7 @@ impl Service {
         }
         let held = |error: &CertificateError| self.remember_hold(work, server, error);
         let (account, placement) = prepared.inspect_err(held)?;
+        let offers_windows = account.server().directory().renewal_info.is_some();
 
         // 5. to 9. From the order to the certificate. Not to be interrupted while the order is made: one that nobody knows
         // of stays pending at the CA.
@@ -267,84 +243,11 @@ impl Service {
             // What the order has given is of no use, and will not be another time; a wrong clock can be set.
             draft.keep(matches!(error, BundleError::NotYet(_)));
         }
-        Ok((stored?, leftovers))
-    }
-
-    /// The key's owner: us, or whoever made the request that we are to send.
-    fn subject(&self, work: &Work<'_>) -> Result<Subject, CertificateError> {
-        if !work.settings.own_request {
-            return Ok(Subject::Ours);
+        let generation = stored?;
+        if !offers_windows && let Some(id) = &generation.info.certificate_id {
+            self.note_no_window(cert, id);
         }
-        let request = match &work.request.own_request {
-            Some(request) => ForeignRequest::read(request)?,
-            None => ForeignRequest::read(&self.store.own_request(work.cert)?)?,
-        };
-        let mut requested: Vec<_> = request.dns_names().to_vec();
-        requested.extend(request.ip_addresses().iter().map(ToString::to_string));
-        let ours = |name: &String| {
-            let parsed = name.parse::<super::SubjectName>();
-            parsed.is_ok_and(|name| work.settings.names.contains(&name))
-        };
-        if requested.len() != work.settings.names.len() || !requested.iter().all(ours) {
-            return Err(CertificateError::OtherNamesRequested { requested });
-        }
-        Ok(Subject::Theirs(Box::new(request)))
-    }
-
-    /// The draft that a dead run left with its order and key, if they are for what is wanted now, or a new one, whose order
-    /// has no URL yet.
-    async fn draft(
-        &self,
-        server: &ServerUrl,
-        work: &Work<'_>,
-        subject: &Subject,
-    ) -> Result<(Draft, Key, PendingOrder), CertificateError> {
-        let wanted = |key: &Key| {
-            let public_key = key.public_key_info();
-            PendingOrder::new(server.as_str(), work.names(), work.settings.wishes(), &public_key)
-        };
-        if let Some((draft, order)) = self.store.left_behind(work.cert, work.lock)? {
-            let key = match subject {
-                Subject::Ours => draft.key().and_then(|pem| PrivateKey::from_pem(&pem).ok()).map(Key::Ours),
-                Subject::Theirs(request) => Some(Key::Theirs(request.clone())),
-            };
-            if let Some(key) = key
-                && order.is_for_the_same(&wanted(&key))
-            {
-                return Ok((draft, key, order));
-            }
-        }
-        let draft = self.store.begin(work.cert, work.lock)?;
-        let key = match subject {
-            Subject::Theirs(request) => Key::Theirs(request.clone()),
-            Subject::Ours => {
-                let key = self.key(work.settings, work.current).await?;
-                draft.write_key(key.pem())?;
-                Key::Ours(key)
-            }
-        };
-        let pending = wanted(&key);
-        Ok((draft, key, pending))
-    }
-
-    async fn key(
-        &self,
-        settings: &Settings,
-        current: Option<&Generation>,
-    ) -> Result<PrivateKey, CertificateError> {
-        if let Some(current) = current
-            && settings.reuse_key
-            && let Some(key) = current.private_key()?
-        {
-            let key = PrivateKey::from_pem(&key)?;
-            if key.key_type() == Some(settings.key_type) {
-                return Ok(key);
-            }
-        }
-        let kind = settings.key_type;
-        // RSA takes up to seconds; timers and signals go on meanwhile.
-        let made = tokio::task::spawn_blocking(move || PrivateKey::generate(kind)).await;
-        Ok(made.map_err(|_| KeyError::Generation)??)
+        Ok((generation, leftovers))
     }
 
     async fn prepare(
@@ -463,81 +366,4 @@ impl Service {
             tracing::warn!(cert = %work.cert, %error, "until when the CA wants to be left alone is not remembered");
         }
     }
-}
-
-/// How long an order that may still give a certificate keeps other servers from being asked.
-const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
-
-/// What publishes the proofs, ready to do so.
-pub(super) struct Ready {
-    pub(super) arguments: Arguments,
-    /// `None` where no challenge needs one.
-    plugin: Option<Connected>,
-    pub(super) solvers: Solvers,
-}
-
-impl Ready {
-    /// The plugin, if it publishes TXT values.
-    pub(super) fn dns(&self) -> Option<&Arc<dyn Plugin>> {
-        self.plugin.as_ref().and_then(Connected::dns)
-    }
-}
-
-/// One certificate to be made, with all that was asked for and is there.
-struct Work<'a> {
-    cert: &'a CertName,
-    lock: &'a CertLock,
-    request: &'a IssueRequest,
-    settings: &'a Settings,
-    current: Option<&'a Generation>,
-}
-
-impl Work<'_> {
-    fn names(&self) -> Vec<String> {
-        self.settings.names.iter().map(|name| name.as_str().to_owned()).collect()
-    }
-}
-
-/// Whose key the certificate will be for.
-enum Subject {
-    Ours,
-    Theirs(Box<ForeignRequest>),
-}
-
-/// The key of one try.
-enum Key {
-    Ours(PrivateKey),
-    Theirs(Box<ForeignRequest>),
-}
-
-impl Key {
-    fn public_key_info(&self) -> Vec<u8> {
-        match self {
-            Key::Ours(key) => key.public_key_info(),
-            Key::Theirs(request) => request.public_key_info().to_vec(),
-        }
-    }
-
-    /// The certificate request, DER.
-    fn request(&self, settings: &Settings) -> Result<Vec<u8>, CertificateError> {
-        let key = match self {
-            Key::Ours(key) => key,
-            Key::Theirs(request) => return Ok(request.der().to_vec()),
-        };
-        let (ip, dns): (Vec<_>, Vec<_>) = settings.names.iter().partition(|name| name.address().is_some());
-        Ok(certificate_request(
-            key,
-            &CsrOptions {
-                dns: dns.iter().map(|name| name.as_str().to_owned()).collect(),
-                ip: ip.iter().filter_map(|name| name.address()).collect(),
-                common_name: settings.subject.clone(),
-                must_staple: settings.must_staple,
-            },
-        )?)
-    }
-}
-
-/// What a certificate's sealed parameters are bound to.
-pub(super) fn place(cert: &CertName) -> String {
-    format!("certificate/{cert}")
 }

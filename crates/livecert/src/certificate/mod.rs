@@ -17,6 +17,7 @@ mod name;
 mod order;
 mod persist;
 mod plan;
+mod rechain;
 mod renew;
 mod renewal_info;
 mod revoke;
@@ -24,6 +25,7 @@ mod server;
 mod service;
 mod settings;
 mod sweep;
+mod work;
 
 pub use account::AccountRequest;
 pub use accounts::KnownAccount;

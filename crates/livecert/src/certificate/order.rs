@@ -296,7 +296,8 @@ impl PlacedOrder {
         let base = authorization.identifier.value();
         let account = challenge.account_uri.as_deref().unwrap_or(self.account.url().as_str());
         let issuers = &challenge.issuer_domain_names;
-        let wish = StandingWish { base, wildcard: authorization.wildcard, issuers, account };
+        let wildcard = authorization.wildcard;
+        let wish = StandingWish { base, wildcard, issuers: Some(issuers), account };
         let found = view.standing(&wish).await.map_err(|source| {
             let name = standing_name(base);
             CertificateError::Challenge(crate::challenge::ChallengeError::Authority { name, source })

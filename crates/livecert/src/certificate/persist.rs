@@ -1,6 +1,5 @@
 //! The standing records of dns-persist-01: written once through a plugin, shown, and removed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,7 +10,7 @@ use super::credential::WARN_DAYS;
 use super::handover::{Care, HookRequest};
 use super::{CertificateError, PropagationRequest, ServerUrl, Service, SubjectName};
 use crate::challenge::{
-    ChallengeError, DnsView, Standing, StandingRecord, StandingRecordError, standing_name,
+    ChallengeError, DnsView, Standing, StandingRecord, StandingRecordError, StandingWish, standing_name,
 };
 use crate::plugin::{ArgumentSources, PluginInfo};
 use crate::progress::Event;
@@ -173,33 +172,37 @@ impl Service {
         let look = |cert: &CertName| {
             let cert = cert.clone();
             async move {
-                let Ok(record) = self.store.record(&cert) else { return };
-                if record.challenge.as_deref() != Some("dns-persist-01") {
-                    return;
-                }
-                let Ok(settings) =
-                    super::settings::propagation(&PropagationRequest::default(), Some(&record.propagation))
-                else {
-                    return;
-                };
-                let Ok(view) = DnsView::new(&settings, &self.surroundings.http) else { return };
-                let account =
-                    self.store.account(&record.server).ok().flatten().and_then(|account| account.url);
-                let names = record.names.iter().filter_map(|name| name.parse::<SubjectName>().ok());
-                let bases: BTreeSet<_> = names.map(|name| name.base().to_owned()).collect();
-                for base in bases {
-                    let at = standing_name(&base);
-                    let values = view.values(&at).await.unwrap_or_default();
-                    let records = values.iter().filter_map(|value| StandingRecord::parse(value).ok());
-                    let ours = records.filter(|record| Some(&record.account) == account.as_ref());
-                    // Several may stand there; the one that lasts longest counts.
-                    if let Some(record) = ours.max_by_key(|record| record.until.unwrap_or(Timestamp::MAX)) {
-                        self.warn_of_standing(&cert, &Standing { at, record });
-                    }
+                for standing in self.standings(&cert).await.unwrap_or_default() {
+                    self.warn_of_standing(&cert, &standing);
                 }
             }
         };
         let _ = tokio::time::timeout(COURTESY, join_all(certs.iter().map(look))).await;
+    }
+
+    /// The standing records that a certificate is proved with.
+    async fn standings(&self, cert: &CertName) -> Result<Vec<Standing>, CertificateError> {
+        let record = self.store.record(cert)?;
+        let uses = matches!(record.challenge.as_deref(), Some("dns-persist-01" | "auto"));
+        let account = self.store.account(&record.server)?.and_then(|account| account.url);
+        let (true, Some(account)) = (uses, account) else { return Ok(Vec::new()) };
+        let settings =
+            super::settings::propagation(&PropagationRequest::default(), Some(&record.propagation))?;
+        let view = DnsView::new(&settings, &self.surroundings.http).map_err(ChallengeError::from)?;
+        let names = record.names.iter().filter_map(|name| name.parse::<SubjectName>().ok());
+        let names: Vec<_> = names.filter(|name| name.address().is_none()).collect();
+        let find = |name: &SubjectName| {
+            let (view, account) = (&view, account.as_str());
+            let (base, wildcard) = (name.base().to_owned(), name.is_wildcard());
+            async move {
+                let wish = StandingWish { base: &base, wildcard, issuers: None, account };
+                view.standing(&wish).await.ok().flatten()
+            }
+        };
+        let mut found: Vec<_> = join_all(names.iter().map(find)).await.into_iter().flatten().collect();
+        found.sort_by(|a, b| a.at.cmp(&b.at));
+        found.dedup();
+        Ok(found)
     }
 
     fn persist_view(&self, request: &PersistRequest) -> Result<DnsView, CertificateError> {

@@ -25,7 +25,7 @@ pub fn due(generation: &Generation, window: Option<&RenewalRecord>, now: Timesta
     let left = if life < SHORT_LIFE { life / 2 } else { life / 3 };
     let by_life = end.checked_sub(left).unwrap_or(begin);
     // A window that begins after the end would be a renewal that comes too late.
-    let moment = window.map(RenewalRecord::moment).filter(|moment| *moment < end);
+    let moment = window.and_then(RenewalRecord::moment).filter(|moment| *moment < end);
     let at = moment.unwrap_or(by_life);
     Due { at, now: now >= at }
 }
@@ -90,8 +90,8 @@ impl Service {
         let silent: Vec<_> = silent.map(|one| one.cert.clone()).collect();
         if !silent.is_empty() && silent.len() == renewals.len() {
             self.unless_interrupted(self.warn_of_ends(&silent)).await?;
-            self.unless_interrupted(self.warn_of_standings(&silent)).await?;
         }
+        self.unless_interrupted(self.warn_of_standings(&silent)).await?;
         Ok(renewals)
     }
 
@@ -110,7 +110,7 @@ impl Service {
         let request = IssueRequest {
             names,
             cert_name: Some(cert.clone()),
-            // Whoever made the account has accepted the terms; a lost account record is made anew the same way.
+            // Nobody is there to read terms: an account that is lost is made anew under those that were accepted.
             accept_tos: false,
             force,
             ..IssueRequest::default()
@@ -126,7 +126,7 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::GenerationInfo;
+    use crate::store::{GenerationInfo, RenewalWindow};
 
     fn generation(begin: i64, end: i64) -> Generation {
         let time = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
@@ -149,7 +149,10 @@ mod tests {
         assert_eq!(due(&generation(1000, 1006), None, day(1003)), Due { at: day(1003), now: true });
         assert!(due(&ninety, None, day(2000)).now);
         // The CA knows better, but for a window that would come too late.
-        let window = |start, end| RenewalRecord::new("id".into(), (day(start), day(end)), 0.5, day(0));
+        let window = |start, end| {
+            let window = RenewalWindow { start: day(start), end: day(end) };
+            RenewalRecord::new("id".into(), Some(window), 0.5, day(0))
+        };
         assert_eq!(due(&ninety, Some(&window(1010, 1020)), day(1012)), Due { at: day(1015), now: false });
         assert_eq!(due(&ninety, Some(&window(1095, 1097)), day(1012)), Due { at: day(1060), now: false });
     }

@@ -14,7 +14,7 @@ use super::bundle::certificate_id_of;
 use super::renew::{Due, due};
 use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::progress::Event;
-use crate::store::{CertName, Generation, RenewalRecord, Store};
+use crate::store::{CertName, Generation, RenewalRecord, RenewalWindow, Store};
 
 /// Windows that are asked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -59,7 +59,10 @@ impl Service {
         };
         let connected = match connected.await {
             Ok(connected) if connected.directory().renewal_info.is_some() => connected,
-            Ok(_) => return,
+            Ok(_) => {
+                certs.iter().for_each(|(cert, id, _)| self.note_no_window(cert, id));
+                return;
+            }
             Err(error) => {
                 let error = with_causes(&error);
                 tracing::info!(
@@ -106,16 +109,26 @@ impl Service {
         let wait = wait.and_then(|wait| SignedDuration::try_from(wait).ok()).unwrap_or(USUAL);
         // The share stays when the window moves, so that no look draws a new lot.
         let share = known.as_ref().map_or_else(fastrand::f64, |known| known.share);
-        let window = (info.start, info.end);
+        let window = Some(RenewalWindow { start: info.start, end: info.end });
         let mut record = RenewalRecord::new(id.to_owned(), window, share, later(wait.clamp(SOONEST, LATEST)));
         record.explanation_url.clone_from(&info.explanation_url);
-        let changed = known.is_none_or(|known| (known.start, known.end) != window);
+        let changed = known.is_none_or(|known| known.window != window);
         self.store.save_renewal(cert, &record)?;
-        if changed {
+        if changed && let Some(at) = record.moment() {
             let explanation = record.explanation_url.as_deref();
-            self.progress.event(cert, Event::RenewalWindow { at: record.moment(), explanation });
+            self.progress.event(cert, Event::RenewalWindow { at, explanation });
         }
         Ok(())
+    }
+
+    /// Notes that the CA of the certificate with this id offers no windows, so that it is not asked at each run.
+    pub(super) fn note_no_window(&self, cert: &CertName, id: &str) {
+        let now = Timestamp::now();
+        let ask_again = now.checked_add(LATEST).unwrap_or(now);
+        let record = RenewalRecord::new(id.to_owned(), None, fastrand::f64(), ask_again);
+        if let Err(error) = self.store.save_renewal(cert, &record) {
+            tracing::warn!(%cert, %error, "that the CA offers no renewal windows is not noted");
+        }
     }
 }
 

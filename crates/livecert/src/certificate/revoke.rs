@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use livecert_acme::{Account, AccountKey, RevocationReason};
+use livecert_acme::{Account, AccountKey, ErrorClass, RevocationReason};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use secrecy::ExposeSecret;
 
 use super::account::acme;
 use super::{CertificateError, ServerUrl, Service};
-use crate::store::CertName;
+use crate::store::{CertName, Generation};
 
 /// What is to be revoked, and by whom.
 #[derive(Debug, Clone)]
@@ -67,8 +68,25 @@ impl Service {
                     let account = self.known_account(&url).await?;
                     let missing = || CertificateError::NoAccount { server: url.to_string() };
                     let account: Account = account.ok_or_else(missing)?;
-                    let revoked = account.revoke(&der, request.reason).await;
-                    revoked.map_err(acme(&url, "the revocation"))
+                    match account.revoke(&der, request.reason).await {
+                        // Another account may have ordered it; the certificate's own key has the right all the same.
+                        Err(error)
+                            if matches!(error.class(), ErrorClass::Refused | ErrorClass::AccountGone) =>
+                        {
+                            let own = current.as_ref().filter(|_| request.cert_file.is_none());
+                            let Some(pem) = own.map(Generation::private_key).transpose()?.flatten() else {
+                                return Err(acme(&url, "the revocation")(error));
+                            };
+                            let Ok(key) = AccountKey::from_pem(pem.expose_secret()) else {
+                                return Err(acme(&url, "the revocation")(error));
+                            };
+                            let server = account.server();
+                            let revoked =
+                                server.revoke_with_certificate_key(&key, &der, request.reason).await;
+                            revoked.map_err(|_| acme(&url, "the revocation")(error))
+                        }
+                        revoked => revoked.map_err(acme(&url, "the revocation")),
+                    }
                 }
             }
         };

@@ -130,8 +130,8 @@ pub struct StandingWish<'a> {
     pub base: &'a str,
     /// Whether it is for the wildcard.
     pub wildcard: bool,
-    /// Names of the CA; a record has to have one of them.
-    pub issuers: &'a [String],
+    /// Names of the CA, of which a record has to have one; `None` where the account alone tells.
+    pub issuers: Option<&'a [String]>,
     /// URL of the account.
     pub account: &'a str,
 }
@@ -140,7 +140,7 @@ impl StandingWish<'_> {
     /// Whether a record at the name of `holder` is enough.
     fn is_granted(&self, holder: &str, record: &StandingRecord, now: Timestamp) -> bool {
         let ours = |issuer: &String| issuer.trim_end_matches('.').eq_ignore_ascii_case(&record.issuer);
-        self.issuers.iter().any(ours)
+        self.issuers.is_none_or(|issuers| issuers.iter().any(ours))
             && record.account == self.account
             && !record.has_ended(now)
             && (record.wildcard || (holder == self.base && !self.wildcard))
@@ -162,8 +162,10 @@ impl DnsView {
                 Err(error) if holder == wish.base => return Err(error),
                 Err(_) => return Ok(None),
             };
-            let mut records = values.iter().filter_map(|value| StandingRecord::parse(value).ok());
-            if let Some(record) = records.find(|record| wish.is_granted(holder, record, now)) {
+            let records = values.iter().filter_map(|value| StandingRecord::parse(value).ok());
+            let granting = records.filter(|record| wish.is_granted(holder, record, now));
+            // Several may stand there: the one that lasts longest counts.
+            if let Some(record) = granting.max_by_key(|record| record.until.unwrap_or(Timestamp::MAX)) {
                 return Ok(Some(Standing { at, record }));
             }
             match holder.split_once('.') {
@@ -209,8 +211,12 @@ mod tests {
     #[test]
     fn only_a_record_for_this_ca_account_and_name_is_enough() {
         let issuers = ["other.example".to_owned(), "CA.example".to_owned()];
-        let wish =
-            |wildcard| StandingWish { base: "a.example", wildcard, issuers: &issuers, account: ACCOUNT };
+        let wish = |wildcard| StandingWish {
+            base: "a.example",
+            wildcard,
+            issuers: Some(&issuers),
+            account: ACCOUNT,
+        };
         let now = Timestamp::from_second(1000).unwrap();
         let record = |more: &str| parse(&format!("ca.example; accounturi={ACCOUNT}{more}")).unwrap();
         let plain = record("");

@@ -131,6 +131,32 @@ impl Generation {
         std::fs::read_to_string(&path).map_err(StoreError::read(&path))
     }
 
+    /// The chain that is in use, PEM, without the certificate itself.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn chain(&self) -> Result<String, StoreError> {
+        let path = self.current.join(FILES[2]);
+        std::fs::read_to_string(&path).map_err(StoreError::read(&path))
+    }
+
+    /// All chains that the CA offered, its own choice first; none if there was only one.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn offered(&self) -> Result<Vec<String>, StoreError> {
+        let mut offered = Vec::new();
+        for number in 0.. {
+            let path = self.current.join(format!("chain{number}.pem"));
+            match std::fs::read_to_string(&path) {
+                Ok(chain) => offered.push(chain),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                Err(error) => return Err(StoreError::read(&path)(error)),
+            }
+        }
+        Ok(offered)
+    }
+
     /// Its private key, PEM; `None` if its owner keeps it.
     ///
     /// # Errors

@@ -36,4 +36,4 @@ pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
-pub use renewal::RenewalRecord;
+pub use renewal::{RenewalRecord, RenewalWindow};

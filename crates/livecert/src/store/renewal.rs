@@ -17,10 +17,9 @@ pub struct RenewalRecord {
     version: u32,
     /// The certificate's id (RFC 9773 §4.1).
     pub certificate_id: String,
-    /// Begin of the window.
-    pub start: Timestamp,
-    /// Its end.
-    pub end: Timestamp,
+    /// The window; `None` if the CA does not offer any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<RenewalWindow>,
     /// Where in the window our moment is, from 0 to 1: chosen once, so that every look gives the same one.
     pub share: f64,
     /// Why the CA suggests it, where it says so.
@@ -30,23 +29,34 @@ pub struct RenewalRecord {
     pub ask_again: Timestamp,
 }
 
+/// When the CA wants a certificate to be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalWindow {
+    /// Its begin.
+    pub start: Timestamp,
+    /// Its end.
+    pub end: Timestamp,
+}
+
 impl RenewalRecord {
     /// A record of the current layout.
     pub fn new(
         certificate_id: String,
-        (start, end): (Timestamp, Timestamp),
+        window: Option<RenewalWindow>,
         share: f64,
         ask_again: Timestamp,
     ) -> Self {
         let (version, explanation_url) = (RENEWAL_VERSION, None);
-        RenewalRecord { version, certificate_id, start, end, share, explanation_url, ask_again }
+        RenewalRecord { version, certificate_id, window, share, explanation_url, ask_again }
     }
 
     /// The moment that was chosen (RFC 9773 §4.2: a uniformly random one in the window).
-    pub fn moment(&self) -> Timestamp {
-        let length = self.end.duration_since(self.start).as_secs_f64() * self.share.clamp(0.0, 1.0);
+    pub fn moment(&self) -> Option<Timestamp> {
+        let RenewalWindow { start, end } = self.window?;
+        let length = end.duration_since(start).as_secs_f64() * self.share.clamp(0.0, 1.0);
         let offset = SignedDuration::try_from_secs_f64(length).unwrap_or_default();
-        self.start.checked_add(offset).unwrap_or(self.start)
+        Some(start.checked_add(offset).unwrap_or(start))
     }
 }
 
@@ -82,8 +92,10 @@ mod tests {
     #[test]
     fn the_moment_is_in_the_window_and_stays() {
         let time = |seconds| Timestamp::from_second(seconds).unwrap();
-        let at = |share| RenewalRecord::new("id".into(), (time(1000), time(2000)), share, time(0)).moment();
+        let window = RenewalWindow { start: time(1000), end: time(2000) };
+        let at = |share| RenewalRecord::new("id".into(), Some(window), share, time(0)).moment().unwrap();
         assert_eq!((at(0.0), at(0.25), at(1.0)), (time(1000), time(1250), time(2000)));
         assert_eq!((at(7.0), at(f64::NAN)), (time(2000), time(1000)));
+        assert_eq!(RenewalRecord::new("id".into(), None, 0.5, time(0)).moment(), None);
     }
 }
