@@ -127,10 +127,16 @@ fn document(account: &KnownAccount) -> Value {
         "server": account.server,
         "url": account.url,
         "status": info.map(|info| info.status.to_string()),
-        "contact": info.map_or_else(|| account.contact.clone(), |info| info.contact.clone()),
+        "contact": contact(account),
         "terms": account.terms,
         "created": account.created,
     })
+}
+
+/// Mail addresses, as the server has them where it was asked.
+fn contact(account: &KnownAccount) -> Vec<String> {
+    let told = account.info.as_ref().map(|info| &info.contact).unwrap_or(&account.contact);
+    told.iter().map(|contact| contact.strip_prefix("mailto:").unwrap_or(contact).to_owned()).collect()
 }
 
 fn show(output: &Output, result: &str, account: &KnownAccount) -> Result<Status, Failure> {
@@ -145,7 +151,7 @@ fn show(output: &Output, result: &str, account: &KnownAccount) -> Result<Status,
         if let Some(info) = &account.info {
             row("status", info.status.to_string());
         }
-        row("contact", account.contact.join(", "));
+        row("contact", contact(account).join(", "));
         row("terms", account.terms.clone().unwrap_or_default());
         row("made", whole(account.created).to_string());
         let head = if result == "account" {

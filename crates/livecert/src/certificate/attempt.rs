@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use livecert_acme::{Certificate, OrderStatus};
+use livecert_acme::{Certificate, ChallengeType, OrderStatus};
 
+use super::check::CaaSets;
 use super::ledger::Ledger;
 use super::order::{OpenAuthorization, PlacedOrder, Shown, deactivate_pending};
 use super::settings::Settings;
@@ -22,6 +23,7 @@ pub(super) struct Attempt<'a> {
     pub(super) server: &'a ServerUrl,
     pub(super) solvers: &'a Solvers,
     pub(super) placement: Placement,
+    pub(super) caa: CaaSets,
     pub(super) order: PlacedOrder,
     pub(super) ledger: Ledger<'a>,
     /// TXT values that are published, or may be.
@@ -64,7 +66,11 @@ impl Attempt<'_> {
         let (service, cert) = (self.service, self.cert);
         let event = |event: Event<'_>| service.progress.event(cert, event);
         self.ledger.order(self.server, &self.order.order)?;
-        let opening = self.order.open(&self.settings.candidates, self.solvers);
+        let account = &self.order.account;
+        let allows = |base: &str, wildcard: bool, kind: &ChallengeType| {
+            service.caa_allows(account, &self.caa, (base, wildcard), kind)
+        };
+        let opening = self.order.open(&self.settings.candidates, self.solvers, allows);
         let open = service.unless_interrupted(opening).await??;
         event(Event::Ordered { names: self.settings.names.len(), open: open.len() });
         if self.settings.challenge == ChallengeChoice::Auto {

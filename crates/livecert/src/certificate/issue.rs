@@ -8,6 +8,7 @@ use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 
 use super::account::AccountRequest;
 use super::attempt::Attempt;
+use super::check::CaaSets;
 use super::ledger::{Ledger, publication};
 use super::order::PlacedOrder;
 use super::settings::Settings;
@@ -207,7 +208,7 @@ impl Service {
             self.tell_of_credential(cert, dns.plugin()).await;
         }
         let held = |error: &CertificateError| self.remember_hold(work, server, error);
-        let (account, placement) = prepared.inspect_err(held)?;
+        let (account, placement, caa) = prepared.inspect_err(held)?;
         let offers_windows = account.server().directory().renewal_info.is_some();
 
         // 5. to 9. From the order to the certificate. Not to be interrupted while the order is made: one that nobody knows
@@ -226,6 +227,7 @@ impl Service {
             server,
             solvers,
             placement,
+            caa,
             order,
             ledger,
             records,
@@ -255,7 +257,7 @@ impl Service {
         server: &ServerUrl,
         work: &Work<'_>,
         solvers: &Solvers,
-    ) -> Result<(Account, Placement), CertificateError> {
+    ) -> Result<(Account, Placement, CaaSets), CertificateError> {
         let settings = work.settings;
         let account = async {
             let connected = self.connect(server).await?;
@@ -285,7 +287,7 @@ impl Service {
             let names = settings.likely_validation_names(Some(account.url().as_str()));
             placement.extend(dns.prepare(&names).await?);
         }
-        Ok((account, placement))
+        Ok((account, placement, caa))
     }
 
     /// The order of a dead run, if it is still alive, or a new one.

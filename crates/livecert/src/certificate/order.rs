@@ -199,7 +199,9 @@ impl PlacedOrder {
         &self,
         candidates: &[ChallengeType],
         solvers: &Solvers,
+        allows: impl Fn(&str, bool, &ChallengeType) -> bool,
     ) -> Result<Vec<OpenAuthorization>, CertificateError> {
+        let allows = &allows;
         if self.order.status != OrderStatus::Pending {
             return Ok(Vec::new());
         }
@@ -210,7 +212,12 @@ impl PlacedOrder {
                 let authorization = authorization.map_err(acme(&self.server, "reading an authorization"))?;
                 match authorization.status {
                     AuthorizationStatus::Valid => Ok(None),
-                    _ => self.choose(&authorization, candidates, solvers).await.map(Some),
+                    _ => {
+                        let (base, wildcard) = (authorization.identifier.value(), authorization.wildcard);
+                        let allowed = candidates.iter().filter(|kind| allows(base, wildcard, kind));
+                        let allowed: Vec<_> = allowed.cloned().collect();
+                        self.choose(&authorization, &allowed, solvers).await.map(Some)
+                    }
                 }
             }
         };

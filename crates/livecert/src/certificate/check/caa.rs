@@ -1,0 +1,193 @@
+//! CAA before an order (RFC 8659, RFC 8657): who may give certificates, to whom, and how the names may be proved.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use livecert_acme::Server;
+
+use super::super::{CertificateError, ServerUrl, Service, with_causes};
+use super::{Finding, Level, Settings};
+use crate::challenge::{ChallengeError, Placement, PropagationSettings, validation_name};
+use crate::dns::{CaaApplicant, CaaError, CaaSet, Located, Resolver, find_caa};
+
+/// Names whose CAA records are looked for at a time.
+const SIDE_BY_SIDE: usize = 16;
+/// How long an issue waits for CAA records; the CA looks at them in any case.
+const CAA_LIMIT: Duration = Duration::from_secs(3);
+
+/// CAA records that do not allow the CA.
+#[derive(Debug, Clone)]
+pub struct CaaRefusal {
+    /// The name for which a certificate is wanted.
+    pub name: String,
+    /// The records that count.
+    pub set: CaaSet,
+}
+
+impl std::fmt::Display for CaaRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let record = |record: &crate::dns::CaaRecord| format!("{} \"{}\"", record.tag, record.value);
+        let records: Vec<_> = self.set.records.iter().map(record).collect();
+        write!(f, "{} (at {}: {})", self.name, self.set.domain, records.join(", "))
+    }
+}
+
+/// What public DNS says about CAA for each base name.
+pub(in crate::certificate) type CaaSets = Vec<(String, Result<Option<CaaSet>, CaaError>)>;
+
+impl Service {
+    pub(super) async fn look_at_caa(
+        &self,
+        settings: &Settings,
+        server: Option<&Server>,
+        placed: &[(String, Located)],
+    ) -> Vec<Finding> {
+        let Some(server) = server else { return Vec::new() };
+        let identities = &server.directory().meta.caa_identities;
+        let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
+        let domains = settings.domains();
+        let zones = domains.iter().map(|base| {
+            let located = placed.iter().find(|(other, _)| other == base);
+            (base.as_str(), located.map_or(base.as_str(), |(_, located)| located.authority.zone.as_str()))
+        });
+        let sets = caa_sets(&resolver, zones).await;
+        let refusals = self.caa_refusals(settings, settings.home(), server, &sets);
+        let mut findings = Vec::new();
+        for (base, set) in &sets {
+            match set {
+                Err(error) => findings.push(Finding::new(
+                    Level::Bad,
+                    "caa",
+                    base,
+                    with_causes(error),
+                    "a CA that cannot read CAA records must refuse: mend the name servers",
+                )),
+                Ok(None) => findings.push(Finding::good("caa", base, "no records: every CA is allowed")),
+                Ok(Some(set)) if identities.is_empty() => findings.push(Finding::new(
+                    Level::Unknown,
+                    "caa",
+                    base,
+                    format!("there are records at {}, and the CA does not tell its name", set.domain),
+                    "see that they name the CA",
+                )),
+                Ok(Some(set)) => {
+                    let refused = refusals.iter().filter(|refusal| refusal.set == *set);
+                    let refused: Vec<_> = refused.map(ToString::to_string).collect();
+                    findings.push(if refused.is_empty() {
+                        Finding::good(
+                            "caa",
+                            base,
+                            format!("the records at {} allow {}", set.domain, identities[0]),
+                        )
+                    } else {
+                        let what =
+                            format!("the records do not allow {}: {}", identities[0], refused.join("; "));
+                        let next = format!(
+                            "the CA will refuse: add `{}. CAA 0 issue \"{}\"`",
+                            set.domain, identities[0]
+                        );
+                        Finding::new(Level::Bad, "caa", base, what, &next)
+                    });
+                }
+            }
+        }
+        findings
+    }
+
+    /// The names for which CAA does not allow the server. What could not be looked up, or has no name to compare with,
+    /// is left to the CA.
+    fn caa_refusals(
+        &self,
+        settings: &Settings,
+        url: &ServerUrl,
+        server: &Server,
+        sets: &CaaSets,
+    ) -> Vec<CaaRefusal> {
+        let identities = &server.directory().meta.caa_identities;
+        if identities.is_empty() {
+            return Vec::new();
+        }
+        let account = self.store.account(url.as_str()).ok().flatten();
+        let account = account.and_then(|account| account.url);
+        let methods: Vec<_> = settings.candidates.iter().map(ToString::to_string).collect();
+        let applicant = CaaApplicant { identities, account: account.as_deref(), methods: &methods };
+        let mut refusals = Vec::new();
+        for name in &settings.names {
+            let set = sets.iter().find(|(base, _)| base == name.base()).map(|(_, set)| set);
+            if let Some(Ok(Some(set))) = set
+                && !set.allows(&applicant, name.is_wildcard())
+            {
+                refusals.push(CaaRefusal { name: name.to_string(), set: set.clone() });
+            }
+        }
+        refusals
+    }
+
+    /// Whether CAA lets this account prove a name in this way. What could not be looked up is left to the CA.
+    pub(in crate::certificate) fn caa_allows(
+        &self,
+        account: &livecert_acme::Account,
+        sets: &CaaSets,
+        (base, wildcard): (&str, bool),
+        challenge: &livecert_acme::ChallengeType,
+    ) -> bool {
+        let identities = &account.server().directory().meta.caa_identities;
+        let methods = [challenge.to_string()];
+        let applicant = CaaApplicant { identities, account: Some(account.url().as_str()), methods: &methods };
+        match sets.iter().find(|(name, _)| name == base) {
+            Some((_, Ok(Some(set)))) if !identities.is_empty() => set.allows(&applicant, wildcard),
+            _ => true,
+        }
+    }
+
+    /// The CAA records for an issue, with what its solver has found.
+    pub(in crate::certificate) async fn caa_of(&self, settings: &Settings, placement: &Placement) -> CaaSets {
+        let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
+        let domains = settings.domains();
+        let zones = domains
+            .iter()
+            .map(|base| (base.as_str(), placement.zone(&validation_name(base)).unwrap_or(base)));
+        let looking = caa_sets(&resolver, zones);
+        tokio::time::timeout(CAA_LIMIT, looking).await.unwrap_or_default()
+    }
+
+    /// Stops an issue that CAA forbids, before there is an order.
+    pub(in crate::certificate) fn obey_caa(
+        &self,
+        settings: &Settings,
+        url: &ServerUrl,
+        server: &Server,
+        sets: &CaaSets,
+    ) -> Result<(), CertificateError> {
+        let refusals = self.caa_refusals(settings, url, server, sets);
+        if refusals.is_empty() {
+            return Ok(());
+        }
+        let identity = server.directory().meta.caa_identities.first().cloned().unwrap_or_default();
+        Err(CertificateError::Caa { identity, refusals })
+    }
+
+    pub(super) fn resolver(&self, settings: &Settings) -> Result<Resolver, CertificateError> {
+        let PropagationSettings { resolvers, authoritative, .. } = &settings.propagation;
+        // Whoever names the servers to ask does not want the system's resolvers to be asked.
+        let named = if resolvers.is_empty() {
+            authoritative.iter().map(|&address| address.into()).collect()
+        } else {
+            resolvers.clone()
+        };
+        Resolver::new(&named, &self.surroundings.http).map_err(|error| ChallengeError::from(error).into())
+    }
+}
+
+async fn caa_sets<'a>(resolver: &Resolver, bases: impl Iterator<Item = (&'a str, &'a str)>) -> CaaSets {
+    let find = |(base, zone): (&str, &str)| {
+        let (base, zone) = (base.to_owned(), zone.to_owned());
+        async move {
+            let found = find_caa(resolver, &base, &zone).await;
+            (base, found)
+        }
+    };
+    let bases: Vec<_> = bases.map(find).collect();
+    stream::iter(bases).buffered(SIDE_BY_SIDE).collect().await
+}
