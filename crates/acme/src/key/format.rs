@@ -14,12 +14,13 @@ use ring::rsa::KeyPair as RsaKeyPair;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
 };
+use rsa::pkcs1::DecodeRsaPrivateKey;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use sec1::EcPrivateKey;
 use zeroize::Zeroizing;
 
-use super::{AccountKey, AccountKeyType, Inner, KeyError, Pair};
+use super::{AccountKey, AccountKeyType, Inner, KeyError, Pair, bit_length};
 
 /// `id-ecPublicKey` (RFC 5480 §2.1.1).
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -107,11 +108,20 @@ impl AccountKey {
         Self::from_scalar(curve(named.ok_or(KeyError::Unreadable)?)?, key.private_key, key.public_key)
     }
 
-    /// PKCS#1 (RFC 8017 appendix A.1.2). `ring` checks the numbers and the length.
+    /// PKCS#1 (RFC 8017 appendix A.1.2). Whoever signs checks the numbers.
     pub(super) fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
-        let pair = RsaKeyPair::from_der(der).map_err(unreadable)?;
+        let numbers = pkcs1::RsaPrivateKeyRef::try_from(der).map_err(unreadable)?;
+        let bits = bit_length(numbers.modulus.as_bytes());
+        let pair = match bits {
+            2048 | 3072 | 4096 => Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(unreadable)?)),
+            2049..4096 => {
+                let key = rsa::PrivateKey::from_pkcs1_der(der).map_err(unreadable)?;
+                Pair::OddRsa(Box::new(key))
+            }
+            _ => return Err(KeyError::Unreadable),
+        };
         let pkcs8 = wrap(RSA, AnyRef::NULL, der)?;
-        Ok(AccountKey(Arc::new(Inner { pair: Pair::Rsa(Box::new(pair)), pkcs8 })))
+        Ok(AccountKey(Arc::new(Inner { pair, pkcs8 })))
     }
 
     /// A key on a curve from its number and its point. Some writers leave out zeros in front of the number.
@@ -158,7 +168,7 @@ fn encode_curve(kind: AccountKeyType, scalar: &[u8], pair: &Pair) -> Result<Zero
     let point = match pair {
         Pair::P256(pair) | Pair::P384(pair) => pair.public_key().as_ref().to_vec(),
         Pair::P521(pair) => pair.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
-        Pair::Rsa(_) => return Err(KeyError::Unreadable),
+        Pair::Rsa(_) | Pair::OddRsa(_) => return Err(KeyError::Unreadable),
     };
     // The curve stands in the outer structure (RFC 5958 §2); RFC 5915 §3 lets it out here.
     let key = EcPrivateKey { private_key: scalar, parameters: None, public_key: Some(&point) };

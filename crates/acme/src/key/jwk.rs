@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pkcs8::der::Encode;
 use pkcs8::der::asn1::UintRef;
 use ring::digest::{SHA256, digest};
+use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -31,9 +32,19 @@ impl AccountKey {
 
     /// The public key as JWK (RFC 7517), its members in the order of RFC 7638.
     pub fn jwk(&self) -> Value {
-        if let Pair::Rsa(pair) = &self.0.pair {
-            let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
-            return json!({"e": base64url(public.e), "kty": "RSA", "n": base64url(public.n)});
+        let rsa = match &self.0.pair {
+            Pair::Rsa(pair) => {
+                let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
+                Some((public.e, public.n))
+            }
+            Pair::OddRsa(key) => Some((
+                key.e().to_be_bytes_trimmed_vartime().to_vec(),
+                key.n().to_be_bytes_trimmed_vartime().to_vec(),
+            )),
+            _ => None,
+        };
+        if let Some((exponent, modulus)) = rsa {
+            return json!({"e": base64url(exponent), "kty": "RSA", "n": base64url(modulus)});
         }
         let point = self.point().unwrap_or_default();
         let numbers = point.get(1..).unwrap_or_default();

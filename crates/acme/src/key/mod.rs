@@ -11,6 +11,7 @@ use ring::rsa::KeyPair as RsaKeyPair;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256,
 };
+use rsa::traits::PublicKeyParts;
 use zeroize::Zeroizing;
 
 /// The types of account keys.
@@ -77,6 +78,8 @@ enum Pair {
     P384(EcdsaKeyPair),
     P521(Box<p521::ecdsa::SigningKey>),
     Rsa(Box<RsaKeyPair>),
+    /// `ring` takes primes of whole multiples of 512 bits only.
+    OddRsa(Box<rsa::PrivateKey>),
 }
 
 impl fmt::Debug for AccountKey {
@@ -123,9 +126,10 @@ impl AccountKey {
             Pair::P521(_) => AccountKeyType::EcdsaP521,
             Pair::Rsa(pair) => {
                 let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
-                let first = public.n.first().copied().unwrap_or_default();
-                let bits = public.n.len() * 8 - first.leading_zeros() as usize;
-                AccountKeyType::Rsa { bits }
+                AccountKeyType::Rsa { bits: bit_length(&public.n) }
+            }
+            Pair::OddRsa(key) => {
+                AccountKeyType::Rsa { bits: bit_length(&key.n().to_be_bytes_trimmed_vartime()) }
             }
         }
     }
@@ -136,7 +140,7 @@ impl AccountKey {
             Pair::P256(_) => "ES256",
             Pair::P384(_) => "ES384",
             Pair::P521(_) => "ES512",
-            Pair::Rsa(_) => "RS256",
+            Pair::Rsa(_) | Pair::OddRsa(_) => "RS256",
         }
     }
 
@@ -145,7 +149,7 @@ impl AccountKey {
         match &self.0.pair {
             Pair::P256(pair) | Pair::P384(pair) => Some(pair.public_key().as_ref().to_vec()),
             Pair::P521(pair) => Some(pair.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
-            Pair::Rsa(_) => None,
+            Pair::Rsa(_) | Pair::OddRsa(_) => None,
         }
     }
 
@@ -168,8 +172,26 @@ impl AccountKey {
                     .map_err(|_| KeyError::Random)?;
                 Ok(signature)
             }
+            Pair::OddRsa(key) => {
+                let scheme = rsa::Pkcs1v15Sign { hash_len: Some(32), prefix: SHA256_PREFIX.into() };
+                let digest = ring::digest::digest(&ring::digest::SHA256, message);
+                // Randomness blinds the number, against measuring of times.
+                let signed = key.sign_with_rng(&mut getrandom::SysRng, scheme, digest.as_ref());
+                signed.map_err(|_| KeyError::Random)
+            }
         }
     }
+}
+
+/// What stands before a SHA-256 digest that RSA signs (RFC 8017 §9.2, note 1).
+const SHA256_PREFIX: [u8; 19] =
+    [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
+
+/// The length in bits of a number, big-endian.
+fn bit_length(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let first = number.get(zeros).copied().unwrap_or_default();
+    (number.len() - zeros) * 8 - first.leading_zeros() as usize * usize::from(first > 0)
 }
 
 #[cfg(test)]
