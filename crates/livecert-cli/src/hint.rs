@@ -35,6 +35,7 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::TermsNotAccepted { .. } => "terms-not-accepted",
         CertificateError::ExternalAccountRequired { .. } => "external-account-required",
         CertificateError::Acme { source, .. } => acme_kind(source),
+        CertificateError::NoServer { source, .. } => kind(source),
         CertificateError::NoChallenge { .. } => "no-challenge",
         CertificateError::ChallengeChoice(_) | CertificateError::ChallengeMismatch(_) => "challenge",
         CertificateError::UnknownProfile { .. } => "profile",
@@ -168,6 +169,7 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         }
         CertificateError::AccountExists { .. } => "`livecert account show` tells about it",
         CertificateError::Acme { source, .. } => return acme(source),
+        CertificateError::NoServer { source, .. } => return hint(source),
         CertificateError::NoChallenge { .. } => {
             "use another --challenge or plugin that goes with what it offers, or another server"
         }
@@ -349,10 +351,23 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
             ProblemKind::RejectedIdentifier => "this CA does not give certificates for that name".to_owned(),
             ProblemKind::Caa => "a CAA record of the domain does not allow this CA: add it there".to_owned(),
             ProblemKind::InvalidContact | ProblemKind::UnsupportedContact => "give another --contact, or none".to_owned(),
-            _ => return None,
+            ProblemKind::ServerInternal => out_of_order(),
+            _ if error.class() == ErrorClass::AccountGone => {
+                "the CA does not know this account any more: the next `livecert issue` or `livecert renew` makes a new one".to_owned()
+            }
+            _ => "the CA's words tell what it does not like; if they are of no help, run the same command again, and ask the CA \
+                 with the requests that -vv shows"
+                .to_owned(),
         },
+        Error::Http { status, .. } if *status >= 500 => out_of_order(),
         _ => return None,
     })
+}
+
+fn out_of_order() -> String {
+    "the CA is out of order: run the same command again later, it goes on where it stopped; --server, repeated, names \
+     servers to fall back to"
+        .to_owned()
 }
 
 fn challenge(error: &ChallengeError) -> Option<String> {

@@ -73,10 +73,12 @@ impl Service {
         if let Some(stored) = &mut stored {
             self.settle_roll_over(server, url, stored).await?;
         }
-        if let Some(stored) = &stored
+        if let Some(stored) = &mut stored
             && let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok())
         {
-            return Ok((server.account(self.open_key(stored)?, account_url), false));
+            let account = server.account(self.open_key(stored)?, account_url);
+            self.accept_changed_terms(&account, url, stored, request).await?;
+            return Ok((account, false));
         }
         // A key without URL is from a run that died before the server's answer: the same key finds that account.
         let (key, mut record) = match stored {
@@ -88,6 +90,28 @@ impl Service {
         record.url = Some(account.url().to_string());
         self.store.save_account(&record)?;
         Ok((account, true))
+    }
+
+    /// Accepts terms that the server has changed since the account was made, where that is asked for.
+    async fn accept_changed_terms(
+        &self,
+        account: &Account,
+        url: &ServerUrl,
+        record: &mut AccountRecord,
+        request: &AccountRequest,
+    ) -> Result<(), CertificateError> {
+        let terms = account.server().terms_of_service();
+        if !request.accept_tos || terms.is_none() || terms == record.terms.as_deref() {
+            return Ok(());
+        }
+        match account.agree_to_terms().await {
+            Ok(_) => {}
+            // The order finds that out too, and knows what to do about it.
+            Err(error) if error.class() == ErrorClass::AccountGone => return Ok(()),
+            Err(error) => return Err(acme(url, "accepting the terms")(error)),
+        }
+        record.terms = terms.map(str::to_owned);
+        Ok(self.store.save_account(record)?)
     }
 
     /// Asks the server for an account. One that it makes without our contacts is better than none.
@@ -105,7 +129,14 @@ impl Service {
         }
         new.terms_of_service_agreed = true;
         new.external_account = external;
-        server.create_account(key, &new).await.map_err(acme(url, "making the account"))
+        server.create_account(key, &new).await.map_err(|error| {
+            match error.problem().map(livecert_acme::Problem::kind) {
+                Some(ProblemKind::ExternalAccountRequired) => {
+                    CertificateError::ExternalAccountRequired { server: url.to_string() }
+                }
+                _ => acme(url, "making the account")(error),
+            }
+        })
     }
 
     /// The account at a server that was used before; `None` if there is none.
@@ -132,7 +163,7 @@ impl Service {
         match server.find_account(self.open_key(&candidate)?).await {
             Ok(_) => record.key = next,
             // The server never took it.
-            Err(error) if error.problem().is_some() => {}
+            Err(error) if is_unknown(&error) => {}
             Err(error) => return Err(acme(url, "finding out which account key is in force")(error)),
         }
         Ok(self.store.save_account(record)?)
@@ -146,6 +177,7 @@ impl Service {
         account: &Account,
         url: &ServerUrl,
         settings: &Settings,
+        request: &AccountRequest,
     ) -> Result<Account, CertificateError> {
         let _lock = self.store.lock_account(url.as_str()).await?;
         let Some(mut record) = self.store.account(url.as_str())? else { return Ok(account.clone()) };
@@ -165,28 +197,26 @@ impl Service {
             }
             // Found under the URL that was refused, so it is deactivated; its key can never be used again.
             Ok(_) => None,
-            Err(error) => match error.problem().map(livecert_acme::Problem::kind) {
-                Some(ProblemKind::AccountDoesNotExist) => Some(account.key().clone()),
-                Some(_) if error.class() == ErrorClass::AccountGone => None,
-                _ => return Err(acme(url, "looking for the account")(error)),
-            },
+            Err(error) if is_unknown(&error) => Some(account.key().clone()),
+            Err(error) if error.class() == ErrorClass::AccountGone => None,
+            Err(error) => return Err(acme(url, "looking for the account")(error)),
         };
-        let meta = &server.directory().meta;
-        if meta.external_account_required {
+        if server.directory().meta.external_account_required && request.external_account.is_none() {
             return Err(CertificateError::ExternalAccountRequired { server: url.to_string() });
         }
         let terms = server.terms_of_service().map(str::to_owned);
-        if terms.is_some() && terms != record.terms {
+        if terms.is_some() && terms != record.terms && !request.accept_tos {
             return Err(CertificateError::TermsNotAccepted { server: url.to_string(), terms });
         }
         self.store.set_account_aside(url.as_str())?;
         let key = match key {
             Some(key) => key,
-            None => generate(KeyType::default())?,
+            None => generate(request.key_type.unwrap_or_default())?,
         };
+        let external = self.external_account(request.external_account.as_ref()).await?;
         let mut fresh = self.record(url, terms, record.contact.clone(), &key)?;
         self.store.save_account(&fresh)?;
-        let made = self.create(server, url, key, &record.contact, None).await?;
+        let made = self.create(server, url, key, &record.contact, external).await?;
         fresh.url = Some(made.url().to_string());
         self.store.save_account(&fresh)?;
         let todo = self.names_of_account(&old, settings).await;
@@ -283,6 +313,11 @@ pub(super) fn generate(kind: KeyType) -> Result<AccountKey, CertificateError> {
         }
     };
     made.map_err(|_| KeyError::Generation.into())
+}
+
+/// Whether the server has no account for a key (RFC 8555 §7.3.1).
+fn is_unknown(error: &livecert_acme::Error) -> bool {
+    error.problem().is_some_and(|problem| problem.kind() == ProblemKind::AccountDoesNotExist)
 }
 
 /// Says at which server and step an ACME error came.

@@ -61,11 +61,18 @@ impl<'a> Attempt<'a> {
         // 9. The certificate; beside it, the removal of what was published. From here on it is proved, and whatever
         // happens to us, the order can give a certificate.
         draft.keep(true);
-        let certificate = async { self.service.unless_interrupted(self.order.certificate(csr)).await? };
-        let (chains, withdrawn) = tokio::join!(certificate, self.clean_up());
+        let (chains, withdrawn) = tokio::join!(self.certificate(draft, csr), self.clean_up());
         settled(self.cert, self.ledger.settle(&withdrawn, &[]));
-        let chains = chains.inspect_err(|error| draft.keep(!is_final(error)))?;
-        Ok((chains, withdrawn.leftovers))
+        Ok((chains?, withdrawn.leftovers))
+    }
+
+    async fn certificate(&self, draft: &mut Draft, csr: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+        let finalized = self.service.unless_interrupted(self.order.finalize(csr)).await;
+        let url = finalized.flatten().inspect_err(|error| draft.keep(!is_final(error)))?;
+        let download = self.service.unless_interrupted(self.order.download(&url)).await;
+        // Some servers need a moment before they find what they have just made, so one run is not enough to give it up.
+        let is_old = self.order.order.status == OrderStatus::Valid;
+        download.flatten().inspect_err(|error| draft.keep(!(is_old && is_final(error))))
     }
 
     async fn prove(&mut self) -> Result<(), CertificateError> {

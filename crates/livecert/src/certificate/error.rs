@@ -223,6 +223,17 @@ pub enum CertificateError {
         #[source]
         source: livecert_acme::Error,
     },
+    /// Neither the certificate's home nor the servers to fall back to gave one.
+    #[error("no server gives the certificate: not {}, and not {server}", earlier.iter().map(|(server, reason)| format!("{server} ({reason})")).collect::<Vec<_>>().join(", not "))]
+    NoServer {
+        /// The servers that were tried first, each with its reason.
+        earlier: Vec<(String, String)>,
+        /// The last one.
+        server: String,
+        /// Its reason.
+        #[source]
+        source: Box<CertificateError>,
+    },
     /// The CA offers no challenge that can be solved.
     #[error("{server} offers no {} for {name} (it offers: {})", list(wanted), offered.join(", "))]
     NoChallenge {
@@ -311,6 +322,7 @@ impl CertificateError {
             | CertificateError::Network(
                 NetworkError::BundleUnreadable { .. } | NetworkError::BundleEmpty { .. },
             ) => true,
+            CertificateError::NoServer { source, .. } => source.is_input(),
             CertificateError::Key(error) => matches!(error, KeyError::UnknownType(_) | KeyError::Name(_)),
             _ => false,
         }

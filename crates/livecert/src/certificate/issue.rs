@@ -13,7 +13,7 @@ use super::order::PlacedOrder;
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
 use crate::challenge::{ChallengeError, Placement, Solvers};
-use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
+use crate::key::{CsrOptions, ForeignRequest, KeyError, KeyType, PrivateKey, certificate_request};
 use crate::plugin::{self, Arguments, Connected, Leftover};
 use crate::progress::Event;
 use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, Hold, PendingOrder};
@@ -143,6 +143,7 @@ impl Service {
         let solvers = Solvers::new(plugin, &settings.candidates, &settings.propagation, http)?;
 
         let mut servers = settings.servers.iter().peekable();
+        let mut earlier = Vec::new();
         let made = loop {
             // There is always a home.
             let Some(server) = servers.next() else { return Err(CertificateError::NoNames) };
@@ -152,6 +153,11 @@ impl Service {
                     let reason = with_causes(&error);
                     let (from, to) = (server.to_string(), next.to_string());
                     self.progress.event(cert, Event::Fallback { from: &from, to: &to, reason: &reason });
+                    earlier.push((from, reason));
+                }
+                (Err(error), _) if !earlier.is_empty() && !matches!(error, CertificateError::Interrupted) => {
+                    let (server, source) = (server.to_string(), Box::new(error));
+                    return Err(CertificateError::NoServer { earlier, server, source });
                 }
                 (made, _) => break made?,
             }
@@ -192,7 +198,7 @@ impl Service {
         {
             self.tell_of_credential(cert, dns.plugin()).await;
         }
-        let (account, placement) = prepared?;
+        let (account, placement) = prepared.inspect_err(|error| self.remember_hold(cert, server, error))?;
 
         // 5. to 9. From the order to the certificate.
         let own = publication(settings.plugin, arguments, place(cert));
@@ -210,7 +216,11 @@ impl Service {
         let (chains, leftovers) = made.inspect_err(|error| self.remember_hold(cert, server, error))?;
 
         // 10. Checked, complete, and current by one rename.
-        let generation = self.store_checked(work, server, &draft, &public_key, &chains)?;
+        let stored = self.store_checked(work, server, &draft, &public_key, &chains);
+        // A certificate that is wrong once is wrong each time it is downloaded.
+        let generation = stored.inspect_err(|error| {
+            draft.keep(!matches!(error, CertificateError::Bundle(_)));
+        })?;
         Ok((generation, leftovers))
     }
 
@@ -248,6 +258,7 @@ impl Service {
                 Subject::Theirs(request) => Some(Key::Theirs(request.clone())),
             };
             if let Some(key) = key
+                && key.is_of_type(work.settings.key_type)
                 && order.server == server.as_str()
                 && order.is_for_key(&key.public_key_info())
                 && work.settings.names.iter().map(super::SubjectName::as_str).eq(order.names.iter())
@@ -334,7 +345,7 @@ impl Service {
         pending: Option<PendingOrder>,
     ) -> Result<PlacedOrder, CertificateError> {
         if let Some(pending) = pending.filter(|pending| pending.account == account.url().as_str())
-            && let Some(order) = self.resume_order(&account, server, &pending.url).await?
+            && let Some(order) = self.resume_order(&account, server, work.settings, &pending.url).await?
         {
             let status = order.order.status.to_string();
             self.progress.event(work.cert, Event::Resumed { status: &status });
@@ -345,7 +356,8 @@ impl Service {
             work.current.filter(|current| offers_windows && current.info.server == server.as_str());
         let replaces = replaced.and_then(|current| current.info.certificate_id.as_deref());
         let replaces = replaces.and_then(|id| id.parse::<CertificateId>().ok());
-        self.place_order(work.cert, account, server, work.settings, replaces).await
+        let new_account = AccountRequest::from(work.request);
+        self.place_order(work.cert, account, server, work.settings, &new_account, replaces).await
     }
 
     fn store_checked(
@@ -407,6 +419,14 @@ impl Key {
         match self {
             Key::Ours(key) => key.public_key_info(),
             Key::Theirs(request) => request.public_key_info().to_vec(),
+        }
+    }
+
+    /// Whether it is what is asked for now; a key of its owner's always is.
+    fn is_of_type(&self, wanted: KeyType) -> bool {
+        match self {
+            Key::Ours(key) => key.key_type() == Some(wanted),
+            Key::Theirs(_) => true,
         }
     }
 

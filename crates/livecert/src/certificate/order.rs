@@ -11,7 +11,7 @@ use livecert_acme::{
 };
 use url::Url;
 
-use super::account::acme;
+use super::account::{AccountRequest, acme};
 use super::settings::Settings;
 use super::{CertificateError, Failure, ServerUrl, Service};
 use crate::challenge::{
@@ -63,6 +63,7 @@ impl Service {
         account: Account,
         server: &ServerUrl,
         settings: &Settings,
+        new_account: &AccountRequest,
         replaces: Option<CertificateId>,
     ) -> Result<PlacedOrder, CertificateError> {
         let mut new = NewOrder::new(settings.names.iter().map(|name| name.identifier()).collect());
@@ -87,7 +88,7 @@ impl Service {
         if let Err(error) = &made
             && error.class() == ErrorClass::AccountGone
         {
-            account = self.account_again(cert, &account, server, settings).await?;
+            account = self.account_again(cert, &account, server, settings, new_account).await?;
             made = account.new_order(&new).await;
         }
         let order = made.map_err(acme(server, "the order"))?;
@@ -99,18 +100,23 @@ impl Service {
         &self,
         account: &Account,
         server: &ServerUrl,
+        settings: &Settings,
         url: &str,
     ) -> Result<Option<PlacedOrder>, CertificateError> {
         let Ok(url) = url.parse::<Url>() else { return Ok(None) };
         let order = match account.order(&url).await {
             Ok(order) => order,
-            // Servers forget orders, and let nobody see those of others.
-            Err(error) if error.problem().is_some() => return Ok(None),
+            // Servers forget orders, and let nobody see those of others. A server that is only out of order has not.
+            Err(error) if matches!(error.class(), ErrorClass::Refused | ErrorClass::AccountGone) => {
+                return Ok(None);
+            }
             Err(error) => return Err(acme(server, "reading the order")(error)),
         };
         let ended = order.expires.is_some_and(|end| end <= Timestamp::now())
             && !matches!(order.status, OrderStatus::Valid | OrderStatus::Processing);
-        let alive = !ended && order.status != OrderStatus::Invalid;
+        let other_profile =
+            settings.profile.is_some() && order.profile.is_some() && settings.profile != order.profile;
+        let alive = !ended && !other_profile && order.status != OrderStatus::Invalid;
         Ok(alive.then(|| PlacedOrder { account: account.clone(), order, server: server.clone() }))
     }
 }
@@ -315,8 +321,8 @@ impl PlacedOrder {
         }
     }
 
-    /// Sends the request and downloads the certificate with all its chains.
-    pub(super) async fn certificate(&self, csr: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    /// Sends the request, and waits for the certificate. Gives its URL.
+    pub(super) async fn finalize(&self, csr: &[u8]) -> Result<Url, CertificateError> {
         let is_done = |status: &OrderStatus| matches!(status, OrderStatus::Valid | OrderStatus::Invalid);
         let mut order = self.order.clone();
         if !matches!(order.status, OrderStatus::Valid | OrderStatus::Processing) {
@@ -342,12 +348,15 @@ impl PlacedOrder {
                 self.account.poll_order(&self.order.url, &Poll::within(ISSUANCE_LIMIT), is_done).await;
             order = polled.map_err(acme(&self.server, "waiting for the certificate"))?;
         }
-        let Some(url) = order.certificate.as_ref().filter(|_| order.status == OrderStatus::Valid) else {
-            return Err(CertificateError::Refused {
-                server: self.server.to_string(),
-                failures: vec![refused_as_a_whole(&order)],
-            });
-        };
+        let url = order.certificate.clone().filter(|_| order.status == OrderStatus::Valid);
+        url.ok_or_else(|| CertificateError::Refused {
+            server: self.server.to_string(),
+            failures: vec![refused_as_a_whole(&order)],
+        })
+    }
+
+    /// Downloads the certificate with all its chains.
+    pub(super) async fn download(&self, url: &Url) -> Result<Vec<Certificate>, CertificateError> {
         let chains = self.account.certificate_chains(url).await;
         chains.map_err(acme(&self.server, "downloading the certificate"))
     }
