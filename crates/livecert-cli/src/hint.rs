@@ -7,7 +7,7 @@ use livecert::dns::AuthorityError;
 use livecert::plugin::{ArgumentError, PluginError};
 use livecert::secret::{SealError, SecretError};
 use livecert::store::StoreError;
-use livecert_acme::{ErrorClass, ProblemKind, TransportError};
+use livecert_acme::{ErrorClass, Problem, ProblemKind, TransportError};
 
 /// The error's stable name.
 pub(crate) fn kind(error: &CertificateError) -> &'static str {
@@ -148,6 +148,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::UnknownProfile { server, .. } => {
             return Some(format!("`livecert server profiles --server {server}` tells what each is for"));
         }
+        CertificateError::Held { words, .. } if words.contains("https://") => {
+            "do at the CA's URL above what it asks for, then use --force; or wait until then"
+        }
         CertificateError::Held { .. } => {
             "wait until then; --server, repeated, names servers to fall back to; --force asks all the same"
         }
@@ -168,6 +171,12 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "make one with `livecert account new`, or issue a certificate there"
         }
         CertificateError::AccountExists { .. } => "`livecert account show` tells about it",
+        CertificateError::Acme { step: "making the account", source, .. }
+            if source.problem().is_some_and(|problem| problem.kind() == ProblemKind::Unauthorized) =>
+        {
+            "see that --eab-kid and --eab-hmac-key are what the CA shows in your account there, and that --eab-alg is what it \
+             wants; some CAs let such a pair be used only once"
+        }
         CertificateError::Acme { source, .. } => return acme(source),
         CertificateError::NoServer { source, .. } => return hint(source),
         CertificateError::NoChallenge { .. } => {
@@ -347,7 +356,7 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
         Error::NotOffered(_) => "`livecert server show` tells what a server offers".to_owned(),
         Error::Problem(problem) => match problem.kind() {
             ProblemKind::RateLimited => "wait until the moment that the CA names".to_owned(),
-            ProblemKind::UserActionRequired => "the CA's terms have changed: read them at the URL above, then give --accept-tos".to_owned(),
+            ProblemKind::UserActionRequired => changed_terms(problem),
             ProblemKind::RejectedIdentifier => "this CA does not give certificates for that name".to_owned(),
             ProblemKind::Caa => "a CAA record of the domain does not allow this CA: add it there".to_owned(),
             ProblemKind::InvalidContact | ProblemKind::UnsupportedContact => "give another --contact, or none".to_owned(),
@@ -362,6 +371,16 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
         Error::Http { status, .. } if *status >= 500 => out_of_order(),
         _ => return None,
     })
+}
+
+fn changed_terms(problem: &Problem) -> String {
+    let urls = [problem.terms_of_service.as_deref(), problem.instance.as_deref()];
+    let urls: Vec<&str> = urls.into_iter().flatten().collect();
+    let urls = if urls.is_empty() { "them at the CA's site".to_owned() } else { urls.join(" and ") };
+    format!(
+        "the CA's terms have changed: read {urls}, then run `livecert account update --accept-tos`, or give --accept-tos to \
+         `livecert issue`"
+    )
 }
 
 fn out_of_order() -> String {

@@ -5,20 +5,25 @@
 
 mod a_certificate_is_made_kept_and_renewed;
 mod a_killed_run_is_swept;
+mod a_lost_account_does_not_wedge_renewal;
 mod a_neighbours_value_survives;
 mod a_secret_never_shows;
 mod a_strict_server_finds_no_fault;
 mod a_token_never_ends_unseen;
+mod an_external_account_is_used_once;
 mod an_order_goes_on_where_it_stopped;
+mod another_server_helps;
 mod bad_days_are_explained;
 mod credentials_come_from_their_sources;
 mod dns_works_where_the_network_does_not;
 mod it_is_known_before_there_is_an_order;
+mod it_waits_when_told_to;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;
 mod other_clients_have_it_as_their_hook;
 mod our_values_are_gone_afterwards;
 mod records_are_seen_before_the_ca_looks;
+mod the_ca_says_when_to_renew;
 mod the_old_host_of_livedns_is_explained;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;

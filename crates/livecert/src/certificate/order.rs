@@ -78,17 +78,17 @@ impl Service {
         let mut account = account;
         let mut made = account.new_order(&new).await;
         if let Err(error) = &made
-            && new.replaces.is_some()
-            && is_about_replacing(error)
-        {
-            tracing::info!(%cert, %error, "the server does not take the order as a replacement");
-            new.replaces = None;
-            made = account.new_order(&new).await;
-        }
-        if let Err(error) = &made
             && error.class() == ErrorClass::AccountGone
         {
             account = self.account_again(cert, &account, server, settings, new_account).await?;
+            made = account.new_order(&new).await;
+        }
+        if let Err(error) = &made
+            && new.replaces.is_some()
+            && may_be_about_replacing(error)
+        {
+            tracing::info!(%cert, %error, "the server does not take the order as a replacement");
+            new.replaces = None;
             made = account.new_order(&new).await;
         }
         let order = made.map_err(acme(server, "the order"))?;
@@ -140,10 +140,15 @@ fn profile(
     }
 }
 
-/// Whether an order was refused because of the certificate that it should replace.
-fn is_about_replacing(error: &livecert_acme::Error) -> bool {
+/// Whether an order may have been refused because of the certificate that it should replace. RFC 9773 §5 has a type only
+/// for one that is replaced already; that it is another account's, or has none of the names, servers say with the usual
+/// ones.
+fn may_be_about_replacing(error: &livecert_acme::Error) -> bool {
     error.problem().is_some_and(|problem| {
-        problem.kind() == ProblemKind::AlreadyReplaced || matches!(problem.status, Some(404 | 409))
+        matches!(
+            problem.kind(),
+            ProblemKind::AlreadyReplaced | ProblemKind::Malformed | ProblemKind::Unauthorized
+        ) || matches!(problem.status, Some(404 | 409))
     })
 }
 
