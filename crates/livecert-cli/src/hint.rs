@@ -344,6 +344,7 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
         Error::Transport { source: TransportError::Tls(_), .. } => {
             "if this is a server of your own, name its root certificate with --ca-bundle FILE; there is no way to go on without".to_owned()
         }
+        Error::Transport { source: TransportError::TooLarge, .. } => NO_ACME.to_owned(),
         Error::Transport { .. } => "check the URL, the network and this machine's DNS, then try again; nothing was changed".to_owned(),
         Error::NotADirectory { .. } => "give the URL of the directory, such as https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         Error::RetryLater { problem, .. } => match problem.as_ref().and_then(|problem| problem.is_paused()) {
@@ -364,14 +365,21 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
             _ if error.class() == ErrorClass::AccountGone => {
                 "the CA does not know this account any more: the next `livecert issue` or `livecert renew` makes a new one".to_owned()
             }
+            _ if problem.detail.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("notafter")) => {
+                "leave out --lifetime-days; `--lifetime-days 0` removes what is stored".to_owned()
+            }
             _ => "the CA's words tell what it does not like; if they are of no help, run the same command again, and ask the CA \
                  with the requests that -vv shows"
                 .to_owned(),
         },
         Error::Http { status, .. } if *status >= 500 => out_of_order(),
-        _ => return None,
+        _ => NO_ACME.to_owned(),
     })
 }
+
+/// What answers is not what an ACME server would say.
+const NO_ACME: &str = "this is not how ACME servers answer: check the URL of the directory, and what is in between (a proxy, a \
+                       portal of the network); -vv shows every request";
 
 fn changed_terms(problem: &Problem) -> String {
     let urls = [problem.terms_of_service.as_deref(), problem.instance.as_deref()];

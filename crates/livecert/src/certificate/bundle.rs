@@ -1,6 +1,7 @@
 //! What a CA sends is checked before it replaces anything.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -193,6 +194,10 @@ fn check_names(leaf: &X509Certificate<'_>, names: &[SubjectName]) -> Result<(), 
         for name in &extension.value.general_names {
             found.insert(match name {
                 GeneralName::DNSName(name) => name.to_ascii_lowercase(),
+                GeneralName::IPAddress(octets) => match ip_address(octets) {
+                    Some(address) => address.to_string(),
+                    None => name.to_string(),
+                },
                 other => other.to_string(),
             });
         }
@@ -202,6 +207,12 @@ fn check_names(leaf: &X509Certificate<'_>, names: &[SubjectName]) -> Result<(), 
     }
     let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect();
     Err(BundleError::WrongNames { missing: only(&asked, &found), extra: only(&found, &asked) })
+}
+
+/// An address of RFC 5280 §4.2.1.6: 4 octets, or 16.
+fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
 fn check_validity(leaf: &X509Certificate<'_>, now: Timestamp) -> Result<(Timestamp, Timestamp), BundleError> {
