@@ -59,7 +59,9 @@ impl Backoff {
     pub(crate) fn wait(&mut self, asked: Option<RetryAfter>) -> Option<Duration> {
         let jittered = self.next.mul_f64(0.75 + fastrand::f64() / 2.0);
         self.next = (self.next * 2).min(Duration::from_secs(8));
-        let wait = asked.map_or(jittered, |asked| asked.0.max(Duration::from_millis(50)));
+        // "At once" is what busy servers mean least.
+        let asked = asked.filter(|asked| !asked.0.is_zero());
+        let wait = asked.map_or(jittered, |asked| asked.0);
         self.left = self.left.checked_sub(wait)?;
         Some(wait)
     }
@@ -86,6 +88,9 @@ mod tests {
         let mut backoff = Backoff::within(Duration::from_secs(10));
         let first = backoff.wait(None).unwrap();
         assert!(first >= Duration::from_millis(187) && first <= Duration::from_millis(313));
+        // "At once" is no time to wait.
+        let second = backoff.wait(Some(RetryAfter(Duration::ZERO))).unwrap();
+        assert!(second >= Duration::from_millis(375) && second <= Duration::from_millis(625));
         assert_eq!(backoff.wait(Some(RetryAfter(Duration::from_secs(5)))), Some(Duration::from_secs(5)));
         assert_eq!(backoff.wait(Some(RetryAfter(Duration::from_secs(5)))), None);
     }

@@ -7,7 +7,7 @@ use livecert::dns::AuthorityError;
 use livecert::plugin::{ArgumentError, PluginError};
 use livecert::secret::{SealError, SecretError};
 use livecert::store::StoreError;
-use livecert_acme::{ErrorClass, ProblemKind, TransportError};
+use livecert_acme::{ErrorClass, Problem, ProblemKind, TransportError};
 
 /// The error's stable name.
 pub(crate) fn kind(error: &CertificateError) -> &'static str {
@@ -155,6 +155,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::UnknownProfile { server, .. } => {
             return Some(format!("`livecert server profiles --server {server}` tells what each is for"));
         }
+        CertificateError::Held { words, .. } if words.contains("https://") => {
+            "do at the CA's URL above what it asks for, then use --force; or wait until then"
+        }
         CertificateError::Held { .. } => {
             "wait until then; --server, repeated, names servers to fall back to; --force asks all the same"
         }
@@ -175,6 +178,12 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "make one with `livecert account new`, or issue a certificate there"
         }
         CertificateError::AccountExists { .. } => "`livecert account show` tells about it",
+        CertificateError::Acme { step: "making the account", source, .. }
+            if source.problem().is_some_and(|problem| problem.kind() == ProblemKind::Unauthorized) =>
+        {
+            "see that --eab-kid and --eab-hmac-key are what the CA shows in your account there, and that --eab-alg is what it \
+             wants; some CAs let such a pair be used only once"
+        }
         CertificateError::Acme { source, .. } => return acme(source),
         CertificateError::NoServer { source, .. } => return hint(source),
         CertificateError::NoChallenge { .. } => {
@@ -342,6 +351,7 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
         Error::Transport { source: TransportError::Tls(_), .. } => {
             "if this is a server of your own, name its root certificate with --ca-bundle FILE; there is no way to go on without".to_owned()
         }
+        Error::Transport { source: TransportError::TooLarge, .. } => NO_ACME.to_owned(),
         Error::Transport { .. } => "check the URL, the network and this machine's DNS, then try again; nothing was changed".to_owned(),
         Error::NotADirectory { .. } => "give the URL of the directory, such as https://acme-v02.api.letsencrypt.org/directory".to_owned(),
         Error::RetryLater { problem, .. } => match problem.as_ref().and_then(|problem| problem.is_paused()) {
@@ -354,10 +364,7 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
         Error::NotOffered(_) => "`livecert server show` tells what a server offers".to_owned(),
         Error::Problem(problem) => match problem.kind() {
             ProblemKind::RateLimited => "wait until the moment that the CA names".to_owned(),
-            ProblemKind::UserActionRequired => {
-                let at = error.terms_of_service().map(|url| format!(" at {url}")).unwrap_or_default();
-                format!("the CA wants a person to act: read its terms{at}, then run `livecert account update --accept-tos` with its --server")
-            }
+            ProblemKind::UserActionRequired => changed_terms(problem),
             ProblemKind::RejectedIdentifier => "this CA does not give certificates for that name".to_owned(),
             ProblemKind::Caa => "a CAA record of the domain does not allow this CA: add it there".to_owned(),
             ProblemKind::InvalidContact | ProblemKind::UnsupportedContact => "give another --contact, or none".to_owned(),
@@ -365,13 +372,30 @@ fn acme(error: &livecert_acme::Error) -> Option<String> {
             _ if error.class() == ErrorClass::AccountGone => {
                 "the CA does not know this account any more: the next `livecert issue` or `livecert renew` makes a new one".to_owned()
             }
+            _ if problem.detail.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("notafter")) => {
+                "leave out --lifetime-days; `--lifetime-days 0` removes what is stored".to_owned()
+            }
             _ => "the CA's words tell what it does not like; if they are of no help, run the same command again, and ask the CA \
                  with the requests that -vv shows"
                 .to_owned(),
         },
         Error::Http { status, .. } if *status >= 500 => out_of_order(),
-        _ => return None,
+        _ => NO_ACME.to_owned(),
     })
+}
+
+/// What answers is not what an ACME server would say.
+const NO_ACME: &str = "this is not how ACME servers answer: check the URL of the directory, and what is in between (a proxy, a \
+                       portal of the network); -vv shows every request";
+
+fn changed_terms(problem: &Problem) -> String {
+    let urls = [problem.terms_of_service.as_deref(), problem.instance.as_deref()];
+    let urls: Vec<&str> = urls.into_iter().flatten().collect();
+    let urls = if urls.is_empty() { "them at the CA's site".to_owned() } else { urls.join(" and ") };
+    format!(
+        "the CA's terms have changed: read {urls}, then run `livecert account update --accept-tos`, or give --accept-tos to \
+         `livecert issue`"
+    )
 }
 
 fn out_of_order() -> String {

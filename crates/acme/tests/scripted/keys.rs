@@ -1,11 +1,12 @@
 //! Keys that other programs have written: `openssl` 3.0 the PEM files, certbot's library (josepy) the JWKs. The
-//! thumbprints are josepy's, too. All of them were made for these tests.
+//! thumbprints are josepy's, too (but for the RSA key of 2176 bits, whose numbers are those that openssl shows). All of
+//! them were made for these tests.
 
 use livecert_acme::{AccountKey, AccountKeyType, KeyError};
 
 use crate::script::{account_at, new_order, order, server};
 
-const KINDS: [(AccountKeyType, &str, [&str; 3]); 4] = [
+const KINDS: [(AccountKeyType, &str, [&str; 3]); 5] = [
     (
         AccountKeyType::EcdsaP256,
         "S7-fbkf0EsM0ugtKalKJv3FlRlT71gnsm767yKgtWXQ",
@@ -40,6 +41,16 @@ const KINDS: [(AccountKeyType, &str, [&str; 3]); 4] = [
             include_str!("keys/rsa2048.pkcs8.pem"),
             include_str!("keys/rsa2048.pkcs1.pem"),
             include_str!("keys/rsa2048.jwk.json"),
+        ],
+    ),
+    // A length that `ring` does not sign with.
+    (
+        AccountKeyType::Rsa { bits: 2176 },
+        "DylknUdMtcsD580V2eculEfgGnRvu_dp3RAPNcYx9Sw",
+        [
+            include_str!("keys/rsa2176.pkcs8.pem"),
+            include_str!("keys/rsa2176.pkcs1.pem"),
+            include_str!("keys/rsa2176.jwk.json"),
         ],
     ),
 ];
@@ -132,7 +143,7 @@ proptest::proptest! {
         at in 0_usize..3000,
         byte: u8,
         text in "\\PC{0,80}",
-        kind in 0_usize..4,
+        kind in 0_usize..5,
     ) {
         let _ = AccountKey::from_pem(&text);
         let _ = AccountKey::from_jwk(&text);

@@ -24,7 +24,7 @@ fn kill(mut child: std::process::Child) {
 }
 
 /// Makes the journals older, so that the aftermath of the dead run is over.
-fn let_time_pass(bench: &Bench) {
+pub(super) fn let_time_pass(bench: &Bench) {
     let Ok(folder) = std::fs::read_dir(bench.testbed.home().join("journal")) else { return };
     for path in folder.map(|entry| entry.unwrap().path()) {
         let mut journal: serde_json::Value = serde_json::from_str(&super::read(&path)).unwrap();
@@ -43,7 +43,7 @@ fn authorizations(bench: &Bench) -> usize {
     bench.testbed.pebble().requests().iter().filter(|request| request.contains("/authZ/")).count()
 }
 
-fn journals(bench: &Bench) -> usize {
+pub(super) fn journals(bench: &Bench) -> usize {
     std::fs::read_dir(bench.testbed.home().join("journal")).map_or(0, Iterator::count)
 }
 

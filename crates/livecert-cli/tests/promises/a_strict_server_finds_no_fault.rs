@@ -1,26 +1,12 @@
 use testbed::ca::{Finalize, RetryAfter, Status};
-use testbed::{AcmeSim, Outcome};
 
 use super::{Bench, expect, read};
-
-/// The words of an issue at our own server.
-fn words(bench: &Bench, server: &AcmeSim, names: &[&str]) -> Vec<String> {
-    let mut words = vec!["issue".to_owned()];
-    words.extend(names.iter().map(|&name| name.to_owned()));
-    words.extend(bench.testbed.issue_words_at(server));
-    words.extend(["--plugin-arg".to_owned(), format!("GandiPAT=file:{}", bench.token.display())]);
-    words
-}
-
-fn issue(bench: &Bench, server: &AcmeSim, names: &[&str]) -> Outcome {
-    bench.livecert.run(words(bench, server, names)).unwrap()
-}
 
 #[test]
 fn with_any_request() {
     let bench = Bench::new();
     let server = bench.testbed.acme_sim("strict").unwrap();
-    expect(&issue(&bench, &server, &["example.com", "*.example.com", "www.example.org"]), 0);
+    expect(&bench.issue_at(&server, &["example.com", "*.example.com", "www.example.org"], &[]), 0);
 
     let control = server.control();
     let problems: Vec<_> = control.requests().into_iter().filter(|request| request.status >= 400).collect();
@@ -45,7 +31,7 @@ fn when_things_come_as_they_need_not() {
         behaviour.unknown_things = true;
         behaviour.finalize = Finalize::Processing(2);
     });
-    expect(&issue(&bench, &server, &["example.com", "www.example.com"]), 0);
+    expect(&bench.issue_at(&server, &["example.com", "www.example.com"], &[]), 0);
     assert_eq!(server.control().certificates().len(), 1);
 }
 
@@ -58,7 +44,7 @@ fn when_the_certificate_takes_its_time() {
         behaviour.finalize = Finalize::Held;
         behaviour.retry_after = RetryAfter::Date(1);
     });
-    let mut child = bench.livecert.spawn(words(&bench, &server, &["example.com"])).unwrap();
+    let mut child = bench.livecert.spawn(bench.words_at(&server, &["example.com"], &[])).unwrap();
     while !control.orders().iter().any(|order| order.status == Status::Processing) {
         if let Some(status) = child.try_wait().unwrap() {
             panic!("livecert has ended before the order was finalized: {status}");

@@ -20,7 +20,7 @@ fn finding(outcome: &testbed::Outcome, kind: &str) -> Value {
     found.unwrap_or_else(|| panic!("no {kind}: {findings:#?}"))
 }
 
-fn caa(bench: &Bench, values: &[&str]) {
+pub(super) fn caa(bench: &Bench, values: &[&str]) {
     let rrset = Rrset { ttl: 300, values: values.iter().map(|&value| value.to_owned()).collect() };
     bench.testbed.gandi().set_rrset("example.com", "@", "CAA", (!values.is_empty()).then_some(rrset));
 }

@@ -5,19 +5,29 @@
 
 mod a_certificate_is_made_kept_and_renewed;
 mod a_killed_run_is_swept;
+mod a_lost_account_does_not_wedge_renewal;
 mod a_neighbours_value_survives;
 mod a_secret_never_shows;
+mod a_standing_record_needs_no_token;
 mod a_strict_server_finds_no_fault;
 mod a_token_never_ends_unseen;
+mod a_wild_server_does_no_harm;
+mod an_external_account_is_used_once;
+mod an_order_goes_on_where_it_stopped;
+mod another_server_helps;
 mod bad_days_are_explained;
 mod credentials_come_from_their_sources;
 mod dns_works_where_the_network_does_not;
+mod every_challenge_is_solved;
 mod it_is_known_before_there_is_an_order;
+mod it_waits_when_told_to;
+mod keys_and_chains_are_as_wished;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;
 mod other_clients_have_it_as_their_hook;
 mod our_values_are_gone_afterwards;
 mod records_are_seen_before_the_ca_looks;
+mod the_ca_says_when_to_renew;
 mod the_old_host_of_livedns_is_explained;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;
@@ -25,7 +35,7 @@ mod wrong_words_do_nothing;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use testbed::{Livecert, Options, Outcome, PAT, PebbleOptions, Testbed};
+use testbed::{AcmeSim, Livecert, Options, Outcome, PAT, PebbleOptions, Testbed};
 
 /// The command under test.
 fn binary() -> PathBuf {
@@ -75,6 +85,19 @@ impl Bench {
         self.livecert.run(self.words(names, more)).unwrap()
     }
 
+    /// The words of an issue at an ACME server of our own instead of Pebble.
+    fn words_at(&self, server: &AcmeSim, names: &[&str], more: &[&str]) -> Vec<String> {
+        let mut words = vec!["issue".to_owned()];
+        words.extend(names.iter().chain(more).map(|&word| word.to_owned()));
+        words.extend(self.testbed.issue_words_at(server));
+        words.extend(["--plugin-arg".to_owned(), format!("GandiPAT=file:{}", self.token.display())]);
+        words
+    }
+
+    fn issue_at(&self, server: &AcmeSim, names: &[&str], more: &[&str]) -> Outcome {
+        self.livecert.run(self.words_at(server, names, more)).unwrap()
+    }
+
     fn run(&self, words: &[&str]) -> Outcome {
         self.livecert.run(words).unwrap()
     }
@@ -105,6 +128,20 @@ impl Bench {
 #[track_caller]
 fn expect(outcome: &Outcome, status: i32) {
     assert_eq!(outcome.status, Some(status), "stdout: {}\nstderr: {}", outcome.stdout, outcome.stderr);
+}
+
+/// The words are there, on stdout or stderr.
+#[track_caller]
+fn says(outcome: &Outcome, words: &[&str]) {
+    for word in words {
+        let said = outcome.stderr.contains(word) || outcome.stdout.contains(word);
+        assert!(said, "'{word}' is not in\nstdout: {}\nstderr: {}", outcome.stdout, outcome.stderr);
+    }
+}
+
+/// How many requests there were to paths that end like this.
+fn sent(control: &testbed::ca::Control, path: &str) -> usize {
+    control.requests().iter().filter(|request| request.path.ends_with(path)).count()
 }
 
 /// The one document on stdout.

@@ -237,7 +237,8 @@ impl PlacedOrder {
         let is_address = base.parse::<std::net::IpAddr>().is_ok();
         let mut missing_record = None;
         for kind in candidates.iter().filter(|kind| !is_address || !is_in_dns(kind)) {
-            let offered = authorization.challenges.iter().find(|challenge| challenge.kind == *kind);
+            let usable = |challenge: &&Challenge| challenge.kind == *kind && challenge.is_usable();
+            let offered = authorization.challenges.iter().find(usable);
             let Some(challenge) = offered else { continue };
             let shown = match (kind, &solvers.standing) {
                 (ChallengeType::DnsPersist01, Some(view)) => {
@@ -265,7 +266,7 @@ impl PlacedOrder {
             server: self.server.to_string(),
             name: base,
             wanted: candidates.to_vec(),
-            offered: authorization.challenges.iter().map(|challenge| challenge.kind.to_string()).collect(),
+            offered: authorization.challenges.iter().map(offer).collect(),
         }))
     }
 
@@ -432,6 +433,15 @@ impl PlacedOrder {
             let name = format!("{}{}", if one.wildcard { "*." } else { "" }, one.base);
             service.progress.event(cert, Event::Chosen { name: &name, challenge: &challenge });
         }
+    }
+}
+
+/// A challenge as it is told to people.
+fn offer(challenge: &Challenge) -> String {
+    match challenge.kind {
+        _ if challenge.is_usable() => challenge.kind.to_string(),
+        ChallengeType::DnsPersist01 => format!("{} without issuer names that can be used", challenge.kind),
+        _ => format!("{} without a token that can be used", challenge.kind),
     }
 }
 
