@@ -12,7 +12,7 @@ const PAUSED: SignedDuration = SignedDuration::from_hours(24);
 /// a renewal.
 const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A server that is only busy is not one that has had enough of us.
-const BUSY: SignedDuration = SignedDuration::from_hours(1);
+const BUSY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Before which moment a certificate is not asked for again after this error; `None` if it may be at once. Half of what
 /// is left of the certificate that ends at `end` is always there for another try.
@@ -39,7 +39,7 @@ mod tests {
         let time = |hours: i64| Timestamp::from_second(hours * 3600).unwrap();
         let later = |hours: i64| Error::RetryLater { problem: None, retry_at: Some(time(hours)) };
         // Only busy, by its status.
-        assert_eq!(until(&later(100), None, time(0)), Some(time(1)));
+        assert_eq!(until(&later(100), None, time(0)), Some(time(24)));
         assert_eq!(until(&later(-1), None, time(0)), None);
         assert_eq!(until(&Error::NoNonce("https://ca/".into()), None, time(0)), None);
     }

@@ -81,7 +81,7 @@ impl Service {
         let mut made = account.new_order(&new).await;
         if let Err(error) = &made
             && new.replaces.is_some()
-            && matches!(error.class(), ErrorClass::Refused | ErrorClass::Other)
+            && error.class() == ErrorClass::Refused
         {
             // It may be about that, whatever words it has; if it is not, the answer is the same again.
             tracing::info!(%cert, %error, "the server does not take the order as a replacement");
@@ -216,7 +216,9 @@ impl PlacedOrder {
                         let (base, wildcard) = (authorization.identifier.value(), authorization.wildcard);
                         let allowed = candidates.iter().filter(|kind| allows(base, wildcard, kind));
                         let allowed: Vec<_> = allowed.cloned().collect();
-                        self.choose(&authorization, &allowed, solvers).await.map(Some)
+                        // Where none is, the CA has the word.
+                        let choice = if allowed.is_empty() { candidates } else { &allowed };
+                        self.choose(&authorization, choice, solvers).await.map(Some)
                     }
                 }
             }
