@@ -88,7 +88,7 @@ struct OrdersPage {
 }
 
 impl AccountInfo {
-    fn read(answer: &Answer) -> Result<Self, Error> {
+    pub(crate) fn read(answer: &Answer) -> Result<Self, Error> {
         answer.read(|raw| {
             let Body { status, contact, orders, terms_of_service_agreed } = Body::deserialize(&raw)?;
             Ok(AccountInfo { status, contact, orders, terms_of_service_agreed, raw })
