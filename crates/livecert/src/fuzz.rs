@@ -73,6 +73,9 @@ fn request(input: &[u8]) {
     } else {
         assert!(names.is_err());
     }
+    if let Ok(request) = ForeignRequest::read_unsigned(input) {
+        assert!(request.dns_names().len() + request.ip_addresses().len() <= input.len());
+    }
 }
 
 fn private_key(input: &[u8]) {
