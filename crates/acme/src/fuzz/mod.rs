@@ -175,8 +175,50 @@ fn external_account(input: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
     #[test]
     fn no_input_makes_a_panic_or_is_taken_without_bounds() {
-        fuzzing::short_run(super::TARGETS);
+        fuzzing::short_run(TARGETS);
+    }
+
+    /// Mutations are too short for this.
+    #[test]
+    fn large_structures_are_refused_or_cut() {
+        let url = "https://ca.example/x";
+        let many = |item: Value| vec![item; MAX_ITEMS + 1];
+        let bytes = |value: Value| value.to_string().into_bytes();
+        let order = |member: &str, items: Vec<Value>| {
+            let body = bytes(json!({"status": "pending", "finalize": url, member: items}));
+            answer(&body).read(|raw| Order::read(URL.clone(), raw, None)).is_ok()
+        };
+        let name = json!({"type": "dns", "value": "a.example"});
+        assert!(order("authorizations", vec![url.into(); MAX_ITEMS]));
+        assert!(!order("authorizations", many(url.into())) && !order("identifiers", many(name.clone())));
+        let body = json!({"status": "pending", "identifier": name, "challenges": many(Value::Null)});
+        let read = answer(&bytes(body)).read(|raw| Authorization::read(URL.clone(), raw, None));
+        assert!(read.is_err());
+        assert!(
+            AccountInfo::read(&answer(&bytes(json!({"status": "valid", "contact": many("a".into())}))))
+                .is_err()
+        );
+        let body = json!({"detail": "x".repeat(100_000), "subproblems": many(json!({}))});
+        let problem = Problem::parse(&bytes(body)).unwrap();
+        assert_eq!(problem.subproblems.len(), MAX_ITEMS);
+        assert!(problem.to_string().len() < 32 * MAX_ITEMS);
+        let profiles: serde_json::Map<_, _> = (0..=MAX_ITEMS).map(|n| (n.to_string(), Value::Null)).collect();
+        for meta in [json!({"profiles": profiles}), json!({"caaIdentities": many("a".into())})] {
+            let body = json!({"newNonce": url, "newAccount": url, "newOrder": url, "meta": meta});
+            assert!(serde_json::from_value::<Directory>(body).is_err());
+        }
+        // Nesting is bounded by serde_json, not by the stack.
+        let nested = "[".repeat(500_000);
+        for run in [super::problem, directory, super::order, authorization, account, renewal] {
+            run(nested.as_bytes());
+        }
+        let link = format!("<{url}>;rel=alternate,").repeat(10_000);
+        headers(link.as_bytes());
     }
 }
