@@ -1,6 +1,7 @@
 //! Everything that a contributor of livecert runs, as `cargo xtask TASK`.
 
 mod demo;
+mod fuzz;
 mod interop;
 mod measure;
 mod setup;
@@ -27,6 +28,8 @@ enum Command {
     Test,
     /// Take livecert through every case at ACME servers that others wrote, and write the table of docs/acme-servers.md
     Interop(interop::Words),
+    /// Run the fuzz targets for long, guided by coverage where there is a C++ compiler
+    Fuzz(fuzz::Words),
     /// Count requests and take times, for docs/performance.md
     Measure,
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(),
         Command::Test => test::run(),
         Command::Interop(words) => interop::run(&words),
+        Command::Fuzz(words) => fuzz::run(&words),
         Command::Measure => measure::run(),
     };
     match result {

@@ -55,7 +55,7 @@ fn apt(elevate: &[&str], words: &[&str]) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(format!("`{}` failed: run it by hand", all.join(" ")).into()) }
 }
 
-fn found(program: &str) -> bool {
+pub(crate) fn found(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     // Debian keeps programs for the system apart, and does not name that folder to all.
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::Url;
 
-use crate::json::{list, optional_text, optional_url, or_default};
+use crate::json::{MAX_ITEMS, list, optional_text, optional_url, or_default};
 
 /// The URLs of a server's services.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -70,6 +70,9 @@ pub struct Meta {
 /// The names count; a description that is no text is an empty one.
 fn profiles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let profiles: BTreeMap<String, Value> = or_default(deserializer)?;
+    if profiles.len() > MAX_ITEMS {
+        return Err(serde::de::Error::custom(format_args!("there are more than {MAX_ITEMS} profiles")));
+    }
     let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
     Ok(profiles.into_iter().map(|(name, description)| (name, text(description))).collect())
 }

@@ -48,6 +48,9 @@ mod challenge;
 mod directory;
 mod error;
 mod external;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod identifier;
 mod json;
 mod jws;

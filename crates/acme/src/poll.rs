@@ -6,16 +6,21 @@ use tokio::time::Instant;
 
 use crate::retry::RetryAfter;
 
+/// Before the first question, at least. A CA on the same machine needs some milliseconds, a public one seconds: that the
+/// question comes too soon costs one request of many.
+const FIRST: Duration = Duration::from_millis(20);
 /// The longest wait that a server's `Retry-After` can bring between two polls.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 /// The longest wait without one.
 const LONGEST: Duration = Duration::from_secs(5);
+/// The shortest wait, after the first few, whatever the server asks for.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// When to ask: soon for the first time, then when the server says (RFC 8555 §7.5.1), else after growing waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Poll {
-    /// Before the first question.
+    /// Before the first question; less than 20 ms is taken for 20 ms.
     pub first: Duration,
     /// In all.
     pub limit: Duration,
@@ -24,16 +29,14 @@ pub struct Poll {
 impl Poll {
     /// Polls for at most `limit`.
     pub fn within(limit: Duration) -> Self {
-        // A CA on the same machine needs some milliseconds, a public one seconds: that the first question comes too
-        // soon costs one request of many.
-        Poll { first: Duration::from_millis(20), limit }
+        Poll { first: FIRST, limit }
     }
 
     /// The wait before question number `round` (from 0), after an answer that asked for `asked`.
     pub(crate) fn wait(&self, round: u32, asked: Option<Duration>) -> Duration {
-        let growing = self.first.saturating_mul(2_u32.saturating_pow(round.min(16))).min(LONGEST);
+        let growing = self.first.max(FIRST).saturating_mul(2_u32.saturating_pow(round.min(16))).min(LONGEST);
         match asked {
-            Some(asked) if round > 0 => asked.clamp(self.first, LONGEST_ASKED),
+            Some(asked) if round > 0 => asked.max(growing.min(SHORTEST)).min(LONGEST_ASKED),
             _ => growing,
         }
     }
@@ -79,5 +82,18 @@ mod tests {
         assert_eq!(poll.wait(1, Some(seconds(9999))), LONGEST_ASKED);
         assert_eq!(poll.wait(2, None), 4 * poll.first);
         assert_eq!(poll.wait(99, None), LONGEST);
+    }
+
+    #[test]
+    fn no_wait_that_is_asked_for_makes_a_panic_or_many_questions() {
+        let mut poll = Poll::within(Duration::from_secs(60));
+        assert_eq!(poll.wait(1, Some(Duration::ZERO)), 2 * poll.first);
+        assert_eq!(poll.wait(99, Some(Duration::ZERO)), SHORTEST);
+        for first in [Duration::ZERO, 2 * LONGEST_ASKED, Duration::MAX] {
+            poll.first = first;
+            assert!(poll.wait(3, None) >= FIRST);
+            assert!(poll.wait(1, Some(Duration::from_secs(2))) >= Duration::from_secs(2));
+            assert!(poll.wait(1, Some(Duration::MAX)) <= LONGEST_ASKED);
+        }
     }
 }

@@ -80,11 +80,15 @@ pub(crate) fn secure(url: Url) -> Result<Url, Error> {
 
 impl Server {
     pub(crate) async fn nonce(&self) -> Result<String, Error> {
+        self.nonce_within(&mut Backoff::within(RETRY_BUDGET)).await
+    }
+
+    async fn nonce_within(&self, backoff: &mut Backoff) -> Result<String, Error> {
         if let Some(nonce) = self.nonces().take() {
             return Ok(nonce);
         }
         let url = &self.directory().new_nonce;
-        let response = send_patiently(self.transport(), &Method::HEAD, url).await?;
+        let response = send_within(self.transport(), &Method::HEAD, url, backoff).await?;
         // Not by way of the pool: a request beside this one could take it away.
         match nonce_of(response.headers()).filter(|nonce| is_nonce(nonce)) {
             Some(nonce) => Ok(nonce.to_owned()),
@@ -93,7 +97,7 @@ impl Server {
         }
     }
 
-    /// Sends a signed request.
+    /// Sends a signed request. What is waited for a nonce and for the answer is one budget.
     pub(crate) async fn post(
         &self,
         key: &AccountKey,
@@ -105,7 +109,7 @@ impl Server {
         let mut backoff = Backoff::within(RETRY_BUDGET);
         let mut nonce_tries = 0;
         loop {
-            let nonce = self.nonce().await?;
+            let nonce = self.nonce_within(&mut backoff).await?;
             let jws = key.request(kid, &nonce, url.as_str(), payload)?;
             let response = match exchange(self.transport(), &Method::POST, url, jws.into()).await {
                 Ok(response) => response,
@@ -171,7 +175,15 @@ pub(crate) async fn send_patiently(
     method: &Method,
     url: &Url,
 ) -> Result<http::Response<Bytes>, Error> {
-    let mut backoff = Backoff::within(RETRY_BUDGET);
+    send_within(transport, method, url, &mut Backoff::within(RETRY_BUDGET)).await
+}
+
+async fn send_within(
+    transport: &dyn Transport,
+    method: &Method,
+    url: &Url,
+    backoff: &mut Backoff,
+) -> Result<http::Response<Bytes>, Error> {
     let mut tries = 0;
     loop {
         let result = exchange(transport, method, url, Bytes::new()).await;

@@ -43,25 +43,30 @@ impl RetryAfter {
     }
 }
 
+/// The shortest wait before the first repetition. It doubles with each, up to [`LONGEST_FLOOR`], so that a server which
+/// asks to be asked again at once is not asked hundreds of times.
+const FIRST_FLOOR: Duration = Duration::from_millis(50);
+const LONGEST_FLOOR: Duration = Duration::from_secs(1);
+
 /// Growing waits with jitter, inside one budget of time.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     next: Duration,
+    floor: Duration,
     left: Duration,
 }
 
 impl Backoff {
     pub(crate) fn within(budget: Duration) -> Self {
-        Backoff { next: Duration::from_millis(250), left: budget }
+        Backoff { next: Duration::from_millis(250), floor: FIRST_FLOOR, left: budget }
     }
 
     /// How long to wait before the next try; `None` when the budget does not allow it.
     pub(crate) fn wait(&mut self, asked: Option<RetryAfter>) -> Option<Duration> {
         let jittered = self.next.mul_f64(0.75 + fastrand::f64() / 2.0);
         self.next = (self.next * 2).min(Duration::from_secs(8));
-        // "At once" is what busy servers mean least.
-        let asked = asked.filter(|asked| !asked.0.is_zero());
-        let wait = asked.map_or(jittered, |asked| asked.0);
+        let wait = asked.map_or(jittered, |asked| asked.0.max(self.floor));
+        self.floor = (self.floor * 2).min(LONGEST_FLOOR);
         self.left = self.left.checked_sub(wait)?;
         Some(wait)
     }
@@ -88,11 +93,17 @@ mod tests {
         let mut backoff = Backoff::within(Duration::from_secs(10));
         let first = backoff.wait(None).unwrap();
         assert!(first >= Duration::from_millis(187) && first <= Duration::from_millis(313));
-        // "At once" is no time to wait.
-        let second = backoff.wait(Some(RetryAfter(Duration::ZERO))).unwrap();
-        assert!(second >= Duration::from_millis(375) && second <= Duration::from_millis(625));
         assert_eq!(backoff.wait(Some(RetryAfter(Duration::from_secs(5)))), Some(Duration::from_secs(5)));
         assert_eq!(backoff.wait(Some(RetryAfter(Duration::from_secs(5)))), None);
+    }
+
+    #[test]
+    fn a_server_that_wants_to_be_asked_at_once_is_not_asked_hundreds_of_times() {
+        let mut backoff = Backoff::within(Duration::from_secs(30));
+        let now = Some(RetryAfter(Duration::ZERO));
+        assert_eq!(backoff.wait(now), Some(Duration::from_millis(50)));
+        let tries = std::iter::from_fn(|| backoff.wait(now)).count();
+        assert!((20..40).contains(&tries), "{tries}");
     }
 
     proptest::proptest! {

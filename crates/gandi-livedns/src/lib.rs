@@ -25,6 +25,9 @@ mod client;
 mod credential;
 mod error;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod name;
 mod options;
 mod pace;

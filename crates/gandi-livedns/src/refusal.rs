@@ -8,6 +8,9 @@ use serde_json::Value;
 /// Longest piece of a body that is kept for a message, in characters.
 const EXCERPT: usize = 200;
 
+/// The largest number of items of `errors` that are kept.
+const MAX_ERRORS: usize = 100;
+
 /// A request that was not granted, with Gandi's own words.
 ///
 /// The gateway and the backend write different JSON (compact or spaced, members in any order, some missing),
@@ -117,6 +120,7 @@ fn field_errors(errors: &Value) -> Vec<FieldError> {
     let Some(items) = errors.as_array() else { return Vec::new() };
     items
         .iter()
+        .take(MAX_ERRORS)
         .map(|item| {
             let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
             match item.as_str() {
@@ -299,5 +303,13 @@ mod tests {
             let refusal = Refusal::read("r".into(), StatusCode::from_u16(status).unwrap(), &body);
             proptest::prop_assert!(!refusal.to_string().chars().any(char::is_control));
         }
+    }
+
+    #[test]
+    fn an_endless_list_of_errors_is_cut() {
+        let body = serde_json::json!({"errors": vec!["no"; 5000]}).to_string();
+        let refusal = read(400, &body);
+        assert_eq!(refusal.errors.len(), MAX_ERRORS);
+        assert!(refusal.to_string().len() < 1000);
     }
 }

@@ -49,7 +49,7 @@ pub struct NewToken {
 }
 
 #[derive(Deserialize)]
-struct InfoBody {
+pub(crate) struct InfoBody {
     #[serde(default)]
     pat_name: Option<String>,
     #[serde(default)]
@@ -58,6 +58,18 @@ struct InfoBody {
     entities: Value,
     #[serde(default)]
     expires_in: Option<i64>,
+}
+
+impl InfoBody {
+    pub(crate) fn read(self) -> TokenInfo {
+        let after = |seconds| Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).ok();
+        TokenInfo {
+            name: self.pat_name,
+            expires: self.expires_in.and_then(after),
+            scopes: texts(&self.scope),
+            entities: texts(&self.entities),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -87,15 +99,7 @@ impl Client {
         let reply = asked.map_err(late)??;
         let body: InfoBody = serde_json::from_slice(&reply.body)
             .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
-        let expires = body
-            .expires_in
-            .and_then(|seconds| Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).ok());
-        Ok(TokenInfo {
-            name: body.pat_name,
-            expires,
-            scopes: texts(&body.scope),
-            entities: texts(&body.entities),
-        })
+        Ok(body.read())
     }
 
     /// Whether LiveDNS lets the credential in: a read of the list of domains.
@@ -141,7 +145,7 @@ impl Client {
 }
 
 /// Texts out of a list of texts, or of objects with a name, or of one text with spaces.
-fn texts(value: &Value) -> Vec<String> {
+pub(crate) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
         Value::Array(list) => list

@@ -22,7 +22,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn at(fqdn: &str) -> Self {
         Self { fqdn: fqdn.to_owned() }
     }

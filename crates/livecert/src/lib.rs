@@ -17,6 +17,9 @@
 pub mod certificate;
 pub mod challenge;
 pub mod dns;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod key;
 pub mod network;
 pub mod plugin;

@@ -33,7 +33,14 @@ fn order(url: Url, answer: &Answer) -> Result<Order, Error> {
     answer.read(|raw| Order::read(url, raw, answer.retry_after()))
 }
 
+/// The largest authorization in bytes; they have one or two thousand. An order may have a thousand of them, and all are
+/// held in memory at once.
+const MAX_AUTHORIZATION: usize = 64 * 1024;
+
 fn authorization(url: Url, answer: &Answer) -> Result<Authorization, Error> {
+    if answer.body.len() > MAX_AUTHORIZATION {
+        return Err(unexpected(&url, format!("it is larger than {MAX_AUTHORIZATION} bytes")));
+    }
     answer.read(|raw| Authorization::read(url, raw, answer.retry_after()))
 }
 
@@ -228,4 +235,22 @@ fn is_pem(text: &str) -> bool {
     blocks.is_some_and(|blocks| {
         blocks.starts_with("-----BEGIN CERTIFICATE-----") && blocks.contains("-----END CERTIFICATE-----")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_huge_authorization_is_refused() {
+        let read = |padding: usize| {
+            let raw = json!({"status": "pending", "identifier": {"type": "dns", "value": "a"}, "x": "x".repeat(padding)});
+            let url: Url = "https://ca.example/z/1".parse().unwrap();
+            let body = raw.to_string().into();
+            let (status, headers) = (http::StatusCode::OK, http::HeaderMap::new());
+            authorization(url.clone(), &Answer { url, status, headers, body })
+        };
+        assert!(read(10_000).is_ok());
+        assert!(matches!(read(MAX_AUTHORIZATION), Err(Error::Unexpected { .. })));
+    }
 }

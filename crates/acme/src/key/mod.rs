@@ -168,8 +168,10 @@ impl AccountKey {
             }
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
+                // The signature is checked before it is given out, and numbers that do not belong together show here
+                // only. That the system has no random bytes is far less likely.
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
-                    .map_err(|_| KeyError::Random)?;
+                    .map_err(|_| KeyError::Unreadable)?;
                 Ok(signature)
             }
             Pair::OddRsa(key) => {
@@ -215,5 +217,12 @@ mod tests {
         }
         let rsa = AccountKeyType::Rsa { bits: 2048 };
         assert!(matches!(AccountKey::generate(rsa), Err(KeyError::NotGenerated(kind)) if kind == rsa));
+    }
+
+    #[test]
+    fn a_damaged_rsa_key_is_told_as_one() {
+        let pem = include_str!("../../../../fuzz/corpus/acme-key/rsa-damaged");
+        let key = AccountKey::from_pem(pem).unwrap();
+        assert!(matches!(key.sign(b"message"), Err(KeyError::Unreadable)));
     }
 }

@@ -312,7 +312,7 @@ impl Locator {
     }
 }
 
-enum Step {
+pub(super) enum Step {
     /// The server answers for the name itself; the apex where it tells it.
     Here { apex: Option<String> },
     /// The name is another name for this one.
@@ -321,7 +321,7 @@ enum Step {
     Referral { zone: Name, servers: Vec<Name> },
 }
 
-fn step(authority: &Authority, name: &Name, answer: &Message) -> Result<Step, AuthorityError> {
+pub(super) fn step(authority: &Authority, name: &Name, answer: &Message) -> Result<Step, AuthorityError> {
     let code = answer.metadata.response_code;
     if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
         let server = authority.servers.first().map_or(SocketAddr::from(([0, 0, 0, 0], 53)), |s| s.address);
@@ -383,22 +383,46 @@ async fn apex_above(resolver: &Resolver, name: &Name) -> Result<String, Authorit
     Err(AuthorityError::NoZone { name: plain(name) })
 }
 
-fn soa_owner(answer: &Message) -> Option<Name> {
+pub(super) fn soa_owner(answer: &Message) -> Option<Name> {
     let mut records = answer.answers.iter().chain(&answer.authorities);
     records.find(|record| record.record_type() == RecordType::SOA).map(|record| record.name.to_lowercase())
 }
 
-fn name_servers(records: &[hickory_proto::rr::Record], zone: &Name) -> Vec<Name> {
+pub(super) fn name_servers(records: &[hickory_proto::rr::Record], zone: &Name) -> Vec<Name> {
     let of_zone = |record: &&hickory_proto::rr::Record| record.name == *zone;
     let target = |record: &hickory_proto::rr::Record| match &record.data {
         RData::NS(server) => Some(server.0.to_lowercase()),
         _ => None,
     };
-    records.iter().filter(of_zone).filter_map(target).collect()
+    records.iter().filter(of_zone).filter_map(target).take(MAX_SERVERS).collect()
 }
+
+/// The largest number of name servers of one zone that are taken; the zones of the world have up to some twenty. A
+/// message has room for thousands, and each would be looked up and asked.
+pub(super) const MAX_SERVERS: usize = 64;
 
 /// A name as people and LiveDNS write it: lower case, no dot at the end.
 fn plain(name: &Name) -> String {
     let text = name.to_lowercase().to_ascii();
     text.strip_suffix('.').unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::Record;
+    use hickory_proto::rr::rdata::NS;
+
+    use super::*;
+
+    #[test]
+    fn an_endless_list_of_name_servers_is_cut() {
+        let zone = absolute("example.com").unwrap();
+        let server = |number: u32| {
+            let name = absolute(&format!("ns{number}.example.com")).unwrap();
+            Record::from_rdata(zone.clone(), 300, RData::NS(NS(name)))
+        };
+        let records: Vec<_> = (0..2000).map(server).collect();
+        assert_eq!(name_servers(&records[..13], &zone).len(), 13);
+        assert_eq!(name_servers(&records, &zone).len(), MAX_SERVERS);
+    }
 }

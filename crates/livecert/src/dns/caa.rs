@@ -1,6 +1,7 @@
 //! CAA (RFC 8659, with the parameters of RFC 8657): who may give certificates for a domain.
 
-use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::op::Message;
+use hickory_proto::rr::{RData, Record, RecordType};
 
 use super::exchange::{DnsError, absolute};
 use super::resolver::{ResolveError, Resolver};
@@ -62,15 +63,7 @@ pub async fn find_caa(resolver: &Resolver, name: &str, zone: &str) -> Result<Opt
             Err(_) if !apex.zone_of(&at) => return Ok(None),
             answer => answer?,
         };
-        let record = |record: &hickory_proto::rr::Record| match &record.data {
-            RData::CAA(caa) => Some(CaaRecord {
-                critical: caa.issuer_critical,
-                tag: caa.tag.to_ascii_lowercase(),
-                value: String::from_utf8_lossy(&caa.value).into_owned(),
-            }),
-            _ => None,
-        };
-        let records: Vec<_> = answer.answers.iter().filter_map(record).collect();
+        let records = caa_records(&answer);
         if !records.is_empty() {
             let domain = at.to_ascii().trim_end_matches('.').to_owned();
             return Ok(Some(CaaSet { domain, records }));
@@ -78,6 +71,18 @@ pub async fn find_caa(resolver: &Resolver, name: &str, zone: &str) -> Result<Opt
         at = at.base_name();
     }
     Ok(None)
+}
+
+pub(super) fn caa_records(answer: &Message) -> Vec<CaaRecord> {
+    let record = |record: &Record| match &record.data {
+        RData::CAA(caa) => Some(CaaRecord {
+            critical: caa.issuer_critical,
+            tag: caa.tag.to_ascii_lowercase(),
+            value: String::from_utf8_lossy(&caa.value).into_owned(),
+        }),
+        _ => None,
+    };
+    answer.answers.iter().filter_map(record).collect()
 }
 
 impl CaaSet {

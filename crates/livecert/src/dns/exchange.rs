@@ -160,7 +160,7 @@ fn encode(server: SocketAddr, query: &Message) -> Result<Vec<u8>, DnsError> {
     query.to_vec().map_err(|error| DnsError::Garbled { server, reason: error.to_string() })
 }
 
-fn answers(answer: &Message, query: &Message) -> bool {
+pub(super) fn answers(answer: &Message, query: &Message) -> bool {
     let same_question = match (answer.queries.first(), query.queries.first()) {
         (Some(a), Some(q)) => a.name() == q.name() && a.query_type() == q.query_type(),
         // Some servers leave the question out of a refusal.

@@ -29,14 +29,18 @@ pub(super) async fn ask_https(
         .header("accept", MEDIA_TYPE)
         .header("content-type", MEDIA_TYPE)
         .body(body);
-    let reply = request.send().await.map_err(|error| failed(innermost(&error)))?;
+    let mut reply = request.send().await.map_err(|error| failed(innermost(&error)))?;
     if !reply.status().is_success() {
         return Err(failed(format!("status {}", reply.status())));
     }
-    if reply.content_length().is_some_and(|length| length > LONGEST as u64) {
-        return Err(failed("the answer is too long".to_owned()));
+    let mut body = Vec::new();
+    // Chunk by chunk: not every answer says how long it is.
+    while let Some(chunk) = reply.chunk().await.map_err(|error| failed(innermost(&error)))? {
+        if body.len() + chunk.len() > LONGEST {
+            return Err(failed("the answer is too long".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
     }
-    let body = reply.bytes().await.map_err(|error| failed(innermost(&error)))?;
     Message::from_vec(&body).map_err(|error| failed(format!("its answer is no DNS: {error}")))
 }
 
@@ -46,4 +50,32 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         last = cause;
     }
     last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::RecordType;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::dns::exchange::{absolute, question};
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/dns-query", listener.local_addr().unwrap()).parse().unwrap();
+        let endless = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+            let chunk = [b"1000\r\n".as_slice(), &[0; 0x1000], b"\r\n"].concat();
+            // Ends when the other side has had enough.
+            while stream.write_all(&chunk).await.is_ok() {}
+        });
+        let query = question(&absolute("a.example").unwrap(), RecordType::TXT, true);
+        let error = ask_https(&crate::network::http_client(None).unwrap(), &url, query).await.unwrap_err();
+        assert!(error.to_string().contains("too long"), "{error}");
+        endless.await.unwrap();
+    }
 }

@@ -6,6 +6,8 @@
 mod authority;
 mod caa;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod https;
 mod propagation;
 mod resolver;

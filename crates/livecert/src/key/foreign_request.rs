@@ -18,6 +18,9 @@ use super::private_key::rsa_type;
 /// The largest input: a request for 100 long names takes 30 KiB.
 const LIMIT: usize = 256 * 1024;
 
+/// The largest number of names. CAs give up to some hundred.
+const MAX_NAMES: usize = 1000;
+
 /// Why a request cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +46,9 @@ pub enum RequestError {
     /// Names of a kind that ACME does not know.
     #[error("the certificate request asks for {0}; only DNS names and IP addresses can be had")]
     NameKind(&'static str),
+    /// More names than any CA gives.
+    #[error("the certificate request has more than {MAX_NAMES} names")]
+    TooManyNames,
     /// No names.
     #[error("the certificate request has no DNS name and no IP address")]
     NoNames,
@@ -72,13 +78,26 @@ impl ForeignRequest {
     }
 
     fn from_der(der: &[u8]) -> Result<Self, RequestError> {
+        Self::from_der_checked(der, check_signature)
+    }
+
+    /// Reads DER whoever signed it: hardly a mutation of a request is signed.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn read_unsigned(der: &[u8]) -> Result<Self, RequestError> {
+        Self::from_der_checked(der, |_, _| Ok(()))
+    }
+
+    fn from_der_checked(
+        der: &[u8],
+        check: fn(&X509CertificationRequest<'_>, &PublicKey<'_>) -> Result<(), RequestError>,
+    ) -> Result<Self, RequestError> {
         let request = match X509CertificationRequest::from_der(der) {
             Ok(([], request)) => request,
             _ => return Err(other_der(der)),
         };
         let info = &request.certification_request_info;
         let key = info.subject_pki.parsed().map_err(|_| RequestError::NotARequest)?;
-        check_signature(&request, &key)?;
+        check(&request, &key)?;
         let mut read = ForeignRequest {
             der: der.to_vec(),
             public_key_info: info.subject_pki.raw.to_vec(),
@@ -111,6 +130,9 @@ impl ForeignRequest {
         let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() else {
             return Ok(());
         };
+        if names.general_names.len() > MAX_NAMES {
+            return Err(RequestError::TooManyNames);
+        }
         for name in &names.general_names {
             match name {
                 GeneralName::DNSName(name) => self.add_dns(name),
@@ -285,4 +307,21 @@ fn check_p521(point: &[u8], digest: digest::Digest, signature: &[u8]) -> Result<
     let digest = digest.as_ref();
     prehash[64 - digest.len()..].copy_from_slice(digest);
     key.verify_prehash(&prehash, &signature).map_err(|_| RequestError::Signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{CsrOptions, PrivateKey, certificate_request};
+
+    #[test]
+    fn an_endless_list_of_names_is_refused() {
+        let key = PrivateKey::generate(KeyType::Ec256).unwrap();
+        let read = |count: usize| {
+            let names = (0..count).map(|number| format!("a{number}.example"));
+            ForeignRequest::read(&certificate_request(&key, &CsrOptions::for_dns(names)).unwrap())
+        };
+        assert_eq!(read(MAX_NAMES).unwrap().dns_names().len(), MAX_NAMES);
+        assert!(matches!(read(MAX_NAMES + 1), Err(RequestError::TooManyNames)));
+    }
 }

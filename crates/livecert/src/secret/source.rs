@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
 /// The largest secret that is read, in bytes. A token is some tens of bytes; a wrong path may be gigabytes.
@@ -229,16 +230,23 @@ async fn run_command(command: &str) -> Result<SecretString, SecretError> {
     let mut child = tokio::process::Command::new("sh");
     child.arg("-c").arg(command).stdin(std::process::Stdio::inherit()).stderr(std::process::Stdio::inherit());
     child.stdout(std::process::Stdio::piped()).kill_on_drop(true);
-    let output = tokio::time::timeout(COMMAND_LIMIT, child.output())
+    let mut printed = Zeroizing::new(Vec::new());
+    let run = async {
+        let mut running = child.spawn()?;
+        if let Some(stdout) = running.stdout.take() {
+            stdout.take(MAX_SECRET + 1).read_to_end(&mut printed).await?;
+        }
+        // One that prints without end is ended with its handle.
+        let too_large = printed.len() as u64 > MAX_SECRET;
+        if too_large { Ok(None) } else { running.wait().await.map(Some) }
+    };
+    let status = tokio::time::timeout(COMMAND_LIMIT, run)
         .await
         .map_err(|_| SecretError::Command(format!("no answer within {} s", COMMAND_LIMIT.as_secs())))?
-        .map_err(|error| SecretError::Command(error.to_string()))?;
-    let printed = Zeroizing::new(output.stdout);
-    if !output.status.success() {
-        return Err(SecretError::Command(output.status.to_string()));
-    }
-    if printed.len() as u64 > MAX_SECRET {
-        return Err(SecretError::TooLarge("the command".to_owned()));
+        .map_err(|error: std::io::Error| SecretError::Command(error.to_string()))?
+        .ok_or_else(|| SecretError::TooLarge("the command".to_owned()))?;
+    if !status.success() {
+        return Err(SecretError::Command(status.to_string()));
     }
     let text = std::str::from_utf8(&printed)
         .map_err(|_| SecretError::Command("what it printed is not valid UTF-8".to_owned()))?;
@@ -313,6 +321,8 @@ mod tests {
         assert_eq!(said.expose_secret(), "a-token");
         assert!(matches!(read(&Source::Command("exit 3".into())), Err(SecretError::Command(_))));
         assert!(matches!(read(&Source::Command("true".into())), Err(SecretError::Empty(_))));
+        // Without a bound, this takes all memory.
+        assert!(matches!(read(&Source::Command("exec yes".into())), Err(SecretError::TooLarge(_))));
     }
 
     #[test]

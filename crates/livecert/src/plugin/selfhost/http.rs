@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::plugin::WebError;
 use crate::plugin::web::is_token;
@@ -51,7 +51,7 @@ impl Files {
 }
 
 /// Answers requests on one connection until the client has enough; one has to be complete within `limit`.
-pub(super) async fn answer(stream: TcpStream, files: Files, limit: Duration) {
+pub(super) async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, files: Files, limit: Duration) {
     let service = service_fn(|request: Request<_>| {
         let response = respond(request.method(), request.uri().path(), &files);
         async move { Ok::<_, Infallible>(response) }

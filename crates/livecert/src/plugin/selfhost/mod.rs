@@ -4,6 +4,8 @@
 //! Low ports need a right that few programs have; a socket that systemd passes in (`LISTEN_FDS`) does without. It is
 //! taken if its `FileDescriptorName=` is `http` or `tls-alpn`, or if its port is the one that is wanted.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod http;
 mod listener;
 mod occupant;

@@ -10,8 +10,7 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use crate::plugin::WebError;
@@ -82,7 +81,7 @@ impl ResolvesServerCert for Certificates {
 }
 
 /// Shakes hands: that is all there is to see.
-pub(super) async fn answer(stream: TcpStream, acceptor: TlsAcceptor) {
+pub(super) async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, acceptor: TlsAcceptor) {
     match acceptor.accept(stream).await {
         Ok(mut stream) => {
             let _ = stream.shutdown().await;
