@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -24,6 +25,7 @@ struct Inner {
     transport: Arc<dyn Transport>,
     url: String,
     directory: Directory,
+    clock_skew: Option<SignedDuration>,
     nonces: NoncePool,
 }
 
@@ -60,7 +62,8 @@ impl Server {
         }
         let nonces = NoncePool::default();
         keep_nonce(&nonces, response.headers());
-        Ok(Server(Arc::new(Inner { transport, url: url.to_owned(), directory, nonces })))
+        let clock_skew = clock_skew(response.headers());
+        Ok(Server(Arc::new(Inner { transport, url: url.to_owned(), directory, clock_skew, nonces })))
     }
 
     /// The directory.
@@ -71,6 +74,12 @@ impl Server {
     /// The directory's URL.
     pub fn url(&self) -> &str {
         &self.0.url
+    }
+
+    /// How far this machine's clock is ahead of the server's (behind it, if negative), to a second, as the directory's
+    /// `Date` told (RFC 9110 §6.6.1); `None` without one.
+    pub fn clock_skew(&self) -> Option<SignedDuration> {
+        self.0.clock_skew
     }
 
     /// Where the terms of service are, if there are any.
@@ -189,4 +198,11 @@ impl Server {
             reason: "the window ends before it begins".to_owned(),
         })
     }
+}
+
+fn clock_skew(headers: &HeaderMap) -> Option<SignedDuration> {
+    let date = headers.get(http::header::DATE)?.to_str().ok()?;
+    let theirs = httpdate::parse_http_date(date).ok()?;
+    let theirs = Timestamp::try_from(theirs).ok()?;
+    Some(Timestamp::now().duration_since(theirs))
 }

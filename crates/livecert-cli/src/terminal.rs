@@ -159,6 +159,10 @@ impl Progress for Lines {
                     permissions.join(", ")
                 ));
             }
+            Event::Doubt { finding } => write_err(&format!(
+                "warning: {cert}: {}: {}\n  next: {}\n",
+                finding.about, finding.what, finding.next
+            )),
             Event::Fallback { from, to, reason } => write_err(&format!(
                 "warning: {cert}: {from} cannot give it now: {reason}\n  It is asked for at {to}; the next renewal goes back.\n"
             )),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::certificate::Finding;
 use crate::store::CertName;
 
 /// Hears of events. Called from the tasks that do the work, so it must not block.
@@ -91,6 +92,11 @@ pub enum Event<'a> {
         host: &'a str,
         /// Why, with its causes.
         reason: &'a str,
+    },
+    /// Something that may keep the certificate from being made, or from being of use.
+    Doubt {
+        /// What was found.
+        finding: &'a Finding,
     },
     /// An order exists.
     Ordered {

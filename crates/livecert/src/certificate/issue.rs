@@ -280,6 +280,7 @@ impl Service {
         // What is wrong with the names' DNS or with the credential is known before an order exists.
         let (account, (mut placement, caa)) = tokio::try_join!(account, names)?;
         self.obey_caa(settings, server, account.server(), &caa)?;
+        self.tell_of_doubts(work.cert, settings, account.server(), &caa).await;
         if known.is_none()
             && settings.candidates.first() == Some(&ChallengeType::DnsAccount01)
             && let Some(dns) = &solvers.dns

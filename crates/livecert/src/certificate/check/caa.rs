@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream;
 use livecert_acme::Server;
 
 use super::super::{CertificateError, ServerUrl, Service, with_causes};
 use super::{Finding, Level, Settings};
 use crate::challenge::{ChallengeError, Placement, PropagationSettings, validation_name};
-use crate::dns::{CaaApplicant, CaaError, CaaSet, Located, Resolver, find_caa};
+use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Located, Resolver, find_caa};
 
 /// Names whose CAA records are looked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -93,6 +94,30 @@ impl Service {
             }
         }
         findings
+    }
+
+    /// Names whose CAA records could not be looked up, and whether broken signatures are why.
+    pub(super) async fn look_at_silent_caa(&self, settings: &Settings, sets: &CaaSets) -> Vec<Finding> {
+        let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
+        let silent = sets.iter().filter_map(|(base, set)| Some((base, set.as_ref().err()?)));
+        let look = silent.map(|(base, error)| {
+            let resolver = &resolver;
+            async move {
+                let health = tokio::time::timeout(CAA_LIMIT, resolver.health(base)).await;
+                let (what, next) = match health {
+                    Ok(Health::SignaturesBroken) => (
+                        "its DNSSEC is broken: CAA records cannot be looked up".to_owned(),
+                        "every CA validates, and must refuse: remove the DS record at the registrar, or sign the zone with its key",
+                    ),
+                    _ => (
+                        format!("CAA records cannot be looked up: {}", with_causes(error)),
+                        "a CA that cannot look them up must refuse: mend the name servers",
+                    ),
+                };
+                Finding::new(Level::Unknown, "caa", base, what, next)
+            }
+        });
+        join_all(look).await
     }
 
     /// The names for which CAA does not allow the server. What could not be looked up, or has no name to compare with,

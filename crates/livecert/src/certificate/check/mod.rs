@@ -9,11 +9,13 @@ use futures_util::future::join_all;
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, Service, with_causes};
 use crate::challenge::validation_name;
+use crate::progress::Event;
+use crate::store::CertName;
 
 pub use caa::CaaRefusal;
 pub(super) use caa::CaaSets;
 use publication::{look_at_credential, look_at_host, look_at_standing, look_at_zones};
-use server::look_at_profile;
+use server::{look_at_clock, look_at_profile, look_at_terms};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,5 +151,24 @@ impl Service {
             findings.push(self.probe(request, &settings, base).await);
         }
         Ok(findings)
+    }
+
+    /// What an issue sees on its way, and a person should hear of although it goes on.
+    pub(super) async fn tell_of_doubts(
+        &self,
+        cert: &CertName,
+        settings: &Settings,
+        server: &livecert_acme::Server,
+        sets: &CaaSets,
+    ) {
+        let stored = self.store.account(server.url()).ok().flatten();
+        let terms = stored.and_then(|account| account.terms);
+        let mut findings = Vec::new();
+        findings.extend(look_at_clock(server));
+        findings.extend(look_at_terms(server, terms.as_deref()));
+        findings.extend(self.look_at_silent_caa(settings, sets).await);
+        for finding in findings.iter().filter(|finding| finding.level > Level::Good) {
+            self.progress.event(cert, Event::Doubt { finding });
+        }
     }
 }

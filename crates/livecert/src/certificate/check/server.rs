@@ -1,8 +1,5 @@
 //! The ACME server before an order: whether it answers, knows us, and would take what is asked for.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use livecert_acme::Server;
 
 use super::super::{IssueRequest, ServerUrl, Service, with_causes};
@@ -20,9 +17,8 @@ impl Service {
     ) -> (Option<Server>, Vec<Finding>) {
         let accepted = request.accept_tos;
         let about = url.as_str();
-        let (server, clock) = tokio::join!(self.connect(url), self.look_at_clock(about));
         let mut findings = Vec::new();
-        let server = match server {
+        let server = match self.connect(url).await {
             Ok(server) => server,
             Err(error) => {
                 let next = "check the URL, the network and this machine's DNS";
@@ -33,13 +29,8 @@ impl Service {
         let meta = &server.directory().meta;
         match self.store.account(about) {
             Ok(Some(account)) if account.url.is_some() => {
-                findings.push(Finding::good("account", about, account.url.unwrap_or_default()));
-                let (then, now) = (account.terms.as_deref(), server.terms_of_service());
-                if then.is_some() && now.is_some() && then != now {
-                    let what = format!("the terms of service have changed: {}", now.unwrap_or_default());
-                    let next = "the CA may refuse orders until they are accepted: read them";
-                    findings.push(Finding::new(Level::Soon, "terms", about, what, next));
-                }
+                findings.push(Finding::good("account", about, account.url.clone().unwrap_or_default()));
+                findings.extend(look_at_terms(&server, account.terms.as_deref()));
             }
             Ok(_) if meta.external_account_required && request.external_account.is_none() => {
                 findings.push(Finding::new(
@@ -72,23 +63,8 @@ impl Service {
                 "bring the file back from a backup, or remove it for a new account",
             )),
         }
-        findings.extend(clock);
+        findings.extend(look_at_clock(&server));
         (Some(server), findings)
-    }
-
-    /// The clock against the server's `Date` (RFC 9110 §6.6.1).
-    async fn look_at_clock(&self, url: &str) -> Option<Finding> {
-        let answer = self.surroundings.http.head(url).timeout(Duration::from_secs(10)).send().await.ok()?;
-        let date = answer.headers().get("date")?.to_str().ok()?;
-        let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-        let skew = Timestamp::now().duration_since(theirs).as_secs();
-        if skew.abs() <= CLOCK_LIMIT {
-            return Some(Finding::good("clock", url, format!("within {CLOCK_LIMIT} s of the server's")));
-        }
-        let side = if skew > 0 { "ahead of" } else { "behind" };
-        let what = format!("this machine's clock is {} s {side} the server's", skew.abs());
-        let next = "certificates would seem expired or not yet valid: start a time service";
-        Some(Finding::new(Level::Bad, "clock", url, what, next))
     }
 
     /// Whether the server wants to be left alone for this certificate.
@@ -100,6 +76,27 @@ impl Service {
         let next = "wait until then, or give another server too (--server, repeated)";
         Some(Finding::new(Level::Bad, "rate-limit", url, what, next))
     }
+}
+
+/// The clock against the server's.
+pub(super) fn look_at_clock(server: &Server) -> Option<Finding> {
+    let skew = server.clock_skew()?.as_secs();
+    if skew.abs() <= CLOCK_LIMIT {
+        let what = format!("within {CLOCK_LIMIT} s of the server's");
+        return Some(Finding::good("clock", server.url(), what));
+    }
+    let side = if skew > 0 { "ahead of" } else { "behind" };
+    let what = format!("this machine's clock is {} s {side} the server's", skew.abs());
+    let next = "certificates would seem expired or not yet valid: start a time service";
+    Some(Finding::new(Level::Bad, "clock", server.url(), what, next))
+}
+
+/// The server's terms against those that were accepted.
+pub(super) fn look_at_terms(server: &Server, accepted: Option<&str>) -> Option<Finding> {
+    let (then, now) = (accepted?, server.terms_of_service()?);
+    let what = format!("the terms of service have changed: {now}");
+    let next = "the CA may refuse orders until they are accepted: read them, then run `livecert account update --accept-tos`";
+    (then != now).then(|| Finding::new(Level::Soon, "terms", server.url(), what, next))
 }
 
 pub(super) fn look_at_profile(settings: &Settings, server: &Server) -> Option<Finding> {
