@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::process::Child;
 
-use testbed::AcmeSim;
 use testbed::ca::{Control, Fault, FaultRule, Finalize, Status, WrongCertificate};
+use testbed::{AcmeSim, Side};
 
 use super::{Bench, expect, read, says, sent};
 
@@ -85,6 +85,40 @@ fn wherever_it_was_killed() {
     expect(&bench.run(&["dns", "sweep"]), 0);
     assert_eq!(super::a_killed_run_is_swept::journals(&bench), 0);
     assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+}
+
+#[test]
+fn wherever_it_was_killed_at_the_dns_api() {
+    let bench = Bench::new();
+    let (server, control) = with_account(&bench);
+    let (gate, api) = bench.testbed.gate_before(&bench.testbed.simulator().api_base_url()).unwrap();
+    let words = |cert: &str| {
+        let mut words = bench.words_at(&server, &["example.com", "*.example.com"], &["--cert-name", cert]);
+        let url = words.iter_mut().find(|word| word.starts_with("GandiApiBaseUrl=")).unwrap();
+        *url = format!("GandiApiBaseUrl={api}");
+        words
+    };
+    gate.open();
+    expect(&bench.livecert.run(words("whole")).unwrap(), 0);
+    let requests = gate.count();
+    assert!(requests >= 3, "{requests}");
+    for side in [Side::Before, Side::After] {
+        for number in 1..=requests {
+            let cert = format!("{side:?}-{number}");
+            let certificates = control.certificates().len();
+            gate.hold(number, side);
+            let mut child = bench.livecert.spawn(words(&cert)).unwrap();
+            assert!(gate.until_held(&mut child).unwrap(), "{cert}");
+            kill(child);
+            gate.open();
+            let orders = control.orders().len();
+            let ordered = draft(&bench, &cert).join("order.json").exists();
+            expect(&bench.livecert.run(words(&cert)).unwrap(), 0);
+            assert_eq!(control.orders().len() - orders, usize::from(!ordered), "{cert}");
+            assert_eq!(control.certificates().len() - certificates, 1, "{cert}");
+            assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0, "{cert}");
+        }
+    }
 }
 
 #[test]
@@ -223,6 +257,12 @@ fn but_not_for_another_key_or_profile_or_when_the_server_has_forgotten_it() {
     stop("forgotten", &[]);
     control.forget_accounts();
     expect(&bench.issue_at(&server, &["example.com"], &["--cert-name", "forgotten"]), 0);
+
+    // Some say it with a page.
+    let orders = stop("page", &[]);
+    control.fail(Fault::page(404).of("POST", "/order/", 1));
+    expect(&bench.issue_at(&server, &["example.com"], &["--cert-name", "page"]), 0);
+    assert_eq!(control.orders().len(), orders + 1);
 
     // A server that is only out of order has not forgotten it.
     let orders = stop("busy", &[]);
