@@ -83,7 +83,7 @@ impl Service {
         // A key without URL is from a run that died before the server's answer: the same key finds that account.
         let (key, mut record) = match stored {
             Some(record) => (self.open_key(&record)?, record),
-            None => self.new_key(server, url, request)?,
+            None => self.new_key(server, url, request).await?,
         };
         let external = self.external_account(request.external_account.as_ref()).await?;
         let account = self.create(server, url, key, &record.contact, external).await?;
@@ -211,7 +211,7 @@ impl Service {
         self.store.set_account_aside(url.as_str())?;
         let key = match key {
             Some(key) => key,
-            None => generate(request.key_type.unwrap_or_default())?,
+            None => generate(request.key_type.unwrap_or_default()).await?,
         };
         let external = self.external_account(request.external_account.as_ref()).await?;
         let mut fresh = self.record(url, terms, record.contact.clone(), &key)?;
@@ -248,7 +248,7 @@ impl Service {
         found
     }
 
-    fn new_key(
+    async fn new_key(
         &self,
         server: &Server,
         url: &ServerUrl,
@@ -263,7 +263,7 @@ impl Service {
         }
         let key = match &request.key {
             Some(key) => key.clone(),
-            None => generate(request.key_type.unwrap_or_default())?,
+            None => generate(request.key_type.unwrap_or_default()).await?,
         };
         let record = self.record(url, terms, request.contact.clone(), &key)?;
         self.store.save_account(&record)?;
@@ -302,7 +302,14 @@ impl Service {
     }
 }
 
-pub(super) fn generate(kind: KeyType) -> Result<AccountKey, CertificateError> {
+/// Makes an account key.
+pub(super) async fn generate(kind: KeyType) -> Result<AccountKey, CertificateError> {
+    // RSA takes up to seconds; timers and signals go on meanwhile.
+    let made = tokio::task::spawn_blocking(move || generate_now(kind)).await;
+    made.map_err(|_| KeyError::Generation)?
+}
+
+fn generate_now(kind: KeyType) -> Result<AccountKey, CertificateError> {
     let made = match kind {
         KeyType::Ec256 => AccountKey::generate(AccountKeyType::EcdsaP256),
         KeyType::Ec384 => AccountKey::generate(AccountKeyType::EcdsaP384),

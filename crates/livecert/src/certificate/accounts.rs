@@ -156,7 +156,7 @@ impl Service {
         let mut record = self.account_record(url)?;
         let new = match key {
             Some(key) => key,
-            None => generate(kind.unwrap_or_default())?,
+            None => generate(kind.unwrap_or_default()).await?,
         };
         let place = AccountRecord::sealing_place(url.as_str());
         record.next_key = Some(self.sealing_key.seal(&place, &new.to_pkcs8_der())?);
