@@ -122,6 +122,32 @@ fn wherever_it_was_killed_at_the_dns_api() {
 }
 
 #[test]
+fn when_it_died_between_the_last_writes() {
+    let bench = Bench::new();
+    let (server, control) = with_account(&bench);
+    let words = bench.words_at(&server, &["example.com"], &["--cert-name", "last"]);
+    expect(&bench.livecert.run(&words).unwrap(), 0);
+    let orders = control.orders().len();
+    let (folder, generation) = (bench.cert("last"), bench.cert("last").join("generations/1"));
+
+    // The generation is complete, and not the current one yet; its settings are not noted either.
+    std::fs::write(generation.join("order.json"), "{}").unwrap();
+    std::fs::remove_file(folder.join("current")).unwrap();
+    std::fs::remove_file(folder.join("certificate.json")).unwrap();
+    let outcome = bench.livecert.run(&words).unwrap();
+    expect(&outcome, 0);
+    says(&outcome, &["Nothing to do"]);
+    assert_eq!(control.orders().len(), orders);
+    assert!(!generation.join("order.json").exists());
+    expect(&bench.run(&["renew", "last", "--force"]), 0);
+
+    // What is there without settings may be for other names.
+    std::fs::remove_file(folder.join("certificate.json")).unwrap();
+    expect(&bench.issue_at(&server, &["example.org"], &["--cert-name", "last"]), 0);
+    assert_eq!(control.orders().len(), orders + 2);
+}
+
+#[test]
 fn when_it_is_interrupted_while_the_ca_works() {
     for signal in ["INT", "TERM"] {
         let bench = Bench::new();

@@ -61,10 +61,13 @@ impl Service {
         let lock = self.lock(&cert).await?;
         let stored = self.store.find_record(&cert)?;
         let settings = Settings::new(request, stored.as_ref())?;
+        self.store.finish(&cert, &lock)?;
         let current = self.store.current(&cert)?;
         if let Some(generation) = &current
             && !request.force
             && !settings.changed
+            // A run that died before it could note its settings has left the certificate alone.
+            && (stored.is_some() || settings.made(&generation.info))
         {
             let due = self.due(&cert, generation, Timestamp::now());
             if !due.now {
@@ -97,7 +100,10 @@ impl Service {
         settings: &Settings,
         stored: Option<&CertificateRecord>,
     ) -> Result<(), CertificateError> {
-        let Some(stored) = stored else { return Ok(()) };
+        let Some(stored) = stored else {
+            let arguments = self.arguments(cert, settings).await?;
+            return Ok(self.store.save_record(cert, &settings.record(arguments.stored()))?);
+        };
         let mut record = settings.record(&stored.plugin_args);
         if !request.arguments.is_empty() {
             record.plugin_args = self.arguments(cert, settings).await?.stored().clone();

@@ -238,6 +238,24 @@ impl Draft {
         Ok(None)
     }
 
+    /// Makes a complete generation the current one, where a run died just before it did that.
+    pub(super) fn finish(cert: &Path) -> Result<(), StoreError> {
+        let generations = cert.join("generations");
+        if !generations.exists() {
+            return Ok(());
+        }
+        for (folder, name) in entries(&generations)? {
+            let order = folder.join(ORDER);
+            if let Ok(number) = name.parse::<u32>()
+                && order.exists()
+            {
+                point(cert, number)?;
+                std::fs::remove_file(&order).map_err(StoreError::write(&order))?;
+            }
+        }
+        Ok(())
+    }
+
     fn reserve(&self) -> Result<(), StoreError> {
         let reserve = self.folder.join(RESERVE);
         std::fs::write(&reserve, vec![0; RESERVED]).map_err(StoreError::write(&reserve))
@@ -285,19 +303,19 @@ impl Draft {
             file(&format!("chain{number}.pem"), chain)?;
         }
         write_json(&self.folder.join("generation.json"), &info)?;
-        let order = self.folder.join(ORDER);
+        let generations = self.cert.join("generations");
+        let folder = generations.join(self.number.to_string());
+        std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
+        sync_folder(&generations).map_err(StoreError::write(&generations))?;
+        point(&self.cert, self.number)?;
+        // For as long as it is there, it tells that the generation may not be the current one yet.
+        let order = folder.join(ORDER);
         match std::fs::remove_file(&order) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::write(&order)(error));
             }
             _ => {}
         }
-
-        let generations = self.cert.join("generations");
-        let folder = generations.join(self.number.to_string());
-        std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
-        sync_folder(&generations).map_err(StoreError::write(&generations))?;
-        point(&self.cert, self.number)?;
         Ok(Generation { number: self.number, info, current: self.cert.join("current") })
     }
 }

@@ -221,6 +221,16 @@ impl Store {
         Draft::begin(&self.cert_folder(name))
     }
 
+    /// Makes a complete generation the current one, where a run died just before it did that. Call only with the
+    /// certificate's lock held.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn finish(&self, name: &CertName, lock: &CertLock) -> Result<(), StoreError> {
+        lock.proves(name);
+        Draft::finish(&self.cert_folder(name))
+    }
+
     /// The draft that a dead run left with its order. Call only with the certificate's lock held.
     ///
     /// # Errors
