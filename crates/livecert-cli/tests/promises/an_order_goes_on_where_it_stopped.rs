@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::process::Child;
 
-use testbed::AcmeSim;
 use testbed::ca::{Control, Fault, FaultRule, Finalize, Status, WrongCertificate};
+use testbed::{AcmeSim, Side};
 
 use super::{Bench, expect, read, says, sent};
 
@@ -85,6 +85,66 @@ fn wherever_it_was_killed() {
     expect(&bench.run(&["dns", "sweep"]), 0);
     assert_eq!(super::a_killed_run_is_swept::journals(&bench), 0);
     assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+}
+
+#[test]
+fn wherever_it_was_killed_at_the_dns_api() {
+    let bench = Bench::new();
+    let (server, control) = with_account(&bench);
+    let (gate, api) = bench.testbed.gate_before(&bench.testbed.simulator().api_base_url()).unwrap();
+    let words = |cert: &str| {
+        let mut words = bench.words_at(&server, &["example.com", "*.example.com"], &["--cert-name", cert]);
+        let url = words.iter_mut().find(|word| word.starts_with("GandiApiBaseUrl=")).unwrap();
+        *url = format!("GandiApiBaseUrl={api}");
+        words
+    };
+    gate.open();
+    expect(&bench.livecert.run(words("whole")).unwrap(), 0);
+    let requests = gate.count();
+    assert!(requests >= 3, "{requests}");
+    for side in [Side::Before, Side::After] {
+        for number in 1..=requests {
+            let cert = format!("{side:?}-{number}");
+            let certificates = control.certificates().len();
+            gate.hold(number, side);
+            let mut child = bench.livecert.spawn(words(&cert)).unwrap();
+            assert!(gate.until_held(&mut child).unwrap(), "{cert}");
+            kill(child);
+            gate.open();
+            let orders = control.orders().len();
+            let ordered = draft(&bench, &cert).join("order.json").exists();
+            expect(&bench.livecert.run(words(&cert)).unwrap(), 0);
+            assert_eq!(control.orders().len() - orders, usize::from(!ordered), "{cert}");
+            assert_eq!(control.certificates().len() - certificates, 1, "{cert}");
+            assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0, "{cert}");
+        }
+    }
+}
+
+#[test]
+fn when_it_died_between_the_last_writes() {
+    let bench = Bench::new();
+    let (server, control) = with_account(&bench);
+    let words = bench.words_at(&server, &["example.com"], &["--cert-name", "last"]);
+    expect(&bench.livecert.run(&words).unwrap(), 0);
+    let orders = control.orders().len();
+    let (folder, generation) = (bench.cert("last"), bench.cert("last").join("generations/1"));
+
+    // The generation is complete, and not the current one yet; its settings are not noted either.
+    std::fs::write(generation.join("order.json"), "{}").unwrap();
+    std::fs::remove_file(folder.join("current")).unwrap();
+    std::fs::remove_file(folder.join("certificate.json")).unwrap();
+    let outcome = bench.livecert.run(&words).unwrap();
+    expect(&outcome, 0);
+    says(&outcome, &["Nothing to do"]);
+    assert_eq!(control.orders().len(), orders);
+    assert!(!generation.join("order.json").exists());
+    expect(&bench.run(&["renew", "last", "--force"]), 0);
+
+    // What is there without settings may be for other names.
+    std::fs::remove_file(folder.join("certificate.json")).unwrap();
+    expect(&bench.issue_at(&server, &["example.org"], &["--cert-name", "last"]), 0);
+    assert_eq!(control.orders().len(), orders + 2);
 }
 
 #[test]
@@ -223,6 +283,12 @@ fn but_not_for_another_key_or_profile_or_when_the_server_has_forgotten_it() {
     stop("forgotten", &[]);
     control.forget_accounts();
     expect(&bench.issue_at(&server, &["example.com"], &["--cert-name", "forgotten"]), 0);
+
+    // Some say it with a page.
+    let orders = stop("page", &[]);
+    control.fail(Fault::page(404).of("POST", "/order/", 1));
+    expect(&bench.issue_at(&server, &["example.com"], &["--cert-name", "page"]), 0);
+    assert_eq!(control.orders().len(), orders + 1);
 
     // A server that is only out of order has not forgotten it.
     let orders = stop("busy", &[]);

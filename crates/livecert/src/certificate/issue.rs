@@ -73,7 +73,8 @@ impl Service {
         self.store.finish_left_behind(&cert, &lock)?;
         let current = self.store.current(&cert)?;
         // A certificate without a record is of a run that died in between, or of a folder that was damaged.
-        settings.changed |= stored.is_none() && current.is_some();
+        let other = |current: &Generation| !settings.made(&current.info);
+        settings.changed |= stored.is_none() && current.as_ref().is_some_and(other);
         if let Some(generation) = &current
             && !request.force
             && !settings.changed
@@ -117,7 +118,10 @@ impl Service {
         settings: &Settings,
         stored: Option<&CertificateRecord>,
     ) -> Result<(), CertificateError> {
-        let Some(stored) = stored else { return Ok(()) };
+        let Some(stored) = stored else {
+            let arguments = self.arguments(cert, settings).await?;
+            return Ok(self.store.save_record(cert, &settings.record(arguments.stored()))?);
+        };
         let mut record = settings.record(&stored.plugin_args);
         if !request.arguments.is_empty() {
             record.plugin_args = self.arguments(cert, settings).await?.stored().clone();

@@ -122,6 +122,7 @@ impl Service {
             Err(error) if matches!(error.class(), ErrorClass::Refused | ErrorClass::AccountGone) => {
                 return Ok(None);
             }
+            Err(livecert_acme::Error::Http { status: 400..500, .. }) => return Ok(None),
             Err(error) => return Err(acme(server, "reading the order")(error)),
         };
         let alive = match order.status {

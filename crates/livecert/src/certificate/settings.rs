@@ -14,7 +14,7 @@ use crate::dns::{Patience, ResolverAddress};
 use crate::key::KeyType;
 use crate::plugin::{self, ArgumentSources, PluginInfo, WebProofKind};
 use crate::secret::Source;
-use crate::store::{CertName, CertificateRecord, PropagationRecord};
+use crate::store::{CertName, CertificateRecord, GenerationInfo, PropagationRecord};
 
 /// Longest name in DNS, in octets (RFC 1035 §2.3.4, as text).
 const MAX_NAME: usize = 253;
@@ -244,6 +244,12 @@ impl Settings {
                 .unwrap_or(Duration::from_secs(120)),
             changed,
         })
+    }
+
+    /// Whether a certificate is what is asked for, as far as can be told without the settings that it was made with.
+    pub(super) fn made(&self, info: &GenerationInfo) -> bool {
+        same_names(&self.names, &info.names)
+            && self.servers.iter().any(|server| server.as_str() == info.server)
     }
 
     /// The server that is asked first.
