@@ -54,7 +54,7 @@ impl Exchange {
         let document = self.document.as_ref().filter(|_| self.status >= 400)?;
         let member = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
         let kind = member("type").rsplit(':').next().unwrap_or_default();
-        Some(format!("{} {kind}: {}", self.status, member("detail")))
+        Some(format!("{} {kind}: {}", self.status, member("detail")).trim_end_matches(": ").to_owned())
     }
 }
 

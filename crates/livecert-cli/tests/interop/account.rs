@@ -37,9 +37,14 @@ pub(crate) fn roll_over(context: &Context<'_>) -> Verdict {
     }
     // The account is the same, and its new key is good.
     context.issue(&[&name], &["--force"])?;
-    let accounts =
-        context.sent("").into_iter().filter(|payload| payload["termsOfServiceAgreed"].is_boolean());
-    if accounts.count() == 1 { Ok(()) } else { failed("a new account was made") }
+    let asked = |payload: &serde_json::Value| payload["termsOfServiceAgreed"].is_boolean();
+    let made =
+        |exchange: &testbed::Exchange| exchange.status < 400 && exchange.payload.as_ref().is_some_and(asked);
+    if context.gate.exchanges().iter().filter(|exchange| made(exchange)).count() == 1 {
+        Ok(())
+    } else {
+        failed("a new account was made")
+    }
 }
 
 fn declines(words: &str) -> bool {

@@ -1,6 +1,7 @@
 //! What a CA sends is checked before it replaces anything.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -193,6 +194,10 @@ fn check_names(leaf: &X509Certificate<'_>, names: &[SubjectName]) -> Result<(), 
         for name in &extension.value.general_names {
             found.insert(match name {
                 GeneralName::DNSName(name) => name.to_ascii_lowercase(),
+                GeneralName::IPAddress(octets) => match address(octets) {
+                    Some(address) => address.to_string(),
+                    None => format!("an address of {} octets", octets.len()),
+                },
                 other => other.to_string(),
             });
         }
@@ -202,6 +207,12 @@ fn check_names(leaf: &X509Certificate<'_>, names: &[SubjectName]) -> Result<(), 
     }
     let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect();
     Err(BundleError::WrongNames { missing: only(&asked, &found), extra: only(&found, &asked) })
+}
+
+/// An address of a certificate (RFC 5280 §4.2.1.6).
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
 fn check_validity(leaf: &X509Certificate<'_>, now: Timestamp) -> Result<(Timestamp, Timestamp), BundleError> {
@@ -301,6 +312,11 @@ mod tests {
         let (bundle, info) = check(&full, &key).unwrap();
         assert_eq!(bundle.leaf.lines().count(), leaf.lines().count());
         assert_eq!(info.issuer, "Right CA");
+        let addresses = parse_names(["192.0.2.1", "2001:db8::1"]).unwrap();
+        let of_addresses = ca.issue(&["2001:db8::1", "192.0.2.1"], &key, -60, 86_400);
+        let server = "https://ca.example/";
+        let public = key.public_key_info();
+        assert!(check_bundle(&[&of_addresses], None, &public, &addresses, server, Timestamp::now()).is_ok());
         assert_eq!(check(&full, &stranger), Err(BundleError::WrongKey));
         assert_eq!(check(&format!("{leaf}{}", other.issuer.pem()), &key), Err(BundleError::Order(1)));
         let fewer = ca.issue(&["example.com", "a.example.com"], &key, -60, 86_400);
