@@ -74,10 +74,13 @@ issuing_ca_crl: {folder}/acme2certifier-crl.pem
 ca_cert_chain_list: [\"{root}\"]
 cert_validity_days: 30
 cert_save_path: {issued}
+[Certificate]
+enrollment_timeout: 60
 [DBhandler]
 handler: wsgi
 dbfile: {folder}/acme2certifier.db
 [Challenge]
+challenge_validation_timeout: 30
 dns_persist_01_support: True
 dns_persist_allow_policy_wildcard: True
 [Order]
@@ -97,8 +100,9 @@ caaidentities: [\"ca.example\"]
         at_free_ports(|[address]| {
             let mut command = Command::new(environment.join("bin/gunicorn"));
             command.args(["--bind", &address.to_string()]);
-            // Threads, because a worker of this kind soon notices that the program that started it is gone.
-            command.args(["--worker-class", "gthread", "--threads", "4"]);
+            // Threads, because a worker of this kind soon notices that the program that started it is gone. Many, because
+            // each connection takes one from its first octet on, and sqlite makes them wait for one another.
+            command.args(["--worker-class", "gthread", "--threads", "16"]);
             command.arg("--certfile").arg(&certificate).arg("--keyfile").arg(&key);
             command.arg("--no-control-socket");
             command.arg("acme2certifier.share.acme2certifier_wsgi:application");

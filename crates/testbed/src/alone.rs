@@ -10,6 +10,10 @@ use crate::{Error, io};
 const MARK: &str = "LIVECERT_TESTBED_ALONE";
 const NEEDED: &str = "Linux with unshare, mount (util-linux) and ip (iproute2), and namespaces allowed";
 
+/// Temporary files are in memory: a server that writes each of its steps to a disk is as slow as that disk.
+const SET_UP: &str = "ip link set lo up && mount --bind \"$0\" /etc/resolv.conf \
+    && mount -t tmpfs livecert \"$1\" && shift && exec \"$@\"";
+
 /// On which side of the wall this program is.
 #[derive(Debug)]
 pub enum Alone {
@@ -29,11 +33,12 @@ pub fn alone(words: &[&str]) -> Result<Alone, Error> {
     }
     let mut resolver = tempfile::NamedTempFile::new().map_err(io("a file for the resolver's address"))?;
     resolver.write_all(b"nameserver 127.0.0.1\n").map_err(io("a file for the resolver's address"))?;
+    let folder = tempfile::Builder::new().prefix("livecert-alone-").tempdir().map_err(io("a folder"))?;
     let program = std::env::current_exe().map_err(io("finding this program"))?;
     let mut command = Command::new("unshare");
     command.args(namespaces()?);
-    command.args(["sh", "-c", "ip link set lo up && mount --bind \"$0\" /etc/resolv.conf && exec \"$@\""]);
-    command.arg(resolver.path()).arg(program).args(words).env(MARK, "1");
+    command.args(["sh", "-c", SET_UP]).arg(resolver.path()).arg(folder.path()).arg(program).args(words);
+    command.env(MARK, "1").env("TMPDIR", folder.path());
     // `ip` is no program of plain users, but inside they are root.
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{path}:/usr/sbin:/sbin"));

@@ -45,6 +45,11 @@ impl Caddy {
     default_sni localhost
     http_port {unused}
     https_port {port}
+    pki {{
+        ca local {{
+            name \"livecert test CA\"
+        }}
+    }}
 }}
 https://localhost:{port} {{
     bind 127.0.0.1

@@ -54,7 +54,7 @@ impl Exchange {
         let document = self.document.as_ref().filter(|_| self.status >= 400)?;
         let member = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
         let kind = member("type").rsplit(':').next().unwrap_or_default();
-        Some(format!("{} {kind}: {}", self.status, member("detail")))
+        Some(format!("{} {kind}: {}", self.status, member("detail")).trim_end_matches(": ").to_owned())
     }
 }
 
@@ -71,11 +71,19 @@ struct Shared {
     released: tokio::sync::Notify,
 }
 
+/// Which request is held.
+#[derive(Debug)]
+enum Which {
+    Number(usize),
+    /// The first one that has a word in its path, and is not refused.
+    Path(String),
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// Requests so far.
     count: usize,
-    hold: Option<(usize, Side)>,
+    hold: Option<(Which, Side)>,
     held: bool,
     /// Requests that are being forwarded.
     under_way: usize,
@@ -89,13 +97,20 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn pass(&self, number: usize, side: Side) {
+    async fn pass(&self, number: usize, path: &str, side: Side, refused: bool) {
         let released = self.released.notified();
         tokio::pin!(released);
         released.as_mut().enable();
         {
             let mut state = self.lock();
-            if state.hold != Some((number, side)) {
+            let wanted = match &state.hold {
+                Some((Which::Number(wanted), at)) => *at == side && *wanted == number,
+                Some((Which::Path(word), at)) => {
+                    *at == side && path.contains(word) && !refused && !state.held
+                }
+                None => false,
+            };
+            if !wanted {
                 return;
             }
             state.held = true;
@@ -113,7 +128,14 @@ impl Gate {
     /// Starts counting anew, and holds the request with this number (from 1) on this side.
     pub fn hold(&self, number: usize, side: Side) {
         let mut state = self.shared.lock();
-        (state.count, state.hold, state.held) = (0, Some((number, side)), false);
+        (state.count, state.hold, state.held) = (0, Some((Which::Number(number), side)), false);
+    }
+
+    /// Starts counting anew, and holds on this side the first request that has this word in its path; on the far side the
+    /// first one that the server does not refuse.
+    pub fn hold_at(&self, word: &str, side: Side) {
+        let mut state = self.shared.lock();
+        (state.count, state.hold, state.held) = (0, Some((Which::Path(word.to_owned()), side)), false);
     }
 
     /// Waits until the request is held; `false` if the client has ended without making it.
@@ -222,6 +244,9 @@ pub(crate) fn client(trusted: &str) -> Result<reqwest::Client, Error> {
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
+        // A connection that waits for more takes away one of acme2certifier's few threads, and one that the server closes
+        // at the moment of its next request is an error that no real network would make as often.
+        .pool_max_idle_per_host(0)
         .no_proxy()
         .build()
         .map_err(|error| wrong(&error))
@@ -263,14 +288,26 @@ async fn pass(
     let watched = shared.clone();
     let forwarded = tokio::spawn(async move {
         let shared = watched;
-        shared.pass(number, Side::Before).await;
+        shared.pass(number, &path, Side::Before, false).await;
         let answer = async {
             let answer = forward.send().await.ok()?;
             let (status, headers) = (answer.status(), answer.headers().clone());
             Some((status, headers, answer.bytes().await.ok()?))
         };
         let answer = answer.await;
-        shared.pass(number, Side::After).await;
+        if let Some((status, headers, body)) = &answer {
+            let link = |value: &hyper::header::HeaderValue| value.to_str().ok().map(str::to_owned);
+            shared.lock().exchanges.push(Exchange {
+                method,
+                path: path.clone(),
+                payload,
+                status: status.as_u16(),
+                links: headers.get_all("link").iter().filter_map(link).collect(),
+                document: serde_json::from_slice(body).ok(),
+            });
+        }
+        let refused = answer.as_ref().is_none_or(|(status, ..)| !status.is_success());
+        shared.pass(number, &path, Side::After, refused).await;
         shared.lock().under_way -= 1;
         shared.changed.notify_all();
         answer
@@ -283,15 +320,6 @@ async fn pass(
         }
         _ => body,
     };
-    let link = |value: &hyper::header::HeaderValue| value.to_str().ok().map(str::to_owned);
-    shared.lock().exchanges.push(Exchange {
-        method,
-        path,
-        payload,
-        status: status.as_u16(),
-        links: headers.get_all("link").iter().filter_map(link).collect(),
-        document: serde_json::from_slice(&body).ok(),
-    });
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     for (name, value) in &headers {

@@ -24,20 +24,27 @@ pub(crate) fn roll_over(context: &Context<'_>) -> Verdict {
     context.issue(&[&name], &[])?;
     let before = context.gate.exchanges().len();
     let outcome = context.run(["account", "rollover", "--server", &context.directory])?;
-    let asked = context.gate.exchanges().into_iter().skip(before).any(|exchange| exchange.payload.is_some());
-    match context.refusal() {
-        // A server that has no such thing says so with an error of its own, or a plain 404, 405 or 501.
-        Some(words) if asked && outcome.status == Some(1) && declines(&words) => return not_offered(words),
-        _ => context.succeed(["account", "show", "--server", &context.directory])?,
-    };
-    if outcome.status != Some(0) {
-        return failed(format!("exit status {:?}: {}", outcome.status, outcome.stderr.trim()));
+    // A server that has no such thing says so with an error of its own, or a plain 404, 405 or 501.
+    let refusals =
+        context.gate.exchanges().into_iter().skip(before).filter_map(|exchange| exchange.problem());
+    let declined = refusals.into_iter().find(|words| declines(words));
+    // Whatever came of it, the account can be used.
+    context.succeed(["account", "show", "--server", &context.directory])?;
+    match (outcome.status, declined) {
+        (Some(0), _) => {}
+        (Some(1), Some(words)) => return not_offered(words),
+        (status, _) => return failed(format!("exit status {status:?}: {}", outcome.stderr.trim())),
     }
     // The account is the same, and its new key is good.
     context.issue(&[&name], &["--force"])?;
-    let accounts =
-        context.sent("").into_iter().filter(|payload| payload["termsOfServiceAgreed"].is_boolean());
-    if accounts.count() == 1 { Ok(()) } else { failed("a new account was made") }
+    let asked = |payload: &serde_json::Value| payload["termsOfServiceAgreed"].is_boolean();
+    let made =
+        |exchange: &testbed::Exchange| exchange.status < 400 && exchange.payload.as_ref().is_some_and(asked);
+    if context.gate.exchanges().iter().filter(|exchange| made(exchange)).count() == 1 {
+        Ok(())
+    } else {
+        failed("a new account was made")
+    }
 }
 
 fn declines(words: &str) -> bool {
@@ -46,10 +53,38 @@ fn declines(words: &str) -> bool {
         .any(|sign| words.contains(sign))
 }
 
+/// Its contacts changed, shown, its key taken elsewhere and found again there.
+pub(crate) fn upkeep(context: &Context<'_>) -> Verdict {
+    let server = ["--server", context.directory.as_str()];
+    let contact = ["--accept-tos", "--contact", "somebody@example.com"];
+    context.succeed(["account", "new"].iter().chain(&server).chain(&contact))?;
+    let contact = ["--contact", "somebody-else@example.com"];
+    context.succeed(["account", "update"].iter().chain(&server).chain(&contact))?;
+    let shown = context.document(&[["account", "show"], server].concat())?;
+    if !shown.to_string().contains("somebody-else@example.com") {
+        return failed(format!("the contact was not changed: {shown}"));
+    }
+    let file = context.bench.testbed.folder().join("account-key.pem").display().to_string();
+    context.succeed(["account", "export", "--output-file", &file].iter().chain(&server))?;
+    let elsewhere = Context::new(context.bench, context.server, "elsewhere")?;
+    let server = ["--server", elsewhere.directory.as_str()];
+    let words = ["account", "new", "--only-existing", "--key-file", &file];
+    let found = elsewhere.document(&[words.as_slice(), &server].concat())?;
+    // The host is the gate's, and each has a port of its own.
+    let path = |document: &serde_json::Value| {
+        let url = document["url"].as_str().unwrap_or_default().splitn(4, '/').nth(3);
+        url.map(str::to_owned)
+    };
+    match (path(&shown), path(&found)) {
+        (Some(here), Some(there)) if here == there => Ok(()),
+        (here, there) => failed(format!("another account was found: {there:?} in the place of {here:?}")),
+    }
+}
+
 pub(crate) fn deactivation(context: &Context<'_>) -> Verdict {
     let name = format!("www.{}", context.zone);
     context.issue(&[&name], &[])?;
-    context.succeed(["account", "deactivate", "--server", &context.directory])?;
+    context.succeed(["account", "deactivate", "--server", &context.directory, "--force"])?;
     let deactivated = |exchange: &testbed::Exchange| {
         exchange.document.as_ref().is_some_and(|document| document["status"] == "deactivated")
     };

@@ -36,14 +36,51 @@ pub(crate) fn pre_authorization(context: &Context<'_>) -> Verdict {
     context.offered("/newAuthz")?;
     let name = format!("www.{}", context.zone);
     context.succeed(["account".to_owned(), "new".to_owned()].iter().chain(&context.server_words()))?;
-    let words = ["authz", "new", &name, "--server", &context.directory].map(str::to_owned);
-    context.succeed(words.iter().chain(&context.dns_words()))?;
-    let before = context.bench.testbed.gandi().requests().len();
+    let made = context.document(&["authz", "new", &name, "--server", &context.directory]);
+    let made = made.or_else(|obstacle| match context.gate.exchanges().last() {
+        Some(exchange) if exchange.status == 404 => {
+            not_offered("the directory has `newAuthz`, and there is nothing: 404")
+        }
+        _ => Err(obstacle),
+    })?;
+    let Some(url) = made["authorizations"][0]["url"].as_str() else { return failed("no authorization") };
+    let listed = context.document(&["authz", "list", url, "--server", &context.directory])?;
+    if listed["authorizations"][0]["name"] != name.as_str() {
+        return failed(format!("the authorization is for something else: {listed}"));
+    }
     context.issue(&[&name], &[])?;
-    let writes = context.bench.testbed.gandi().requests().into_iter().skip(before);
-    let wrote =
-        writes.filter(|request| request.method != "GET" && request.path.contains(&context.zone)).count();
-    if wrote == 0 { Ok(()) } else { failed("the order proved the name again") }
+    let ordered = context.authorizations();
+    if ordered.iter().any(|authorization| authorization == url) {
+        Ok(())
+    } else {
+        failed("the order has another authorization")
+    }
+}
+
+/// An authorization that is given up, and has to be proved again.
+pub(crate) fn authorization_given_up(context: &Context<'_>) -> Verdict {
+    let name = format!("www.{}", context.zone);
+    context.issue(&[&name], &[])?;
+    let Some(url) = context.authorizations().pop() else { return failed("no authorization") };
+    let status = |document: Value| document["authorizations"][0]["status"].clone();
+    let words = |verb| ["authz", verb, &url, "--server", &context.directory].map(str::to_owned);
+    if status(context.document(&words("list").each_ref().map(String::as_str))?) != "valid" {
+        return failed("the authorization is not valid");
+    }
+    let given_up = match context.document(&words("deactivate").each_ref().map(String::as_str)) {
+        Ok(document) => status(document),
+        Err(obstacle) => {
+            return match context.refusal() {
+                Some(refusal) => not_offered(refusal),
+                None => Err(obstacle),
+            };
+        }
+    };
+    if given_up != "deactivated" {
+        return not_offered(format!("it answers with an authorization that is {given_up}"));
+    }
+    context.issue(&[&name], &["--force"])?;
+    if context.authorizations().last() == Some(&url) { failed("it was used again") } else { Ok(()) }
 }
 
 /// The window is fetched and kept, and the renewal says what it replaces (RFC 9773).
@@ -58,7 +95,7 @@ pub(crate) fn renewal_information(context: &Context<'_>) -> Verdict {
     if !context.gate.exchanges().iter().any(window) {
         return failed("no window was fetched");
     }
-    if !mentions(&shown, "window") {
+    if !mentions(&shown, "renewal_window") {
         return failed("`show` does not tell the window");
     }
     context.succeed(["renew", &name, "--force"])?;
@@ -69,7 +106,7 @@ pub(crate) fn renewal_information(context: &Context<'_>) -> Verdict {
 fn mentions(document: &Value, word: &str) -> bool {
     match document {
         Value::Object(members) => {
-            members.iter().any(|(name, value)| name.contains(word) || mentions(value, word))
+            members.iter().any(|(name, value)| (name == word && !value.is_null()) || mentions(value, word))
         }
         _ => false,
     }
@@ -80,7 +117,7 @@ pub(crate) fn profiles(context: &Context<'_>) -> Verdict {
     let Some(profile) = offered.as_object().and_then(|profiles| profiles.keys().next()) else {
         return not_offered("the directory's `meta.profiles` is empty");
     };
-    let listed = context.succeed(["server", "profiles", &context.directory])?;
+    let listed = context.succeed(["server", "profiles", "--server", &context.directory])?;
     if !listed.stdout.contains(profile.as_str()) {
         return failed("`server profiles` does not list it");
     }
@@ -148,7 +185,13 @@ pub(crate) fn revocation_by_key(context: &Context<'_>) -> Verdict {
     let file = |name: &str| issued.folder.join(name).display().to_string();
     let (certificate, key) = (file("cert.pem"), file("privkey.pem"));
     let words = ["revoke", "--cert-file", &certificate, "--key-file", &key, "--reason", SUPERSEDED.0];
-    stranger.succeed(words.into_iter().chain(["--server", &stranger.directory]))?;
+    if let Err(obstacle) = stranger.succeed(words.into_iter().chain(["--server", &stranger.directory])) {
+        // RFC 8555 §7.6 has the server look at the certificate's key; one that looks among its accounts cannot do this.
+        return match stranger.refusal() {
+            Some(words) if words.contains("accountDoesNotExist") => not_offered(words),
+            _ => Err(obstacle),
+        };
+    }
     if stranger.sent("").iter().any(|payload| payload["termsOfServiceAgreed"].is_boolean()) {
         return failed("an account was made for it");
     }

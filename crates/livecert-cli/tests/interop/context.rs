@@ -111,6 +111,17 @@ impl<'a> Context<'a> {
         Ok(self.livecert.run(words)?)
     }
 
+    /// Starts livecert, and kills it when it waits for the answer to a request that has `word` in its path.
+    pub(crate) fn kill_at(&self, word: &str, words: &[String]) -> Result<(), Obstacle> {
+        self.gate.hold_at(word, testbed::Side::After);
+        let mut child = self.livecert.spawn(words)?;
+        let held = self.gate.until_held(&mut child)?;
+        child.kill()?;
+        child.wait()?;
+        self.gate.open();
+        if held { Ok(()) } else { failed(format!("it ended before a request to {word}")) }
+    }
+
     /// Runs livecert, which has to end well.
     pub(crate) fn succeed<S: AsRef<std::ffi::OsStr>>(
         &self,
@@ -187,6 +198,24 @@ impl<'a> Context<'a> {
         self.gate.exchanges().iter().rev().find_map(told)
     }
 
+    /// How many requests with this member in their payload were refused for their nonce, and so sent once more.
+    pub(crate) fn refused_nonces(&self, member: &str) -> usize {
+        let refused = |exchange: &&Exchange| {
+            exchange.payload.as_ref().is_some_and(|payload| !payload[member].is_null())
+                && exchange.problem().is_some_and(|words| words.contains("badNonce"))
+        };
+        self.gate.exchanges().iter().filter(refused).count()
+    }
+
+    /// The authorizations of all orders so far, in the order in which the server told of them.
+    pub(crate) fn authorizations(&self) -> Vec<String> {
+        let of = |exchange: Exchange| {
+            let urls = exchange.document?.get("authorizations")?.as_array()?.clone();
+            Some(urls.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>())
+        };
+        self.gate.exchanges().into_iter().filter_map(of).flatten().collect()
+    }
+
     /// Payloads that were sent to an address that has this word in its path.
     pub(crate) fn sent(&self, path: &str) -> Vec<Value> {
         let there = |exchange: Exchange| exchange.payload.filter(|_| exchange.path.contains(path));
@@ -237,7 +266,13 @@ impl Issued {
 
 /// What livecert said last, in a line.
 fn last_words(outcome: &Outcome) -> String {
-    let said: Vec<&str> = outcome.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // With `--json` the error is on stdout.
+    let said: Vec<&str> = [&outcome.stderr, &outcome.stdout]
+        .into_iter()
+        .flat_map(|text| text.lines())
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let begin = said.iter().rposition(|line| line.starts_with("error")).unwrap_or(0);
     let status = outcome.status.map_or_else(|| "a signal".to_owned(), |status| status.to_string());
     format!("exit status {status}: {}", said.get(begin..).unwrap_or_default().join(" "))

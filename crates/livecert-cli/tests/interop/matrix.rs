@@ -11,7 +11,7 @@ use crate::context::{Bench, Context, Obstacle, Verdict};
 use crate::server::Kind::{self, Acme2Certifier, Caddy, Pebble};
 use crate::{account, certificate, key, validation};
 
-/// A folder that gets the results of each server as `SERVER.json`; then all cases are run, the slow ones too.
+/// A folder that gets the results of each server as `SERVER.json`.
 const RESULTS: &str = "LIVECERT_INTEROP_RESULTS";
 /// Case names, separated by commas: then only these are run.
 const ONLY: &str = "LIVECERT_INTEROP_ONLY";
@@ -27,21 +27,15 @@ struct Case {
     run: fn(&Context<'_>) -> Verdict,
     /// Servers that do not offer it.
     lacking: &'static [Kind],
-    /// Too slow without optimization.
-    slow: bool,
 }
 
 const fn case(name: &'static str, title: &'static str, run: fn(&Context<'_>) -> Verdict) -> Case {
-    Case { name, title, run, lacking: &[], slow: false }
+    Case { name, title, run, lacking: &[] }
 }
 
 impl Case {
     const fn lacking(self, lacking: &'static [Kind]) -> Self {
         Case { lacking, ..self }
-    }
-
-    const fn slow(self) -> Self {
-        Case { slow: true, ..self }
     }
 }
 
@@ -49,7 +43,7 @@ impl Case {
 const CASES: &[Case] = &[
     case("dns-01", "dns-01 with LiveDNS, and again", validation::dns),
     case("wildcard", "apex and wildcard", validation::apex_and_wildcard),
-    case("hundred", "100 names", validation::hundred_names).slow(),
+    case("hundred", "100 names", validation::hundred_names),
     case("http-01", "http-01, own listener", validation::http),
     case("http-01-webroot", "http-01, folder of a web server", validation::http_webroot),
     case("tls-alpn-01", "tls-alpn-01", validation::tls_alpn),
@@ -59,58 +53,45 @@ const CASES: &[Case] = &[
         Acme2Certifier,
     ]),
     case("dns-persist-01", "dns-persist-01", validation::dns_persist).lacking(&[Pebble, Caddy]),
-    case("ip", "IP address (RFC 8738)", validation::address),
+    case("ip", "IP address (RFC 8738) by http-01", validation::address),
+    case("ip-tls-alpn-01", "IP address by tls-alpn-01", validation::address_by_tls),
+    case("auto", "`--challenge auto`, with DNS and with a listener", validation::automatic),
+    case("resumption", "killed while the certificate is made, and resumed", validation::resumption),
+    case("hard-server", "30 % of nonces refused, two intermediate CAs", validation::hard_server)
+        .lacking(&[Caddy, Acme2Certifier]),
     case("key-ec-256", "certificate key ec-256", |context| key::of_certificate(context, "ec-256")),
     case("key-ec-384", "certificate key ec-384", |context| key::of_certificate(context, "ec-384")),
     case("key-ec-521", "certificate key ec-521", |context| key::of_certificate(context, "ec-521")),
-    case("key-rsa-2048", "certificate key rsa-2048", |context| key::of_certificate(context, "rsa-2048"))
-        .slow(),
-    case("key-rsa-3072", "certificate key rsa-3072", |context| key::of_certificate(context, "rsa-3072"))
-        .slow(),
-    case("key-rsa-4096", "certificate key rsa-4096", |context| key::of_certificate(context, "rsa-4096"))
-        .slow(),
+    case("key-rsa-2048", "certificate key rsa-2048", |context| key::of_certificate(context, "rsa-2048")),
+    case("key-rsa-3072", "certificate key rsa-3072", |context| key::of_certificate(context, "rsa-3072")),
+    case("key-rsa-4096", "certificate key rsa-4096", |context| key::of_certificate(context, "rsa-4096")),
     case("csr", "request (CSR) from elsewhere", key::csr),
-    case("must-staple", "must-staple", certificate::must_staple),
-    case("lifetime", "`notAfter` of a day", certificate::lifetime),
+    case("must-staple", "must-staple", certificate::must_staple).lacking(&[Pebble, Caddy, Acme2Certifier]),
+    case("lifetime", "`--lifetime-days 1`", certificate::lifetime).lacking(&[Acme2Certifier]),
     case("account-ec-256", "account key ec-256", |context| key::of_account(context, "ec-256")),
     case("account-ec-384", "account key ec-384", |context| key::of_account(context, "ec-384")),
     case("account-ec-521", "account key ec-521", |context| key::of_account(context, "ec-521")),
-    case("account-rsa-2048", "account key rsa-2048", |context| key::of_account(context, "rsa-2048")).slow(),
-    case("account-rsa-3072", "account key rsa-3072", |context| key::of_account(context, "rsa-3072")).slow(),
-    case("account-rsa-4096", "account key rsa-4096", |context| key::of_account(context, "rsa-4096")).slow(),
+    case("account-rsa-2048", "account key rsa-2048", |context| key::of_account(context, "rsa-2048")),
+    case("account-rsa-3072", "account key rsa-3072", |context| key::of_account(context, "rsa-3072")),
+    case("account-rsa-4096", "account key rsa-4096", |context| key::of_account(context, "rsa-4096")),
     case("eab", "external account binding", account::external).lacking(&[Caddy]),
-    case("roll-over", "account key roll-over", account::roll_over),
+    case("upkeep", "account shown, changed, moved by its key", account::upkeep),
+    case("roll-over", "account key roll-over", account::roll_over).lacking(&[Caddy]),
     case("deactivation", "account deactivation, and life after it", account::deactivation),
     case("revocation-account", "revocation by the account", certificate::revocation_by_account),
-    case("revocation-key", "revocation by the certificate's key", certificate::revocation_by_key),
+    case("revocation-key", "revocation by the certificate's key", certificate::revocation_by_key)
+        .lacking(&[Acme2Certifier]),
     case("chains", "alternate chains, preferred chain", certificate::preferred_chain)
         .lacking(&[Caddy, Acme2Certifier]),
-    case("pre-authorization", "pre-authorization", certificate::pre_authorization).lacking(&[Pebble, Caddy]),
+    case("pre-authorization", "pre-authorization", certificate::pre_authorization).lacking(&[
+        Pebble,
+        Caddy,
+        Acme2Certifier,
+    ]),
+    case("authorization", "authorization given up", certificate::authorization_given_up)
+        .lacking(&[Caddy, Acme2Certifier]),
     case("ari", "renewal information (RFC 9773)", certificate::renewal_information).lacking(&[Pebble, Caddy]),
     case("profiles", "profiles", certificate::profiles).lacking(&[Pebble, Caddy]),
-];
-
-/// Cases whose command or option livecert does not have yet. One that passes has to leave this list.
-const AWAITED: &[&str] = &[
-    "http-01",
-    "http-01-webroot",
-    "tls-alpn-01",
-    "dns-persist-01",
-    "ip",
-    "key-ec-521",
-    "csr",
-    "must-staple",
-    "lifetime",
-    "account-ec-521",
-    "eab",
-    "roll-over",
-    "deactivation",
-    "revocation-account",
-    "revocation-key",
-    "chains",
-    "pre-authorization",
-    "ari",
-    "profiles",
 ];
 
 /// Runs all cases at one server: `test` is the name of the test that asks for it.
@@ -140,7 +121,7 @@ fn inside(kind: Kind) {
     };
     let only = std::env::var(ONLY).unwrap_or_default();
     let wanted = |case: &&Case| match only.as_str() {
-        "" => results.is_some() || !case.slow,
+        "" => true,
         names => names.split(',').any(|name| name == case.name),
     };
     let waiting: Mutex<VecDeque<&Case>> = Mutex::new(CASES.iter().filter(wanted).collect());
@@ -187,12 +168,11 @@ fn inside(kind: Kind) {
 
 /// What is not as it has to be.
 fn wrong(case: &Case, kind: Kind, verdict: &Verdict) -> Option<String> {
-    let (awaited, lacking) = (AWAITED.contains(&case.name), case.lacking.contains(&kind));
+    let lacking = case.lacking.contains(&kind);
     match verdict {
         Ok(()) if lacking => Some("passes at a server that is said to lack it".to_owned()),
-        Ok(()) if awaited => Some("passes, and has to leave AWAITED".to_owned()),
         Err(Obstacle::NotOffered(text)) if !lacking => Some(format!("not offered ({text})")),
-        Err(Obstacle::Failed(text)) if !awaited => Some(text.clone()),
+        Err(Obstacle::Failed(text)) => Some(text.clone()),
         _ => None,
     }
 }

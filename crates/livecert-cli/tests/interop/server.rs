@@ -44,6 +44,17 @@ impl Kind {
         })
     }
 
+    /// Starts one more that refuses many nonces and has a long chain; none if it cannot.
+    pub(crate) fn start_hard(self, testbed: &Testbed) -> Result<Option<Server>, Error> {
+        Ok(match self {
+            Kind::Pebble => {
+                let options = PebbleOptions { nonce_reject: 30, chain_length: 2, ..pebble() };
+                Some(Server::Pebble(Box::new(testbed.another_pebble(&options)?)))
+            }
+            Kind::Caddy | Kind::Acme2Certifier => None,
+        })
+    }
+
     /// Starts one more that demands an external account, and gives the account; none if it never does.
     pub(crate) fn start_demanding(
         self,

@@ -65,15 +65,79 @@ fn at_ports(context: &Context<'_>, challenge: &str, more: &[&str]) -> Verdict {
     Ok(())
 }
 
-/// An address in the place of a name (RFC 8738).
+/// An address in the place of a name (RFC 8738), by http-01.
 pub(crate) fn address(context: &Context<'_>) -> Verdict {
-    let port = format!("WSHPort={}", context.server.http_port());
+    address_by(context, "http-01", &format!("WSHPort={}", context.server.http_port()))
+}
+
+/// The same by tls-alpn-01, which asks with the address written as a name below in-addr.arpa.
+pub(crate) fn address_by_tls(context: &Context<'_>) -> Verdict {
+    address_by(context, "tls-alpn-01", &format!("WSHTlsPort={}", context.server.tls_port()))
+}
+
+fn address_by(context: &Context<'_>, challenge: &str, port: &str) -> Verdict {
     let _ports = context.bench.ports.lock().unwrap_or_else(PoisonError::into_inner);
     let mut words = context.server_words();
-    words
-        .extend(["--challenge", "http-01", "--plugin", "selfhost", "--plugin-arg", &port].map(str::to_owned));
+    let more = ["--challenge", challenge, "--plugin", "selfhost", "--plugin-arg", port];
+    words.extend(more.map(str::to_owned));
     context.issue_with(&["127.0.0.1"], words)?;
     Ok(())
+}
+
+/// `--challenge auto`: first with a plugin for DNS, then with one for the web.
+pub(crate) fn automatic(context: &Context<'_>) -> Verdict {
+    let name = format!("www.{}", context.zone);
+    context.issue(&[&name], &["--challenge", "auto"])?;
+    context.lead_here(&context.zone);
+    let _ports = context.bench.ports.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut words = context.server_words();
+    let port = format!("WSHPort={}", context.server.http_port());
+    let more = ["--challenge", "auto", "--plugin", "selfhost", "--plugin-arg", &port];
+    words.extend(more.map(str::to_owned));
+    context.issue_with(&[&context.zone], words)?;
+    Ok(())
+}
+
+/// Killed when the server has the request for the certificate, before its answer is there: the next run downloads what
+/// was ordered, and orders nothing.
+pub(crate) fn resumption(context: &Context<'_>) -> Verdict {
+    let name = format!("www.{}", context.zone);
+    let before = context.bench.testbed.gandi().zone(&context.zone);
+    let mut words = context.server_words();
+    words.extend(context.dns_words());
+    let all: Vec<String> =
+        ["issue", &name].map(str::to_owned).into_iter().chain(words.iter().cloned()).collect();
+    context.kill_at("finalize", &all)?;
+    context.issue_with(&[&name], words)?;
+    let payloads = context.sent("");
+    let orders = payloads.iter().filter(|payload| payload["identifiers"].is_array()).count();
+    if orders != 1 + context.refused_nonces("identifiers") {
+        return failed(format!("{orders} orders were sent"));
+    }
+    let requests = payloads.iter().filter(|payload| payload["csr"].is_string()).count();
+    if requests != 1 + context.refused_nonces("csr") {
+        return failed(format!("{requests} requests for a certificate were sent"));
+    }
+    if context.bench.testbed.gandi().zone(&context.zone) == before {
+        Ok(())
+    } else {
+        failed("something is left in the zone")
+    }
+}
+
+/// A server that refuses every third nonce and has two CAs between its root and the certificate.
+pub(crate) fn hard_server(context: &Context<'_>) -> Verdict {
+    let Some(server) = context.bench.kind.start_hard(&context.bench.testbed)? else {
+        return not_offered("its configuration knows no refused nonces");
+    };
+    let context = Context::new(context.bench, &server, "hard-server")?;
+    let wildcard = format!("*.{}", context.zone);
+    let issued = context.issue(&[&context.zone, &wildcard], &[])?;
+    context.issue(&[&context.zone, &wildcard], &["--force"])?;
+    match issued.chain.len() {
+        3 => Ok(()),
+        length => failed(format!("the chain has {length} certificates")),
+    }
 }
 
 pub(crate) fn dns_account(context: &Context<'_>) -> Verdict {
@@ -86,12 +150,32 @@ pub(crate) fn dns_account(context: &Context<'_>) -> Verdict {
 pub(crate) fn dns_persist(context: &Context<'_>) -> Verdict {
     let name = format!("www.{}", context.zone);
     challenge_offered(context, &name, "dns-persist-01")?;
-    let words = ["persist", "publish", &name, "--server", &context.directory].map(str::to_owned);
-    context.succeed(words.iter().chain(&context.dns_words()))?;
-    let mut words = context.server_words();
-    words.extend(["--force", "--challenge", "dns-persist-01"].map(str::to_owned));
-    context.issue_with(&[&name], words)?;
-    Ok(())
+    let before = context.bench.testbed.gandi().zone(&context.zone);
+    let words = |verb| ["persist", verb, &name, "--server", &context.directory].map(str::to_owned);
+    context.succeed(words("publish").iter().chain(&context.dns_words()))?;
+    let authoritative = context.bench.testbed.simulator().dns_addrs()[0].to_string();
+    let shown = context.document(&["persist", "show", &name, "--authoritative", &authoritative])?;
+    if shown["names"][0]["records"][0]["account"].as_str().is_none() {
+        return failed(format!("the record is not shown: {shown}"));
+    }
+    // A host that has no token, and has never had one.
+    let mut more = context.server_words();
+    more.extend(["--cert-name", "persistent", "--challenge", "dns-persist-01"].map(str::to_owned));
+    more.extend(["--authoritative", &authoritative].map(str::to_owned));
+    let requests = context.bench.testbed.gandi().requests().len();
+    context.succeed(["issue".to_owned(), name.clone()].iter().chain(&more))?;
+    let names = std::slice::from_ref(&name);
+    context.issued("persistent")?.trusted(&context.server.roots(&context.bench.testbed)?, names)?;
+    let mut asked = context.bench.testbed.gandi().requests().into_iter().skip(requests);
+    if asked.any(|request| request.path.contains(&context.zone)) {
+        return failed("LiveDNS was asked");
+    }
+    context.succeed(words("unpublish").iter().chain(&context.dns_words()))?;
+    if context.bench.testbed.gandi().zone(&context.zone) == before {
+        Ok(())
+    } else {
+        failed("something is left in the zone")
+    }
 }
 
 /// Whether the server's authorizations hold this type of challenge, seen in an order with dns-01.
