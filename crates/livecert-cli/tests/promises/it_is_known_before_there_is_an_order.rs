@@ -136,3 +136,17 @@ fn what_would_be_done() {
     assert_eq!(bench.testbed.gandi().zone("example.com"), before);
     assert!(bench.testbed.gandi().requests().iter().all(|one| one.method == "GET"));
 }
+
+#[test]
+fn that_the_terms_have_changed_which_an_issue_tells_too() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("moody").unwrap();
+    expect(&bench.issue_at(&server, &["example.com"], &[]), 0);
+    server.control().change(|behaviour| behaviour.terms = Some("https://acme-sim.example/terms/v2".to_owned()));
+    // No order is made, so that the server has no occasion to insist.
+    server.control().change(|behaviour| behaviour.rejected = vec!["example.com".to_owned()]);
+    let words = ["issue", "example.com", "--force", "--server", &server.directory()];
+    let outcome = bench.run(&words);
+    assert!(outcome.stderr.contains("the terms of service have changed: https://acme-sim.example/terms/v2"));
+    assert!(outcome.stderr.contains("livecert account update --accept-tos"), "{}", outcome.stderr);
+}
