@@ -142,7 +142,9 @@ fn that_the_terms_have_changed_which_an_issue_tells_too() {
     let bench = Bench::new();
     let server = bench.testbed.acme_sim("moody").unwrap();
     expect(&bench.issue_at(&server, &["example.com"], &[]), 0);
-    server.control().change(|behaviour| behaviour.terms = Some("https://acme-sim.example/terms/v2".to_owned()));
+    server
+        .control()
+        .change(|behaviour| behaviour.terms = Some("https://acme-sim.example/terms/v2".to_owned()));
     // No order is made, so that the server has no occasion to insist.
     server.control().change(|behaviour| behaviour.rejected = vec!["example.com".to_owned()]);
     let words = ["issue", "example.com", "--force", "--server", &server.directory()];

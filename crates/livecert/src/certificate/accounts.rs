@@ -1,7 +1,7 @@
 //! The accounts themselves: shown, made, changed, given another key, and ended.
 
 use jiff::Timestamp;
-use livecert_acme::{AccountInfo, AccountKey, ErrorClass, Identifier};
+use livecert_acme::{AccountInfo, AccountKey, Error, ErrorClass, Identifier};
 use secrecy::SecretString;
 use url::Url;
 
@@ -61,7 +61,7 @@ impl Service {
             Ok(info) => info,
             // Some servers (Google, SSL.com, DigiCert) do not let the account's URL be read, and tell all the same who has
             // a key.
-            Err(error) if error.problem().is_some() => {
+            Err(error) if error.problem().is_some() || matches!(error, Error::Http { .. }) => {
                 let found = account.server().find_account_info(account.key().clone()).await;
                 found.map_err(|_| acme(url, "reading the account")(error))?.1
             }
