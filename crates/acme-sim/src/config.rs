@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use livedns_sim::pki::TlsIdentity;
+use sim_server::pki::TlsIdentity;
 
 use crate::behaviour::Behaviour;
 

@@ -140,7 +140,7 @@ impl Control {
 
     /// Adds a rule for faults.
     pub fn fail(&self, rule: FaultRule) {
-        self.shared.lock().faults.0.push(rule);
+        self.shared.lock().faults.add(rule);
     }
 
     /// Makes each answer this much later.

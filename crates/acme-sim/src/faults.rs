@@ -1,7 +1,10 @@
-//! Faults on order: the next matching requests are answered wrongly, late, or not at all; and requests that are held
-//! while a test does something else.
+//! What may happen to a request on order: it is answered wrongly, late, or not at all, or held while a test does
+//! something else.
 
 use serde::{Deserialize, Serialize};
+
+/// Which requests a fault is for.
+pub type FaultRule = sim_server::FaultRule<Fault>;
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,45 +62,5 @@ impl Fault {
     /// It, for every matching request of `method` whose path contains `path`, `times` times.
     pub fn of(self, method: &str, path: &str, times: u32) -> FaultRule {
         FaultRule { method: Some(method.to_owned()), path: path.to_owned(), after: 0, times, fault: self }
-    }
-}
-
-/// Which requests a fault is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultRule {
-    /// The method; any if none.
-    #[serde(default)]
-    pub method: Option<String>,
-    /// A part of the path; any if empty.
-    #[serde(default)]
-    pub path: String,
-    /// How many matching requests pass first.
-    #[serde(default)]
-    pub after: u32,
-    /// How many are hit.
-    pub times: u32,
-    /// What happens to them.
-    pub fault: Fault,
-}
-
-/// The rules in force.
-#[derive(Debug, Default)]
-pub(crate) struct Faults(pub(crate) Vec<FaultRule>);
-
-impl Faults {
-    /// The fault of a request; the first rule that is for it counts it.
-    pub(crate) fn hit(&mut self, method: &str, path: &str) -> Option<Fault> {
-        let matches = |rule: &&mut FaultRule| {
-            rule.times > 0
-                && rule.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && path.contains(&rule.path)
-        };
-        let rule = self.0.iter_mut().find(matches)?;
-        if rule.after > 0 {
-            rule.after -= 1;
-            return None;
-        }
-        rule.times -= 1;
-        Some(rule.fault.clone())
     }
 }

@@ -1,95 +1,26 @@
-//! HTTP around the server (with TLS, HTTP/1.1 and HTTP/2) and around the control endpoint (without).
+//! HTTP around the server.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::header::HeaderValue;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use livedns_sim::pki::TlsIdentity;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
+use http_body_util::Full;
+use sim_server::{Body, Cut, respond};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::{Outcome, Reply, Request};
-use crate::control::Control;
 use crate::faults::Fault;
 use crate::log::RequestRecord;
 use crate::problem::Problem;
-use crate::server::{Error, Shared};
+use crate::server::Shared;
 use crate::validation;
 
-const MAX_BODY: usize = 1024 * 1024;
-
-/// The connection is to be cut.
-#[derive(Debug, thiserror::Error)]
-#[error("cut")]
-struct Cut;
-
-pub(crate) fn tls(identity: &TlsIdentity) -> Result<TlsAcceptor, Error> {
-    let wrong = |error: &dyn std::fmt::Display| Error::Tls(error.to_string());
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(identity.cert_chain_pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(&error))?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(|error| wrong(&error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(&error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| wrong(&error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
+/// Answers requests to the server, for as long as the task lives.
 pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
-    loop {
-        let Some((stream, client)) = accept(&listener).await else { continue };
-        let (tls, shared) = (tls.clone(), shared.clone());
-        tokio::spawn(async move {
-            let Ok(stream) = tls.accept(stream).await else { return };
-            let service = service_fn(move |request| answer(request, client, shared.clone()));
-            let server = auto::Builder::new(TokioExecutor::new());
-            // The connection ends with an error when it is cut on purpose, or the client goes away.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-pub(crate) async fn serve_control(listener: TcpListener, control: Control) {
-    loop {
-        let Some((stream, _)) = accept(&listener).await else { continue };
-        let control = control.clone();
-        tokio::spawn(async move {
-            let service = service_fn(move |request| answer_control(request, control.clone()));
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    match listener.accept().await {
-        Ok((stream, client)) => {
-            let _ = stream.set_nodelay(true);
-            Some((stream, client))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection was not accepted");
-            // Out of file descriptors, most likely: give the others time to close theirs.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            None
-        }
-    }
+    sim_server::serve(listener, Some(tls), move |request, client| answer(request, client, shared.clone()))
+        .await;
 }
 
 /// What the log knows of a request before it is answered.
@@ -111,13 +42,13 @@ fn record(request: &Request, client: SocketAddr) -> RequestRecord {
 }
 
 async fn answer(
-    request: hyper::Request<Incoming>,
+    request: hyper::Request<Body>,
     client: SocketAddr,
     shared: Arc<Shared>,
 ) -> Result<hyper::Response<Full<Bytes>>, Cut> {
     let begun = Instant::now();
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| Cut)?.to_bytes();
+    let body = body.read().await?;
     // HTTP/2 has the host in the URI, HTTP/1.1 in a header.
     let host = parts.uri.authority().map(ToString::to_string);
     let host = host.or_else(|| Some(parts.headers.get("host")?.to_str().ok()?.to_owned()));
@@ -139,7 +70,7 @@ async fn answer(
         reply
     });
     let reply = task.await.ok().flatten().ok_or(Cut)?;
-    Ok(into_response(reply))
+    Ok(respond(reply.status, reply.headers, reply.body))
 }
 
 /// The answer; none if the connection is to be cut.
@@ -208,26 +139,4 @@ async fn hold(shared: &Shared) {
     released.await;
     shared.lock().held -= 1;
     shared.holding.notify_all();
-}
-
-fn into_response(reply: Reply) -> hyper::Response<Full<Bytes>> {
-    let mut response = hyper::Response::new(Full::from(reply.body));
-    *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or_default();
-    for (name, value) in reply.headers {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().append(name, value);
-        }
-    }
-    response
-}
-
-async fn answer_control(
-    request: hyper::Request<Incoming>,
-    control: Control,
-) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let (status, document) = control.answer(&parts.method, parts.uri.path(), &body);
-    let headers = vec![("content-type", "application/json".to_owned())];
-    Ok(into_response(Reply { status, headers, body: document.to_string() + "\n", problem: None }))
 }

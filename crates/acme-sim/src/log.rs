@@ -1,6 +1,4 @@
-//! What was asked: kept for tests, and written as JSON lines.
-
-use std::io::Write;
+//! What was asked.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,21 +26,4 @@ pub struct RequestRecord {
     pub client: String,
     /// From the request to the answer, in milliseconds.
     pub ms: f64,
-}
-
-/// The log.
-#[derive(Debug, Default)]
-pub(crate) struct Log {
-    pub(crate) records: Vec<RequestRecord>,
-    pub(crate) file: Option<std::fs::File>,
-}
-
-impl Log {
-    pub(crate) fn add(&mut self, record: RequestRecord) {
-        if let (Some(file), Ok(line)) = (&mut self.file, serde_json::to_string(&record)) {
-            // A full disk must not stop the simulation; whoever reads the log will miss the line.
-            let _ = writeln!(file, "{line}");
-        }
-        self.records.push(record);
-    }
 }

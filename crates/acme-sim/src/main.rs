@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use acme_sim::{AcmeSim, Config, Targets};
 use clap::Parser;
-use livedns_sim::pki::{TestCa, TlsIdentity};
 use serde_json::json;
+use sim_server::pki::{TestCa, TlsIdentity};
 
 /// A strict ACME server for tests, with switches for what other test servers cannot show.
 ///

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use sim_server::{Faults, HTTP_VERSIONS, RequestLog, listen, serve_control, tls};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -13,26 +13,17 @@ use crate::api::World;
 use crate::ca::Ca;
 use crate::config::Config;
 use crate::control::Control;
-use crate::faults::Faults;
+use crate::faults::Fault;
 use crate::http_server;
-use crate::log::Log;
+use crate::log::RequestRecord;
 
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address cannot be listened at, or the log cannot be opened.
-    #[error("{what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The TLS certificate or key is not usable.
-    #[error("the TLS identity is not usable: {0}")]
-    Tls(String),
+    /// An address, the log, or the TLS identity.
+    #[error(transparent)]
+    Server(#[from] sim_server::Error),
     /// The CA could not be made.
     #[error("the CA could not be made")]
     Ca(#[from] rcgen::Error),
@@ -50,8 +41,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) world: World,
-    pub(crate) faults: Faults,
-    pub(crate) log: Log,
+    pub(crate) faults: Faults<Fault>,
+    pub(crate) log: RequestLog<RequestRecord>,
     pub(crate) latency: Duration,
     /// How many requests are held now.
     pub(crate) held: usize,
@@ -72,24 +63,13 @@ pub struct AcmeSim {
     _tasks: JoinSet<()>,
 }
 
-fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
-    let what = what.into();
-    move |source| Error::Io { what, source }
-}
-
 impl AcmeSim {
     /// Starts it in the background of the current runtime.
     ///
     /// # Errors
     /// An address that cannot be listened at, a log that cannot be written, a TLS identity that is none.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let file = match &config.request_log {
-            Some(path) => {
-                let options = std::fs::OpenOptions::new().create(true).append(true).open(path);
-                Some(options.map_err(io(format!("opening the log {}", path.display())))?)
-            }
-            None => None,
-        };
+        let log = RequestLog::open(config.request_log.as_deref())?;
         let world = World {
             behaviour: config.behaviour,
             ca: Ca::new(&config.name, config.roots)?,
@@ -101,23 +81,20 @@ impl AcmeSim {
             orders: Vec::new(),
             certificates: Vec::new(),
         };
-        let state = State {
-            world,
-            faults: Faults::default(),
-            log: Log { file, ..Log::default() },
-            latency: Duration::ZERO,
-            held: 0,
-        };
+        let state = State { world, faults: Faults::default(), log, latency: Duration::ZERO, held: 0 };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), holding: Condvar::new(), released: Notify::new() });
         let mut tasks = JoinSet::new();
-        let tls = http_server::tls(&config.tls)?;
+        let tls = tls(&config.tls, HTTP_VERSIONS)?;
         let (listener, address) = listen(config.listen).await?;
         tasks.spawn(http_server::serve(listener, tls, shared.clone()));
         let control = match config.control_listen {
             Some(address) => {
                 let (listener, address) = listen(address).await?;
-                tasks.spawn(http_server::serve_control(listener, Control::new(shared.clone())));
+                let control = Control::new(shared.clone());
+                tasks.spawn(serve_control(listener, move |method, path, body| {
+                    control.answer(method, path, body)
+                }));
                 Some(address)
             }
             None => None,
@@ -144,10 +121,4 @@ impl AcmeSim {
     pub fn control(&self) -> Control {
         Control::new(self.shared.clone())
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    let listener = TcpListener::bind(address).await.map_err(io(format!("listening at {address}")))?;
-    let address = listener.local_addr().map_err(io("the server's address"))?;
-    Ok((listener, address))
 }

@@ -9,9 +9,9 @@ use acme_sim::{AcmeSim, Config, Fault};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
-use livedns_sim::pki::TestCa;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
+use sim_server::pki::TestCa;
 
 struct Bench {
     server: AcmeSim,

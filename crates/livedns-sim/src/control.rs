@@ -79,12 +79,12 @@ impl Control {
 
     /// The requests to the API so far.
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.shared.lock().log.records.clone()
+        self.shared.lock().log.requests.records.clone()
     }
 
     /// Forgets the requests so far; the log file stays.
     pub fn clear_requests(&self) {
-        self.shared.lock().log.records.clear();
+        self.shared.lock().log.requests.records.clear();
     }
 
     /// The questions to the name servers so far.
@@ -145,7 +145,7 @@ impl Control {
 
     /// Adds a rule for faults.
     pub fn fail(&self, rule: FaultRule) {
-        self.shared.lock().faults.0.push(rule);
+        self.shared.lock().faults.add(rule);
     }
 
     /// Answers a request to the HTTP endpoint: status and document.

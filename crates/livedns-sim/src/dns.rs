@@ -11,12 +11,13 @@ use hickory_server::Server;
 use hickory_server::net::runtime::Time;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
+use sim_server::Error;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use crate::api::server_names;
 use crate::log::DnsQuery;
-use crate::simulator::{Error, Shared, State, io};
+use crate::simulator::{Shared, State, io};
 use crate::state::{Rrset, Zone, unquoted};
 
 /// How long "there is nothing" may be remembered, in seconds: what LiveDNS has in its SOA.

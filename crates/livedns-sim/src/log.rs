@@ -1,8 +1,7 @@
-//! What was asked: kept for the control endpoint, and written as JSON lines.
-
-use std::io::Write;
+//! What was asked.
 
 use serde::{Deserialize, Serialize};
+use sim_server::RequestLog;
 
 /// A request to the API. Secrets are not part of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,19 +40,8 @@ pub struct DnsQuery {
 }
 
 /// The log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) dns: Vec<DnsQuery>,
-    pub(crate) records: Vec<RequestRecord>,
-    pub(crate) file: Option<std::fs::File>,
-}
-
-impl Log {
-    pub(crate) fn add(&mut self, record: RequestRecord) {
-        if let (Some(file), Ok(line)) = (&mut self.file, serde_json::to_string(&record)) {
-            // A full disk must not stop the simulation; whoever reads the log will miss the line.
-            let _ = writeln!(file, "{line}");
-        }
-        self.records.push(record);
-    }
+    pub(crate) requests: RequestLog<RequestRecord>,
 }

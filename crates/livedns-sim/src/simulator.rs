@@ -5,35 +5,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use sim_server::{Error, Faults, HTTP_VERSIONS, RequestLog, listen, serve_control, tls};
 use tokio::task::JoinSet;
 
 use crate::api::World;
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::control::Control;
-use crate::faults::Faults;
+use crate::faults::Fault;
 use crate::log::Log;
 use crate::state::{NameServer, Zone, Zones};
 use crate::{dns, http_server};
-
-/// Why a simulator could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// An address cannot be listened at, or the log cannot be opened.
-    #[error("{what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The TLS certificate or key is not usable.
-    #[error("the TLS identity is not usable: {0}")]
-    Tls(String),
-}
 
 /// All that the parts of a simulator share.
 #[derive(Debug)]
@@ -48,7 +30,7 @@ pub(crate) struct State {
     pub(crate) dns_addrs: Vec<SocketAddr>,
     /// Server, name and type of which a caching server remembers that there was nothing, with the response code.
     pub(crate) absent: BTreeMap<(usize, String, String), u16>,
-    pub(crate) faults: Faults,
+    pub(crate) faults: Faults<Fault>,
     pub(crate) log: Log,
     pub(crate) latency: Duration,
     /// Moments of the requests of the last minute.
@@ -83,13 +65,7 @@ impl Simulator {
     /// An address that cannot be listened at, a log that cannot be written, a TLS identity that is none.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let mut tasks = JoinSet::new();
-        let file = match &config.request_log {
-            Some(path) => {
-                let options = std::fs::OpenOptions::new().create(true).append(true).open(path);
-                Some(options.map_err(io(format!("opening the log {}", path.display())))?)
-            }
-            None => None,
-        };
+        let requests = RequestLog::open(config.request_log.as_deref())?;
         let zones: BTreeMap<_, _> =
             config.zones.iter().map(|zone| (zone.name.clone(), Zone::default())).collect();
         let shared = Arc::new(Shared {
@@ -107,22 +83,23 @@ impl Simulator {
                 dns_addrs: Vec::new(),
                 absent: BTreeMap::new(),
                 faults: Faults::default(),
-                log: Log { file, ..Log::default() },
+                log: Log { dns: Vec::new(), requests },
                 latency: Duration::ZERO,
                 recent: Vec::new(),
             }),
         });
         let dns = dns::start(&config.dns_listen, &shared, &mut tasks).await?;
         shared.lock().dns_addrs.clone_from(&dns);
-        let listener = listen(config.api_listen).await?;
-        let api = listener.local_addr().map_err(io("the API's address"))?;
-        let tls = http_server::tls(&config.tls)?;
+        let (listener, api) = listen(config.api_listen).await?;
+        let tls = tls(&config.tls, HTTP_VERSIONS)?;
         tasks.spawn(http_server::serve_api(listener, tls, shared.clone()));
         let control = match config.control_listen {
             Some(address) => {
-                let listener = listen(address).await?;
-                let address = listener.local_addr().map_err(io("the control endpoint's address"))?;
-                tasks.spawn(http_server::serve_control(listener, Control::new(shared.clone())));
+                let (listener, address) = listen(address).await?;
+                let control = Control::new(shared.clone());
+                tasks.spawn(serve_control(listener, move |method, path, body| {
+                    control.answer(method, path, body)
+                }));
                 Some(address)
             }
             None => None,
@@ -149,8 +126,4 @@ impl Simulator {
     pub fn control(&self) -> Control {
         Control::new(self.shared.clone())
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(io(format!("listening at {address}")))
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use livedns_sim::pki::TlsIdentity;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use sim_server::pki::TlsIdentity;
 
 use crate::process::{Process, at_free_ports};
 use crate::{Error, ExternalAccount, io};

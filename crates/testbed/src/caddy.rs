@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use livedns_sim::pki::TlsIdentity;
+use sim_server::pki::TlsIdentity;
 
 use crate::process::{Process, at_free_ports};
 use crate::{Error, io};

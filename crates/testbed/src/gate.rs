@@ -13,12 +13,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use livedns_sim::pki::TlsIdentity;
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
+use sim_server::pki::TlsIdentity;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::{Error, io};
 
@@ -189,22 +188,10 @@ impl Gate {
         tls: &TlsIdentity,
         trusted: &str,
     ) -> Result<SocketAddr, Error> {
-        let wrong = |error: &dyn std::fmt::Display| Error::Pki(error.to_string());
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(tls.cert_chain_pem.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|error| wrong(&error))?;
-        let key = PrivateKeyDer::from_pem_slice(tls.key_pem.as_bytes()).map_err(|error| wrong(&error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let server = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(&error))?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(|error| wrong(&error))?;
         let client = client(trusted)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("opening a gate"))?;
         let address = listener.local_addr().map_err(io("opening a gate"))?;
-        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let acceptor = sim_server::tls(tls, &["http/1.1"]).map_err(|error| Error::Pki(error.to_string()))?;
         let shared = self.shared.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -13,8 +13,8 @@ mod process;
 
 use std::path::{Path, PathBuf};
 
-use livedns_sim::pki::TestCa;
 use livedns_sim::{ApiKeyConfig, Config, Control, Simulator, TokenConfig, ZoneConfig};
+use sim_server::pki::TestCa;
 use tempfile::TempDir;
 
 pub use ::acme_sim as ca;
@@ -127,7 +127,7 @@ pub struct Testbed {
     folder: TempDir,
     simulator: Simulator,
     pebble: Pebble,
-    tls: livedns_sim::pki::TlsIdentity,
+    tls: sim_server::pki::TlsIdentity,
     // Dropped last: the simulator's tasks run on it.
     runtime: tokio::runtime::Runtime,
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use livedns_sim::pki::TlsIdentity;
 use serde_json::json;
+use sim_server::pki::TlsIdentity;
 
 use crate::process::{Process, at_free_ports};
 use crate::{Error, ExternalAccount, io};
