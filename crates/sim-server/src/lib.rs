@@ -1,10 +1,11 @@
 //! What `livedns-sim` and `acme-sim` have in common: a test CA, HTTPS on a free port (HTTP/1.1 and HTTP/2), a control
-//! endpoint, faults on order, and the log of requests. What they simulate is not here.
+//! endpoint, faults on order, the log of requests, and a program around all that. What they simulate is not here.
 
 mod control;
 mod faults;
 mod listener;
 pub mod pki;
+pub mod program;
 mod request_log;
 
 pub use control::serve_control;
