@@ -125,6 +125,42 @@ fn dns_account_01_at_the_accounts_own_name() {
 }
 
 #[test]
+fn a_choice_that_cannot_be_written_is_seen_before_an_order() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("choice-unseen").unwrap();
+    let control = server.control();
+    let auto = |names: &[&str]| bench.issue_at(&server, names, &["--challenge", "auto", "--force"]);
+    let ordered = || {
+        let requests = control.requests();
+        control.clear_requests();
+        requests.iter().any(|request| request.path == "/order")
+    };
+    expect(&auto(&["example.com", "*.example.com"]), 0);
+    assert!(ordered());
+
+    std::fs::write(&bench.token, "token-that-nobody-made").unwrap();
+    let refused = auto(&["example.com", "*.example.com"]);
+    expect(&refused, 1);
+    says(&refused, &["the zones to write in could not be looked up"]);
+    assert!(!ordered(), "an order was made for names whose zone cannot be written in");
+
+    // A record that covers only one of the names leaves the other one to be written.
+    let account = &control.accounts()[0].url;
+    let standing = |more: &str| format!("acme-sim.example; accounturi={account}{more}");
+    bench.testbed.gandi().add_value("example.com", "_validation-persist", &standing(""), 300);
+    expect(&auto(&["example.com", "*.example.com"]), 1);
+    assert!(!ordered());
+    bench.testbed.gandi().add_value(
+        "example.com",
+        "_validation-persist",
+        &standing("; policy=wildcard"),
+        300,
+    );
+    expect(&auto(&["example.com", "*.example.com"]), 0);
+    assert!(ordered());
+}
+
+#[test]
 fn the_best_one_is_taken_and_told() {
     let bench = Bench::new();
     let server = bench.testbed.acme_sim("choice").unwrap();

@@ -3,6 +3,7 @@
 //! Retries, polling and pacing live where they happen (the protocol crate, the LiveDNS crate, the DNS room); here is
 //! the order of things, and what has to be undone when one of them fails.
 
+use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 
@@ -14,13 +15,16 @@ use super::order::PlacedOrder;
 use super::settings::Settings;
 use super::work::{Key, Ready, Subject, Work, place};
 use super::{BundleError, CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
-use crate::challenge::{ChallengeError, Placement, Solvers};
+use crate::challenge::{ChallengeError, Placement, Solvers, StandingWish, validation_name};
 use crate::plugin::{Arguments, Leftover};
 use crate::progress::Event;
 use crate::store::{CertName, CertificateRecord, Draft, Generation, Hold, PendingOrder};
 
 /// How long an order that may still give a certificate keeps other servers from being asked.
 const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Names whose standing records are looked for at a time.
+const SIDE_BY_SIDE: usize = 16;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -285,12 +289,17 @@ impl Service {
         let (account, (mut placement, caa)) = tokio::try_join!(account, names)?;
         self.obey_caa(settings, server, account.server(), &caa)?;
         self.tell_of_doubts(work.cert, settings, account.server(), &caa).await;
-        if known.is_none()
-            && settings.candidates.first() == Some(&ChallengeType::DnsAccount01)
-            && let Some(dns) = &solvers.dns
-        {
-            let names = settings.likely_validation_names(Some(account.url().as_str()));
-            placement.extend(dns.prepare(&names).await?);
+        if let Some(dns) = &solvers.dns {
+            let names = match settings.candidates.first() {
+                Some(ChallengeType::DnsAccount01) if known.is_none() => {
+                    settings.likely_validation_names(Some(account.url().as_str()))
+                }
+                Some(ChallengeType::DnsPersist01) => without_standing(settings, solvers, &account).await,
+                _ => Vec::new(),
+            };
+            if !names.is_empty() {
+                placement.extend(dns.prepare(&names).await?);
+            }
         }
         Ok((account, placement, caa))
     }
@@ -373,4 +382,25 @@ impl Service {
             tracing::warn!(cert = %work.cert, %error, "until when the CA wants to be left alone is not remembered");
         }
     }
+}
+
+/// The validation names of dns-01 for the names that no standing record grants to this account. Whatever challenge it will
+/// be then, that their zones can be written in is known before there is an order.
+async fn without_standing(settings: &Settings, solvers: &Solvers, account: &Account) -> Vec<String> {
+    let Some(view) = &solvers.standing else { return Vec::new() };
+    let granted = settings.names.iter().filter(|name| name.address().is_none()).map(|name| async {
+        let (base, wildcard) = (name.base(), name.is_wildcard());
+        // The names of the CA are known for certain with the order.
+        let wish = StandingWish { base, wildcard, issuers: None, account: account.url().as_str() };
+        // DNS that does not answer is told by the look at the zones.
+        (base, matches!(view.standing(&wish).await, Ok(Some(_))))
+    });
+    let mut names: Vec<String> = stream::iter(granted)
+        .buffer_unordered(SIDE_BY_SIDE)
+        .filter_map(|(base, granted)| async move { (!granted).then(|| validation_name(base)) })
+        .collect()
+        .await;
+    names.sort();
+    names.dedup();
+    names
 }
