@@ -169,6 +169,15 @@ impl Problem {
             .find(|word| word.starts_with("https://") && word.contains("/unpause"))
     }
 
+    /// Whether a rate limit is one of the whole account or address, whatever names are ordered. Boulder's words tell; a
+    /// limit in words that are not known is taken for one of the names.
+    pub fn limits_everything(&self) -> bool {
+        const WORDS: [&str; 5] =
+            ["from this account", "from this ip", "new registrations", "new accounts", "rate limit for '/"];
+        let detail = self.detail.as_deref().unwrap_or_default().to_ascii_lowercase();
+        self.kind() == ProblemKind::RateLimited && WORDS.iter().any(|words| detail.contains(words))
+    }
+
     /// Reads a problem document; `None` if the body is something else.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         Self::from_value(&serde_json::from_slice(body).ok()?)
@@ -261,6 +270,22 @@ mod tests {
         assert_eq!(problem.is_paused(), Some("https://ca/sfe/v1/unpause?jwt=a.b.c"));
         problem.detail = Some("too many certificates: see https://ca/docs/rate-limits".to_owned());
         assert_eq!(problem.is_paused(), None);
+    }
+
+    #[test]
+    fn a_limit_of_the_account_is_not_one_of_the_names() {
+        let problem = |kind: &str, detail: &str| Problem {
+            type_uri: format!("{NAMESPACE}{kind}"),
+            detail: Some(detail.to_owned()),
+            ..Problem::default()
+        };
+        let everything = |detail| problem("rateLimited", detail).limits_everything();
+        assert!(everything("too many new orders (300) from this account in the last 3h0m0s"));
+        assert!(everything("too many new registrations (10) from this IP address in the last 3h0m0s"));
+        assert!(!everything("too many certificates (5) already issued for this exact set of identifiers"));
+        assert!(!everything("too many failed authorizations (5) for \"a.example\" in the last 1h0m0s"));
+        assert!(!problem("malformed", "not from this account").limits_everything());
+        assert!(!Problem::default().limits_everything());
     }
 
     proptest::proptest! {

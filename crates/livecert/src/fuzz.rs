@@ -12,7 +12,7 @@ use crate::challenge::{StandingRecord, standing_name};
 use crate::dns::ResolverAddress;
 use crate::key::{ForeignRequest, PrivateKey};
 use crate::secret::{Sealed, SealingKey, Source};
-use crate::store::{CertName, CertificateRecord, JournalName, Store, server_folder};
+use crate::store::{CertName, CertificateRecord, HoldScope, JournalName, Store, server_folder};
 
 /// The name of a corpus, and what is done with an input: it panics on a finding.
 pub type Target = (&'static str, fn(&[u8]));
@@ -148,6 +148,7 @@ fn state(input: &[u8]) {
         (generation.as_str(), "generation.json"),
         (partial.as_str(), "order.json"),
         (account.as_str(), "account.json"),
+        (account.as_str(), "holds.json"),
         ("journal", "a.example.json"),
     ];
     for (folder, file) in files {
@@ -172,7 +173,8 @@ fn state(input: &[u8]) {
         let _ = due(&generation, window.as_ref(), Timestamp::UNIX_EPOCH);
     }
     let _ = window.map(|window| window.moment());
-    let _ = store.hold(&name, SERVER, &[]);
+    let _ = store.hold(HoldScope::Certificate(&name), SERVER, &[]);
+    let _ = store.hold(HoldScope::Server, SERVER, &[]);
     for publication in store.publications(&JournalName::from(&name)).unwrap_or_default() {
         let _ = (publication.records, publication.order);
     }

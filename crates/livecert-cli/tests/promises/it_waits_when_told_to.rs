@@ -85,6 +85,39 @@ fn for_that_certificate_and_that_server() {
 }
 
 #[test]
+fn for_all_certificates_where_it_is_the_accounts_limit() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("account-limited").unwrap();
+    let other = bench.testbed.acme_sim("other").unwrap();
+    let control = server.control();
+    // One that is due, and has less to live than twice what the server will ask for.
+    control.change(|behaviour| {
+        (behaviour.validity, behaviour.backdate) = (3 * 3600, 6 * 3600);
+        behaviour.renewal_info = false;
+    });
+    expect(&bench.issue_at(&server, &["short.example.com"], &[]), 0);
+    let detail = "too many new orders (300) from this account in the last 3h0m0s".to_owned();
+    let limited = |retry_after: &str| {
+        let (detail, retry_after) = (detail.clone(), Some(retry_after.to_owned()));
+        Fault::Problem { status: 429, kind: "rateLimited".into(), detail, retry_after }
+    };
+    control.fail(limited("7200").of("POST", "/order", 1));
+    expect(&bench.issue_at(&server, &["example.com"], &[]), 1);
+    assert!(held_for(&bench, "example.com") > 7000);
+
+    control.clear_requests();
+    let outcome = bench.issue_at(&server, &["example.org"], &[]);
+    expect(&outcome, 1);
+    says(&outcome, &["does not want to be asked", "from this account", "next: wait until then"]);
+    assert_eq!(control.requests(), []);
+    expect(&bench.issue_at(&other, &["example.org"], &[]), 0);
+    // A certificate that would end before is asked for all the same.
+    expect(&bench.run(&["renew", "short.example.com"]), 0);
+    // And once the server has given one, the others need not wait either.
+    expect(&bench.issue_at(&server, &["example.org"], &[]), 0);
+}
+
+#[test]
 fn when_a_person_has_to_act_first() {
     let bench = Bench::new();
     let server = bench.testbed.acme_sim("pausing").unwrap();
@@ -128,8 +161,6 @@ fn at_a_renewal_too_which_then_costs_nothing() {
 #[test]
 fn before_there_is_an_account_or_a_directory() {
     let bench = Bench::new();
-    let server = bench.testbed.acme_sim("busy").unwrap();
-    let control = server.control();
     let answer = Fault::Answer {
         status: 503,
         content_type: "text/html".into(),
@@ -142,6 +173,8 @@ fn before_there_is_an_account_or_a_directory() {
     for (cert, rule) in
         [("directory", answer.of("GET", "/directory", 1)), ("account", limited.of("POST", "/account", 1))]
     {
+        let server = bench.testbed.acme_sim(cert).unwrap();
+        let control = server.control();
         let words = bench.words_at(&server, &["example.com"], &["--cert-name", cert]);
         control.fail(rule);
         let outcome = bench.livecert.run(&words).unwrap();

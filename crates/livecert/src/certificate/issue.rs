@@ -18,7 +18,7 @@ use super::{BundleError, CertificateError, IssueRequest, ServerUrl, Service, che
 use crate::challenge::{ChallengeError, Placement, Solvers, StandingWish, validation_name};
 use crate::plugin::{Arguments, Leftover};
 use crate::progress::Event;
-use crate::store::{CertName, CertificateRecord, Draft, Generation, Hold, PendingOrder};
+use crate::store::{CertName, CertificateRecord, Draft, Generation, PendingOrder};
 
 /// How long an order that may still give a certificate keeps other servers from being asked.
 const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
@@ -197,8 +197,9 @@ impl Service {
     ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
         let (cert, settings) = (work.cert, work.settings);
         let (arguments, solvers) = (&ready.arguments, &ready.solvers);
+        let end = work.current.map(|current| current.info.not_after);
         if !work.request.force
-            && let Some(hold) = self.store.hold(cert, server.as_str(), &work.names())
+            && let Some(hold) = self.hold(cert, server.as_str(), &work.names(), end)
         {
             let (server, until, words) = (server.to_string(), hold.until, hold.words);
             return Err(CertificateError::Held { server, until, words });
@@ -215,7 +216,9 @@ impl Service {
         {
             self.tell_of_credential(cert, dns.plugin()).await;
         }
-        let held = |error: &CertificateError| self.remember_hold(work, server, error);
+        let held = |error: &CertificateError| {
+            self.remember_hold(cert, server.as_str(), work.names(), end, error);
+        };
         let (account, placement, caa) = prepared.inspect_err(held)?;
         let offers_windows = account.server().directory().renewal_info.is_some();
 
@@ -365,22 +368,9 @@ impl Service {
         }
         self.store.save_record(cert, &settings.record(arguments.stored()))?;
         let generation = draft.complete(&checked.bundle, info)?;
-        if let Err(error) = self.store.remove_hold(cert, &order.server) {
-            tracing::warn!(%cert, %error, "an old wish of the CA to be left alone is still noted");
-        }
+        self.forget_hold(cert, &order.server);
         self.progress.event(cert, Event::Stored { generation: generation.number });
         Ok(generation)
-    }
-
-    /// Keeps the moment before which the CA does not want to be asked again.
-    fn remember_hold(&self, work: &Work<'_>, server: &ServerUrl, error: &CertificateError) {
-        let CertificateError::Acme { source, .. } = error else { return };
-        let end = work.current.map(|current| current.info.not_after);
-        let Some(until) = super::hold::until(source, end, Timestamp::now()) else { return };
-        let (server, names, words) = (server.as_str().to_owned(), work.names(), source.to_string());
-        if let Err(error) = self.store.save_hold(work.cert, &Hold { server, names, until, words }) {
-            tracing::warn!(cert = %work.cert, %error, "until when the CA wants to be left alone is not remembered");
-        }
     }
 }
 

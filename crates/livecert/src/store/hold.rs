@@ -1,10 +1,11 @@
-//! Until when a CA does not want to be asked for a certificate again: kept, so that the next run does not hammer.
+//! Until when a CA does not want to be asked for certificates again: kept, so that the next run does not hammer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::account::server_folder;
 use super::file::{private_folder, read_json, write_json};
 use super::{CertName, Store, StoreError};
 
@@ -16,7 +17,7 @@ const HOLDS_VERSION: u32 = 1;
 pub struct Hold {
     /// Directory URL of the server.
     pub server: String,
-    /// The names that were asked for.
+    /// The names that were asked for; none where it is for whatever names.
     pub names: Vec<String>,
     /// When it may be asked again.
     pub until: Timestamp,
@@ -31,36 +32,41 @@ struct HoldsFile {
     holds: Vec<Hold>,
 }
 
+/// What a hold is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldScope<'a> {
+    /// This certificate.
+    Certificate(&'a CertName),
+    /// All certificates of the server.
+    Server,
+}
+
 impl Store {
-    fn holds_path(&self, cert: &CertName) -> PathBuf {
-        self.cert_folder(cert).join("holds.json")
+    fn holds_path(&self, scope: HoldScope<'_>, server: &str) -> PathBuf {
+        let folder = match scope {
+            HoldScope::Certificate(cert) => self.cert_folder(cert),
+            HoldScope::Server => self.accounts().join(server_folder(server)),
+        };
+        folder.join("holds.json")
     }
 
-    fn holds(&self, cert: &CertName, now: Timestamp) -> Vec<Hold> {
-        // One request too many does less harm than a renewal that does not come.
-        let file = read_json::<HoldsFile>(&self.holds_path(cert), HOLDS_VERSION).unwrap_or_else(|error| {
-            tracing::warn!(%error, "until when a CA wants to be left alone is not readable");
-            None
-        });
-        file.unwrap_or_default().holds.into_iter().filter(|hold| hold.until > now).collect()
-    }
-
-    /// What holds a certificate for these names back at a server at this moment.
-    pub fn hold(&self, cert: &CertName, server: &str, names: &[String]) -> Option<Hold> {
+    /// What holds certificates with these names back at a server at this moment; the names of a hold for all certificates
+    /// are none.
+    pub fn hold(&self, scope: HoldScope<'_>, server: &str, names: &[String]) -> Option<Hold> {
         let same = |hold: &Hold| hold.server == server && hold.names == names;
-        self.holds(cert, Timestamp::now()).into_iter().find(same)
+        read(&self.holds_path(scope, server)).into_iter().find(same)
     }
 
-    /// Forgets what held a certificate back at a server.
+    /// Forgets what held back at a server.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn remove_hold(&self, cert: &CertName, server: &str) -> Result<(), StoreError> {
-        let path = self.holds_path(cert);
+    pub fn remove_hold(&self, scope: HoldScope<'_>, server: &str) -> Result<(), StoreError> {
+        let path = self.holds_path(scope, server);
         if !path.exists() {
             return Ok(());
         }
-        let mut holds = self.holds(cert, Timestamp::now());
+        let mut holds = read(&path);
         holds.retain(|hold| hold.server != server);
         if holds.is_empty() {
             return std::fs::remove_file(&path).map_err(StoreError::write(&path));
@@ -68,18 +74,30 @@ impl Store {
         write_json(&path, &HoldsFile { version: HOLDS_VERSION, holds })
     }
 
-    /// Notes that a server holds a certificate back.
+    /// Notes that a server holds back.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn save_hold(&self, cert: &CertName, hold: &Hold) -> Result<(), StoreError> {
-        let folder = self.cert_folder(cert);
-        private_folder(&folder).map_err(StoreError::write(&folder))?;
-        let mut holds = self.holds(cert, Timestamp::now());
+    pub fn save_hold(&self, scope: HoldScope<'_>, hold: &Hold) -> Result<(), StoreError> {
+        let path = self.holds_path(scope, &hold.server);
+        let folder = path.parent().unwrap_or(self.home());
+        private_folder(folder).map_err(StoreError::write(folder))?;
+        let mut holds = read(&path);
         holds.retain(|other| other.server != hold.server);
         holds.push(hold.clone());
-        write_json(&self.holds_path(cert), &HoldsFile { version: HOLDS_VERSION, holds })
+        write_json(&path, &HoldsFile { version: HOLDS_VERSION, holds })
     }
+}
+
+/// The holds in a file that have not ended.
+fn read(path: &Path) -> Vec<Hold> {
+    // One request too many does less harm than a renewal that does not come.
+    let file = read_json::<HoldsFile>(path, HOLDS_VERSION).unwrap_or_else(|error| {
+        tracing::warn!(%error, "until when a CA wants to be left alone is not readable");
+        None
+    });
+    let now = Timestamp::now();
+    file.unwrap_or_default().holds.into_iter().filter(|hold| hold.until > now).collect()
 }
 
 #[cfg(test)]
@@ -90,7 +108,8 @@ mod tests {
     fn a_hold_is_for_one_server_and_ends() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let cert: CertName = "example.com".parse().unwrap();
+        let name: CertName = "example.com".parse().unwrap();
+        let cert = HoldScope::Certificate(&name);
         let names = vec!["example.com".to_owned()];
         let hold = |server: &str, seconds: i64| Hold {
             server: server.into(),
@@ -98,17 +117,25 @@ mod tests {
             until: Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap(),
             words: "too many".into(),
         };
-        assert_eq!(store.hold(&cert, "https://a/", &names), None);
-        store.save_hold(&cert, &hold("https://a/", 3600)).unwrap();
-        store.save_hold(&cert, &hold("https://b/", -1)).unwrap();
-        assert_eq!(store.hold(&cert, "https://a/", &names).unwrap().words, "too many");
-        assert_eq!(store.hold(&cert, "https://a/", &["other.example".to_owned()]), None);
-        assert_eq!(store.hold(&cert, "https://b/", &names), None);
-        store.remove_hold(&cert, "https://a/").unwrap();
-        assert_eq!(store.hold(&cert, "https://a/", &names), None);
+        assert_eq!(store.hold(cert, "https://a/", &names), None);
+        store.save_hold(cert, &hold("https://a/", 3600)).unwrap();
+        store.save_hold(cert, &hold("https://b/", -1)).unwrap();
+        assert_eq!(store.hold(cert, "https://a/", &names).unwrap().words, "too many");
+        assert_eq!(store.hold(cert, "https://a/", &["other.example".to_owned()]), None);
+        assert_eq!(store.hold(cert, "https://b/", &names), None);
+        store.remove_hold(cert, "https://a/").unwrap();
+        assert_eq!(store.hold(cert, "https://a/", &names), None);
+        // What is for all certificates is kept apart.
+        let all = Hold { names: Vec::new(), ..hold("https://a/", 60) };
+        store.save_hold(HoldScope::Server, &all).unwrap();
+        assert_eq!(store.hold(HoldScope::Server, "https://a/", &[]), Some(all));
+        assert_eq!(store.hold(HoldScope::Server, "https://b/", &[]), None);
+        assert_eq!(store.hold(cert, "https://a/", &names), None);
+        store.remove_hold(HoldScope::Server, "https://a/").unwrap();
+        assert_eq!(store.hold(HoldScope::Server, "https://a/", &[]), None);
         // A damaged file holds nothing back.
-        store.save_hold(&cert, &hold("https://a/", 3600)).unwrap();
-        std::fs::write(store.holds_path(&cert), "{").unwrap();
-        assert_eq!(store.hold(&cert, "https://a/", &names), None);
+        store.save_hold(cert, &hold("https://a/", 3600)).unwrap();
+        std::fs::write(store.holds_path(cert, "https://a/"), "{").unwrap();
+        assert_eq!(store.hold(cert, "https://a/", &names), None);
     }
 }

@@ -31,7 +31,7 @@ pub use account::{AccountRecord, server_folder};
 pub use error::StoreError;
 pub use file::{replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};
-pub use hold::Hold;
+pub use hold::{Hold, HoldScope};
 pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder};

@@ -71,7 +71,8 @@ impl Service {
     pub(super) fn look_at_hold(&self, cert: &CertName, settings: &Settings) -> Option<Finding> {
         let names: Vec<_> = settings.names.iter().map(|name| name.as_str().to_owned()).collect();
         let url = settings.home().as_str();
-        let hold = self.store.hold(cert, url, &names)?;
+        let end = self.store.current(cert).ok().flatten().map(|current| current.info.not_after);
+        let hold = self.hold(cert, url, &names, end)?;
         let what = format!("does not want to be asked before {:.0}: {}", hold.until, hold.words);
         let next = "wait until then, or give another server too (--server, repeated)";
         Some(Finding::new(Level::Bad, "rate-limit", url, what, next))
