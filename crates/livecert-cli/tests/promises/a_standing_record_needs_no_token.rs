@@ -152,3 +152,16 @@ fn for_wildcards_where_it_says_so() {
     expect(&ready, 0);
     says(&ready, &["already proved"]);
 }
+
+#[test]
+fn and_names_an_account_that_lives() {
+    let bench = Bench::new();
+    let (server, control) = server(&bench);
+    expect(&publish(&bench, &server, &["example.com"]), 0);
+    control.forget_accounts();
+    expect(&publish(&bench, &server, &["example.com"]), 0);
+    let account = control.accounts()[0].url.clone();
+    assert!(standing(&bench).iter().any(|value| value.contains(&account)), "{:?}", standing(&bench));
+    expect(&without_token(&bench, &server, &["issue", "example.com", "--accept-tos"]), 0);
+    assert!(neighbour_stands(&bench));
+}

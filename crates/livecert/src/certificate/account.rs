@@ -194,6 +194,26 @@ impl Service {
         Ok(self.store.save_account(record)?)
     }
 
+    /// The stored account, or a new one, which the server knows at this moment: for what is written down elsewhere and has
+    /// to last.
+    pub(super) async fn living_account_at(
+        &self,
+        server: &Server,
+        url: &ServerUrl,
+        request: &AccountRequest,
+    ) -> Result<Account, CertificateError> {
+        let (account, made) = self.account_at(server, url, request).await?;
+        if made {
+            return Ok(account);
+        }
+        let gone = match account.info().await {
+            Ok(info) => info.status != AccountStatus::Valid,
+            // A server that does not let it be read tells nothing.
+            Err(error) => error.class() == ErrorClass::AccountGone,
+        };
+        if gone { self.account_again(&account, url, request).await } else { Ok(account) }
+    }
+
     /// An account for a server that does not know the old one any more, or has deactivated it: the one that the key has
     /// there, else a new one. The old one is kept aside.
     pub(super) async fn account_again(
