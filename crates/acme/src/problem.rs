@@ -172,8 +172,14 @@ impl Problem {
     /// Whether a rate limit is one of the whole account or address, whatever names are ordered. Boulder's words tell; a
     /// limit in words that are not known is taken for one of the names.
     pub fn limits_everything(&self) -> bool {
-        const WORDS: [&str; 5] =
-            ["from this account", "from this ip", "new registrations", "new accounts", "rate limit for '/"];
+        const WORDS: [&str; 6] = [
+            "from this account",
+            "from this ip",
+            "new registrations",
+            "new accounts",
+            "rate limit for '/",
+            "service busy",
+        ];
         let detail = self.detail.as_deref().unwrap_or_default().to_ascii_lowercase();
         self.kind() == ProblemKind::RateLimited && WORDS.iter().any(|words| detail.contains(words))
     }
@@ -282,6 +288,7 @@ mod tests {
         let everything = |detail| problem("rateLimited", detail).limits_everything();
         assert!(everything("too many new orders (300) from this account in the last 3h0m0s"));
         assert!(everything("too many new registrations (10) from this IP address in the last 3h0m0s"));
+        assert!(everything("Service busy; retry later."));
         assert!(!everything("too many certificates (5) already issued for this exact set of identifiers"));
         assert!(!everything("too many failed authorizations (5) for \"a.example\" in the last 1h0m0s"));
         assert!(!problem("malformed", "not from this account").limits_everything());

@@ -304,3 +304,30 @@ fn but_not_for_another_key_or_profile_or_when_the_server_has_forgotten_it() {
     expect(&bench.livecert.run(&words).unwrap(), 0);
     assert_eq!(control.orders().len(), orders);
 }
+
+#[test]
+fn whatever_others_are_refused_and_although_no_record_could_be_written() {
+    let bench = Bench::new();
+    let (server, control) = with_account(&bench);
+    control.change(|behaviour| behaviour.finalize = Finalize::Held);
+    let mut child = bench.livecert.spawn(bench.words_at(&server, &["example.com"], &[])).unwrap();
+    until_processing(&control, &mut child);
+    kill(child);
+    control.release_orders();
+    let orders = control.orders().len();
+
+    let fault = Fault::Problem {
+        status: 429,
+        kind: "rateLimited".into(),
+        detail: "too many new orders (300) from this account in the last 3h0m0s".into(),
+        retry_after: Some("7200".into()),
+    };
+    control.fail(fault.of("POST", "/order", 1));
+    expect(&bench.issue_at(&server, &["example.org"], &[]), 1);
+    says(&bench.issue_at(&server, &["example.org"], &[]), &["does not want to be asked"]);
+
+    std::fs::write(&bench.token, "token-that-has-ended-meanwhile").unwrap();
+    // The value that the dead run published cannot be removed with that token; the certificate comes all the same.
+    expect(&bench.issue_at(&server, &["example.com"], &[]), 0);
+    assert_eq!(control.orders().len(), orders);
+}

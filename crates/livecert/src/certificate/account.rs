@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use livecert_acme::{
-    Account, AccountKey, AccountKeyType, AccountStatus, ErrorClass, ExternalAccount, NewAccount, ProblemKind,
-    Server,
+    Account, AccountInfo, AccountKey, AccountKeyType, AccountStatus, ErrorClass, ExternalAccount, NewAccount,
+    ProblemKind, Server,
 };
 use secrecy::ExposeSecret;
 
@@ -144,14 +145,17 @@ impl Service {
         }
         new.terms_of_service_agreed = true;
         new.external_account = external;
-        server.create_account(key, &new).await.map_err(|error| {
+        let made = server.create_account(key, &new).await.map_err(|error| {
             match error.problem().map(livecert_acme::Problem::kind) {
                 Some(ProblemKind::ExternalAccountRequired) => {
                     CertificateError::ExternalAccountRequired { server: url.to_string() }
                 }
                 _ => acme(url, "making the account")(error),
             }
-        })
+        })?;
+        // What was said of the account before is not about this one.
+        self.forget_server_hold(url.as_str(), Timestamp::MAX);
+        Ok(made)
     }
 
     /// The account at a server that was used before; `None` if there is none.
@@ -198,6 +202,7 @@ impl Service {
     /// to last.
     pub(super) async fn living_account_at(
         &self,
+        cert: &CertName,
         server: &Server,
         url: &ServerUrl,
         request: &AccountRequest,
@@ -206,12 +211,22 @@ impl Service {
         if made {
             return Ok(account);
         }
-        let gone = match account.info().await {
-            Ok(info) => info.status != AccountStatus::Valid,
-            // A server that does not let it be read tells nothing.
-            Err(error) => error.class() == ErrorClass::AccountGone,
-        };
-        if gone { self.account_again(&account, url, request).await } else { Ok(account) }
+        match account_info(&account).await {
+            Ok(info) if !matches!(info.status, AccountStatus::Deactivated | AccountStatus::Revoked) => {
+                return Ok(account);
+            }
+            Err(error) if error.class() != ErrorClass::AccountGone && !is_unknown(&error) => {
+                return Err(acme(url, "reading the account")(error));
+            }
+            _ => {}
+        }
+        let living = self.account_again(&account, url, request).await?;
+        if living.url() != account.url() {
+            // The next issue tells what else names it.
+            let (old, new) = (account.url().as_str(), living.url().as_str());
+            self.progress.event(cert, Event::AccountReplaced { old, new, todo: &[] });
+        }
+        Ok(living)
     }
 
     /// An account for a server that does not know the old one any more, or has deactivated it: the one that the key has
@@ -411,4 +426,17 @@ pub(super) fn acme(
 ) -> impl FnOnce(livecert_acme::Error) -> CertificateError {
     let server = server.to_string();
     move |source| CertificateError::Acme { step, server, source }
+}
+
+/// The account as the server tells it at this moment.
+pub(super) async fn account_info(account: &Account) -> Result<AccountInfo, livecert_acme::Error> {
+    match account.info().await {
+        // Some servers (Google, SSL.com, DigiCert) do not let the account's URL be read, and tell all the same who has a
+        // key.
+        Err(error) if error.problem().is_some() || matches!(error, livecert_acme::Error::Http { .. }) => {
+            let found = account.server().find_account_info(account.key().clone()).await;
+            Ok(found.map_err(|_| error)?.1)
+        }
+        told => told,
+    }
 }

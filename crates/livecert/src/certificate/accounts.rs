@@ -1,11 +1,11 @@
 //! The accounts themselves: shown, made, changed, given another key, and ended.
 
 use jiff::Timestamp;
-use livecert_acme::{AccountInfo, AccountKey, Error, ErrorClass, Identifier};
+use livecert_acme::{AccountInfo, AccountKey, ErrorClass, Identifier};
 use secrecy::SecretString;
 use url::Url;
 
-use super::account::{AccountRequest, acme, generate};
+use super::account::{AccountRequest, account_info, acme, generate};
 use super::{CertificateError, ServerUrl, Service, SubjectName};
 use crate::key::KeyType;
 use crate::store::{AccountRecord, Lock};
@@ -57,16 +57,7 @@ impl Service {
     /// There is none, or the server's refusal.
     pub async fn show_account(&self, url: &ServerUrl) -> Result<KnownAccount, CertificateError> {
         let account = self.required_account(url).await?;
-        let info = match account.info().await {
-            Ok(info) => info,
-            // Some servers (Google, SSL.com, DigiCert) do not let the account's URL be read, and tell all the same who has
-            // a key.
-            Err(error) if error.problem().is_some() || matches!(error, Error::Http { .. }) => {
-                let found = account.server().find_account_info(account.key().clone()).await;
-                found.map_err(|_| acme(url, "reading the account")(error))?.1
-            }
-            Err(error) => return Err(acme(url, "reading the account")(error)),
-        };
+        let info = account_info(&account).await.map_err(acme(url, "reading the account"))?;
         let record = self.account_record(url)?;
         Ok(KnownAccount::new(record, Some(info)))
     }

@@ -15,7 +15,9 @@ use super::order::PlacedOrder;
 use super::settings::Settings;
 use super::work::{Key, Ready, Subject, Work, place};
 use super::{BundleError, CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
-use crate::challenge::{ChallengeError, Placement, Solvers, StandingWish, validation_name};
+use crate::challenge::{
+    ChallengeError, DnsSolver, Placement, Solvers, StandingWish, account_validation_name, validation_name,
+};
 use crate::plugin::{Arguments, Leftover};
 use crate::progress::Event;
 use crate::store::{CertName, CertificateRecord, Draft, Generation, PendingOrder};
@@ -198,8 +200,14 @@ impl Service {
         let (cert, settings) = (work.cert, work.settings);
         let (arguments, solvers) = (&ready.arguments, &ready.solvers);
         let end = work.current.map(|current| current.info.not_after);
+        let left = self.store.left_behind(cert, work.lock)?;
+        let ordered = left.is_some_and(|(_, order)| order.server == server.as_str() && !order.url.is_empty());
+        let hold = match ordered {
+            true => self.own_hold(cert, server.as_str(), &work.names()),
+            false => self.hold(cert, server.as_str(), &work.names(), end),
+        };
         if !work.request.force
-            && let Some(hold) = self.hold(cert, server.as_str(), &work.names(), end)
+            && let Some(hold) = hold
         {
             let (server, until, words) = (server.to_string(), hold.until, hold.words);
             return Err(CertificateError::Held { server, until, words });
@@ -210,7 +218,8 @@ impl Service {
         let csr = key.request(settings)?;
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
-        let prepared = self.unless_interrupted(self.prepare(server, work, solvers)).await?;
+        let prepared =
+            self.unless_interrupted(self.prepare(server, work, solvers, !pending.url.is_empty())).await?;
         if let Err(CertificateError::Challenge(ChallengeError::Prepare(_))) = &prepared
             && let Some(dns) = &solvers.dns
         {
@@ -268,6 +277,7 @@ impl Service {
         server: &ServerUrl,
         work: &Work<'_>,
         solvers: &Solvers,
+        resuming: bool,
     ) -> Result<(Account, Placement, CaaSets), CertificateError> {
         let settings = work.settings;
         let account = async {
@@ -279,7 +289,11 @@ impl Service {
         let likely = settings.likely_validation_names(known.as_deref());
         let names = async {
             let placement = match &solvers.dns {
-                Some(dns) if !likely.is_empty() => dns.prepare(&likely).await?,
+                Some(dns) if !likely.is_empty() => match dns.prepare(&likely).await {
+                    // An order that is there already may need nothing written; what it needs is looked for again then.
+                    Err(_) if resuming => Placement::default(),
+                    prepared => prepared?,
+                },
                 _ => Placement::default(),
             };
             if let Some(web) = &solvers.web {
@@ -292,18 +306,17 @@ impl Service {
         let (account, (mut placement, caa)) = tokio::try_join!(account, names)?;
         self.obey_caa(settings, server, account.server(), &caa)?;
         self.tell_of_doubts(work.cert, settings, account.server(), &caa).await;
-        if let Some(dns) = &solvers.dns {
-            let names = match settings.candidates.first() {
-                Some(ChallengeType::DnsAccount01) if known.is_none() => {
-                    settings.likely_validation_names(Some(account.url().as_str()))
-                }
-                Some(ChallengeType::DnsPersist01) => without_standing(settings, solvers, &account).await,
-                _ => Vec::new(),
-            };
-            if !names.is_empty() {
-                placement.extend(dns.prepare(&names).await?);
+        let late = match (&solvers.dns, settings.candidates.first()) {
+            (Some(dns), Some(ChallengeType::DnsAccount01)) if known.is_none() => {
+                let names = settings.likely_validation_names(Some(account.url().as_str()));
+                Some(dns.prepare(&names).await?)
             }
-        }
+            (Some(dns), Some(ChallengeType::DnsPersist01)) if !resuming => {
+                Some(prepare_unchosen(settings, solvers, dns, &account).await?)
+            }
+            _ => None,
+        };
+        placement.extend(late.unwrap_or_default());
         Ok((account, placement, caa))
     }
 
@@ -368,29 +381,49 @@ impl Service {
         }
         self.store.save_record(cert, &settings.record(arguments.stored()))?;
         let generation = draft.complete(&checked.bundle, info)?;
-        self.forget_hold(cert, &order.server);
+        self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });
         Ok(generation)
     }
 }
 
-/// The validation names of dns-01 for the names that no standing record grants to this account. Whatever challenge it will
-/// be then, that their zones can be written in is known before there is an order.
+/// Looks for the zones of the names that no standing record grants to this account. Whatever challenge it will be, that
+/// one of its names can be written is known before there is an order.
+async fn prepare_unchosen(
+    settings: &Settings,
+    solvers: &Solvers,
+    dns: &DnsSolver,
+    account: &Account,
+) -> Result<Placement, CertificateError> {
+    let bases = without_standing(settings, solvers, account).await;
+    let common: Vec<String> = bases.iter().map(|base| validation_name(base)).collect();
+    if common.is_empty() {
+        return Ok(Placement::default());
+    }
+    let error = match dns.prepare(&common).await {
+        Ok(placement) => return Ok(placement),
+        Err(error) => error,
+    };
+    // The account's own name may be an alias into a zone that can be written in, where the common one is not.
+    let own = bases.iter().map(|base| account_validation_name(account.url().as_str(), base));
+    dns.prepare(&own.collect::<Vec<_>>()).await.map_err(|_| error.into())
+}
+
+/// The names, without `*.`, for which it is certain that no standing record lets this account have them.
 async fn without_standing(settings: &Settings, solvers: &Solvers, account: &Account) -> Vec<String> {
     let Some(view) = &solvers.standing else { return Vec::new() };
-    let granted = settings.names.iter().filter(|name| name.address().is_none()).map(|name| async {
+    let looked = settings.names.iter().filter(|name| name.address().is_none()).map(|name| async {
         let (base, wildcard) = (name.base(), name.is_wildcard());
         // The names of the CA are known for certain with the order.
         let wish = StandingWish { base, wildcard, issuers: None, account: account.url().as_str() };
-        // DNS that does not answer is told by the look at the zones.
-        (base, matches!(view.standing(&wish).await, Ok(Some(_))))
+        (base, view.standing(&wish).await)
     });
-    let mut names: Vec<String> = stream::iter(granted)
+    let mut bases: Vec<String> = stream::iter(looked)
         .buffer_unordered(SIDE_BY_SIDE)
-        .filter_map(|(base, granted)| async move { (!granted).then(|| validation_name(base)) })
+        .filter_map(|(base, found)| async move { matches!(found, Ok(None)).then(|| base.to_owned()) })
         .collect()
         .await;
-    names.sort();
-    names.dedup();
-    names
+    bases.sort();
+    bases.dedup();
+    bases
 }

@@ -80,7 +80,8 @@ impl Service {
     ) -> Result<Vec<Persisted>, CertificateError> {
         let server = self.unless_interrupted(self.connect(&request.server)).await??;
         let issuer = issuer(request, &server)?;
-        let account = self.living_account_at(&server, &request.server, &request.account);
+        let cert = request.names.first().map(CertName::from).ok_or(CertificateError::NoNames)?;
+        let account = self.living_account_at(&cert, &server, &request.server, &request.account);
         let account = self.unless_interrupted(account).await??;
         let view = self.persist_view(request)?;
         let mut done = Vec::new();

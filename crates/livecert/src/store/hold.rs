@@ -19,6 +19,8 @@ pub struct Hold {
     pub server: String,
     /// The names that were asked for; none where it is for whatever names.
     pub names: Vec<String>,
+    /// When it said so.
+    pub made: Timestamp,
     /// When it may be asked again.
     pub until: Timestamp,
     /// Its words.
@@ -57,24 +59,33 @@ impl Store {
         read(&self.holds_path(scope, server)).into_iter().find(same)
     }
 
-    /// Forgets what held back at a server.
+    /// Forgets what held back at a server before this moment.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn remove_hold(&self, scope: HoldScope<'_>, server: &str) -> Result<(), StoreError> {
+    pub fn remove_hold(
+        &self,
+        scope: HoldScope<'_>,
+        server: &str,
+        before: Timestamp,
+    ) -> Result<(), StoreError> {
         let path = self.holds_path(scope, server);
         if !path.exists() {
             return Ok(());
         }
         let mut holds = read(&path);
-        holds.retain(|hold| hold.server != server);
+        holds.retain(|hold| hold.server != server || hold.made >= before);
         if holds.is_empty() {
-            return std::fs::remove_file(&path).map_err(StoreError::write(&path));
+            return match std::fs::remove_file(&path) {
+                // Another process was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                removed => removed.map_err(StoreError::write(&path)),
+            };
         }
         write_json(&path, &HoldsFile { version: HOLDS_VERSION, holds })
     }
 
-    /// Notes that a server holds back.
+    /// Notes that a server holds back. For one certificate its last word counts, for all of them the one that lasts longest.
     ///
     /// # Errors
     /// It cannot be written.
@@ -83,6 +94,10 @@ impl Store {
         let folder = path.parent().unwrap_or(self.home());
         private_folder(folder).map_err(StoreError::write(folder))?;
         let mut holds = read(&path);
+        let longer = |other: &Hold| other.server == hold.server && other.until > hold.until;
+        if scope == HoldScope::Server && holds.iter().any(longer) {
+            return Ok(());
+        }
         holds.retain(|other| other.server != hold.server);
         holds.push(hold.clone());
         write_json(&path, &HoldsFile { version: HOLDS_VERSION, holds })
@@ -114,6 +129,7 @@ mod tests {
         let hold = |server: &str, seconds: i64| Hold {
             server: server.into(),
             names: names.clone(),
+            made: Timestamp::now(),
             until: Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap(),
             words: "too many".into(),
         };
@@ -123,15 +139,20 @@ mod tests {
         assert_eq!(store.hold(cert, "https://a/", &names).unwrap().words, "too many");
         assert_eq!(store.hold(cert, "https://a/", &["other.example".to_owned()]), None);
         assert_eq!(store.hold(cert, "https://b/", &names), None);
-        store.remove_hold(cert, "https://a/").unwrap();
+        store.remove_hold(cert, "https://a/", Timestamp::MAX).unwrap();
         assert_eq!(store.hold(cert, "https://a/", &names), None);
         // What is for all certificates is kept apart.
         let all = Hold { names: Vec::new(), ..hold("https://a/", 60) };
         store.save_hold(HoldScope::Server, &all).unwrap();
-        assert_eq!(store.hold(HoldScope::Server, "https://a/", &[]), Some(all));
+        assert_eq!(store.hold(HoldScope::Server, "https://a/", &[]), Some(all.clone()));
         assert_eq!(store.hold(HoldScope::Server, "https://b/", &[]), None);
         assert_eq!(store.hold(cert, "https://a/", &names), None);
-        store.remove_hold(HoldScope::Server, "https://a/").unwrap();
+        // A shorter word does not shorten it, and who ordered before it was said knows nothing of it.
+        let shorter = Hold { names: Vec::new(), ..hold("https://a/", 30) };
+        store.save_hold(HoldScope::Server, &shorter).unwrap();
+        store.remove_hold(HoldScope::Server, "https://a/", all.made).unwrap();
+        assert_eq!(store.hold(HoldScope::Server, "https://a/", &[]), Some(all));
+        store.remove_hold(HoldScope::Server, "https://a/", Timestamp::MAX).unwrap();
         assert_eq!(store.hold(HoldScope::Server, "https://a/", &[]), None);
         // A damaged file holds nothing back.
         store.save_hold(cert, &hold("https://a/", 3600)).unwrap();
