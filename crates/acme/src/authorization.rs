@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::challenge::{Challenge, ChallengeType};
 use crate::identifier::Identifier;
-use crate::json::{list, optional_time, or_default};
+use crate::json::{list, optional_parsed, or_default};
 use crate::retry::RetryAfter;
 
 /// How far an authorization is (RFC 8555 §7.1.6).
@@ -84,7 +84,7 @@ pub struct Authorization {
 struct Body {
     identifier: Identifier,
     status: AuthorizationStatus,
-    #[serde(default, deserialize_with = "optional_time")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     expires: Option<Timestamp>,
     #[serde(default, deserialize_with = "or_default")]
     wildcard: bool,

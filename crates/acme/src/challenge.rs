@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 use url::Url;
 
-use crate::jws::base64url;
+use crate::jws::{base64url, is_base64url};
 use crate::key::AccountKey;
 use crate::problem::Problem;
 use crate::retry::RetryAfter;
@@ -29,9 +29,7 @@ impl Token {
     /// # Errors
     /// It is empty, longer than 512 characters, or not base64url without padding.
     pub fn new(text: &str) -> Result<Self, TokenError> {
-        let valid = (1..=512).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if valid { Ok(Token(text.to_owned())) } else { Err(TokenError) }
+        if is_base64url(text) { Ok(Token(text.to_owned())) } else { Err(TokenError) }
     }
 
     /// The text.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::Url;
 
-use crate::json::{MAX_ITEMS, list, optional_text, optional_url, or_default};
+use crate::json::{MAX_ITEMS, list, optional_parsed, optional_text, or_default};
 
 /// The URLs of a server's services.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,16 +20,16 @@ pub struct Directory {
     /// New orders.
     pub new_order: Url,
     /// Pre-authorization, where offered.
-    #[serde(default, deserialize_with = "optional_url")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     pub new_authz: Option<Url>,
     /// Revocation.
-    #[serde(default, deserialize_with = "optional_url")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     pub revoke_cert: Option<Url>,
     /// Change of account keys.
-    #[serde(default, deserialize_with = "optional_url")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     pub key_change: Option<Url>,
     /// Renewal information (RFC 9773), where offered.
-    #[serde(default, deserialize_with = "optional_url")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     pub renewal_info: Option<Url>,
     /// About the server.
     #[serde(default, deserialize_with = "or_default")]

@@ -1,9 +1,9 @@
 //! How what servers say is read: within bounds, and without stumbling over what is odd and does no harm.
 
-use jiff::Timestamp;
+use std::str::FromStr;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use url::Url;
 
 /// The largest number of identifiers, authorizations, challenges and the like in one answer. The CAs' own limit is
 /// 100 names in a certificate; some private ones allow more.
@@ -31,16 +31,13 @@ where
     Ok(items)
 }
 
-/// A URL that is not needed: what is none (`""`, `null`, a number) is taken as missing.
-pub(crate) fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
-    let value = Option::<Value>::deserialize(deserializer)?;
-    Ok(value.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok()))
-}
-
-/// A moment (RFC 3339). Some servers write odd ones, and nothing depends on it: it may be missing.
-pub(crate) fn optional_time<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Timestamp>, D::Error> {
+/// A URL or a moment (RFC 3339) that is not needed: what is none (`""`, `null`, a number) is taken as missing, because
+/// some servers write odd ones.
+pub(crate) fn optional_parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+{
     let value = Option::<Value>::deserialize(deserializer)?;
     Ok(value.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok()))
 }

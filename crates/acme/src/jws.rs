@@ -8,6 +8,12 @@ use serde_json::{Value, json};
 use crate::external::ExternalAccount;
 use crate::key::{AccountKey, KeyError};
 
+/// Whether a server's nonce (RFC 8555 §6.5.1) or token (§8.1) is one: base64url without padding, of 1 to 512 characters.
+pub(crate) fn is_base64url(text: &str) -> bool {
+    (1..=512).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
 /// base64url without padding, as everywhere in JOSE.
 pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)

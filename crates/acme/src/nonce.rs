@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::jws::is_base64url;
+
 /// More than are ever under way at once; servers forget old ones anyway.
 const MAX: usize = 64;
 
@@ -16,7 +18,7 @@ impl NoncePool {
 
     /// Keeps the nonce of an answer, if it is one.
     pub(crate) fn put(&self, nonce: &str) {
-        if is_nonce(nonce) {
+        if is_base64url(nonce) {
             let mut pool = self.lock();
             if pool.len() == MAX {
                 pool.remove(0);
@@ -34,12 +36,6 @@ impl NoncePool {
         // The list is never left half-changed, so a panic elsewhere does it no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What is not base64url is none (RFC 8555 §6.5.1).
-pub(crate) fn is_nonce(text: &str) -> bool {
-    (1..=512).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::identifier::Identifier;
-use crate::json::{list, optional_text, optional_time};
+use crate::json::{list, optional_parsed, optional_text};
 use crate::problem::{Problem, optional_problem};
 use crate::renewal::CertificateId;
 use crate::retry::RetryAfter;
@@ -152,7 +152,7 @@ pub struct Order {
 #[serde(rename_all = "camelCase")]
 struct Body {
     status: OrderStatus,
-    #[serde(default, deserialize_with = "optional_time")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     expires: Option<Timestamp>,
     #[serde(default, deserialize_with = "list")]
     identifiers: Vec<Identifier>,
@@ -163,9 +163,9 @@ struct Body {
     certificate: Option<Url>,
     #[serde(default, deserialize_with = "optional_problem")]
     error: Option<Problem>,
-    #[serde(default, deserialize_with = "optional_time")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     not_before: Option<Timestamp>,
-    #[serde(default, deserialize_with = "optional_time")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     not_after: Option<Timestamp>,
     #[serde(default, deserialize_with = "optional_text")]
     profile: Option<String>,

@@ -11,8 +11,9 @@ use url::Url;
 
 use crate::certificate::links;
 use crate::error::{Error, excerpt};
+use crate::jws::is_base64url;
 use crate::key::AccountKey;
-use crate::nonce::{NoncePool, is_nonce};
+use crate::nonce::NoncePool;
 use crate::problem::{Problem, ProblemKind};
 use crate::retry::{Backoff, RetryAfter, retry_at};
 use crate::server::Server;
@@ -44,6 +45,11 @@ pub(crate) enum Repeat {
 }
 
 impl Answer {
+    fn new(url: &Url, response: http::Response<Bytes>) -> Self {
+        let (parts, body) = response.into_parts();
+        Answer { url: url.clone(), status: parts.status, headers: parts.headers, body }
+    }
+
     fn unexpected(&self, reason: impl std::fmt::Display) -> Error {
         Error::Unexpected { url: self.url.to_string(), reason: reason.to_string() }
     }
@@ -90,7 +96,7 @@ impl Server {
         let url = &self.directory().new_nonce;
         let response = send_within(self.transport(), &Method::HEAD, url, backoff).await?;
         // Not by way of the pool: a request beside this one could take it away.
-        match nonce_of(response.headers()).filter(|nonce| is_nonce(nonce)) {
+        match nonce_of(response.headers()).filter(|nonce| is_base64url(nonce)) {
             Some(nonce) => Ok(nonce.to_owned()),
             None if response.status().is_success() => Err(Error::NoNonce(url.to_string())),
             None => Err(refusal(url, &response, None)),
@@ -127,8 +133,7 @@ impl Server {
             };
             if response.status().is_success() {
                 keep_nonce(self.nonces(), response.headers());
-                let (parts, body) = response.into_parts();
-                return Ok(Answer { url: url.clone(), status: parts.status, headers: parts.headers, body });
+                return Ok(Answer::new(url, response));
             }
             let problem = Problem::parse(response.body());
             let kind = problem.as_ref().map(Problem::kind);
@@ -164,8 +169,7 @@ impl Server {
             let problem = Problem::parse(response.body());
             return Err(refusal(url, &response, problem));
         }
-        let (parts, body) = response.into_parts();
-        Ok(Answer { url: url.clone(), status: parts.status, headers: parts.headers, body })
+        Ok(Answer::new(url, response))
     }
 }
 
@@ -188,18 +192,15 @@ async fn send_within(
     loop {
         let result = exchange(transport, method, url, Bytes::new()).await;
         tries += 1;
-        let asked = match &result {
+        let again = match &result {
             // Nobody there at all: some tries tell as much as many, and a person may be waiting.
-            Err(error) if may_pass(error) && tries < 4 => None,
-            Err(_) => {
-                return result.map_err(|source| Error::Transport { url: url.to_string(), source });
+            Err(error) if may_pass(error) && tries < 4 => Some(None),
+            Ok(response) if response.status().is_server_error() || is_busy(response.status()) => {
+                Some(RetryAfter::read(response.headers()))
             }
-            Ok(response) if response.status().is_server_error() || response.status().as_u16() == 429 => {
-                RetryAfter::read(response.headers())
-            }
-            Ok(_) => return result.map_err(|source| Error::Transport { url: url.to_string(), source }),
+            _ => None,
         };
-        match backoff.wait(asked) {
+        match again.and_then(|asked| backoff.wait(asked)) {
             Some(wait) => tokio::time::sleep(wait).await,
             None => return result.map_err(|source| Error::Transport { url: url.to_string(), source }),
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
@@ -242,6 +243,11 @@ impl Error {
 /// The path of an rrset.
 pub(crate) fn rrset_path<'a>(zone: &'a Zone, name: &'a RelativeName, kind: &'a RecordType) -> [&'a str; 5] {
     ["domains", zone.fqdn(), "records", name.as_str(), kind.as_str()]
+}
+
+/// Reads the body of a reply, which a proxy's page is not.
+pub(crate) fn parsed<T: DeserializeOwned>(call: &Call, reply: &Reply) -> Result<T, Error> {
+    serde_json::from_slice(&reply.body).map_err(|error| malformed(call, &reply.body, &error.to_string()))
 }
 
 pub(crate) fn malformed(call: &Call, body: &[u8], reason: &str) -> Error {

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::{Client, Setback, malformed, pause, rrset_path};
+use crate::client::{Client, Setback, malformed, parsed, pause, rrset_path};
 use crate::error::Error;
 use crate::exchange::Call;
 use crate::name::{RecordType, RelativeName};
@@ -72,8 +72,7 @@ impl Client {
             Err(error) if error.is_missing_record() => return Ok(None),
             reply => reply?,
         };
-        let rrset: Rrset = serde_json::from_slice(&reply.body)
-            .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
+        let rrset: Rrset = parsed(&call, &reply)?;
         // What is read here decides what is overwritten or deleted, under the name that it gives.
         if !rrset.rrset_name.eq_ignore_ascii_case(name.as_str()) || rrset.rrset_type != kind.as_str() {
             return Err(malformed(&call, &reply.body, "it is about another rrset"));
@@ -91,8 +90,7 @@ impl Client {
         let mut call = self.call(Method::GET, &["domains", zone.fqdn(), "records"], None)?;
         call.url.query_pairs_mut().append_pair("rrset_type", kind.as_str()).append_pair("per_page", "1000");
         let reply = self.attempt(&call).await?;
-        let all: Vec<Rrset> = serde_json::from_slice(&reply.body)
-            .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
+        let all: Vec<Rrset> = parsed(&call, &reply)?;
         let differs = |stored: &String| stored != name.as_str() && stored.eq_ignore_ascii_case(name.as_str());
         Ok(all.into_iter().map(|rrset| rrset.rrset_name).find(differs))
     }

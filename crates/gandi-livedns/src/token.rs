@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::client::{Client, malformed};
+use crate::client::{Client, malformed, parsed};
 use crate::error::{Error, NetworkKind};
 use crate::exchange::Call;
 
@@ -97,8 +97,7 @@ impl Client {
             source: Box::new(elapsed),
         };
         let reply = asked.map_err(late)??;
-        let body: InfoBody = serde_json::from_slice(&reply.body)
-            .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
+        let body: InfoBody = parsed(&call, &reply)?;
         Ok(body.read())
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::client::{Client, malformed};
+use crate::client::{Client, malformed, parsed};
 use crate::error::Error;
 use crate::name::{RelativeName, canonical};
 use crate::refusal::NotFoundKind;
@@ -56,8 +56,7 @@ impl Client {
     pub async fn name_servers(&self, zone: &Zone) -> Result<Vec<String>, Error> {
         let call = self.call(Method::GET, &["domains", zone.fqdn(), "nameservers"], None)?;
         let reply = self.send(&call, &mut self.budget()).await?;
-        let names: Vec<String> = serde_json::from_slice(&reply.body)
-            .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
+        let names: Vec<String> = parsed(&call, &reply)?;
         Ok(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect())
     }
 }
@@ -159,8 +158,7 @@ impl Client {
             reply => reply?,
         };
         // A proxy's page is no zone.
-        let described: Described = serde_json::from_slice(&reply.body)
-            .map_err(|error| malformed(&call, &reply.body, &error.to_string()))?;
+        let described: Described = parsed(&call, &reply)?;
         if canonical(&described.fqdn).is_ok_and(|fqdn| fqdn != name) {
             return Err(malformed(&call, &reply.body, "it is about another zone"));
         }

@@ -9,7 +9,7 @@ use url::Url;
 use super::Account;
 use crate::certificate::links;
 use crate::error::Error;
-use crate::json::{list, optional_url};
+use crate::json::{list, optional_parsed};
 use crate::key::AccountKey;
 use crate::problem::ProblemKind;
 use crate::request::{Answer, Repeat};
@@ -75,7 +75,7 @@ struct Body {
     status: AccountStatus,
     #[serde(default, deserialize_with = "list")]
     contact: Vec<String>,
-    #[serde(default, deserialize_with = "optional_url")]
+    #[serde(default, deserialize_with = "optional_parsed")]
     orders: Option<Url>,
     #[serde(default)]
     terms_of_service_agreed: Option<bool>,

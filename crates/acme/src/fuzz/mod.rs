@@ -16,8 +16,8 @@ use crate::directory::Directory;
 use crate::error::{Error, excerpt};
 use crate::external::{ExternalAccount, HmacAlgorithm};
 use crate::json::MAX_ITEMS;
+use crate::jws::is_base64url;
 use crate::key::{AccountKey, AccountKeyType, KeyError};
-use crate::nonce::is_nonce;
 use crate::order::Order;
 use crate::problem::Problem;
 use crate::renewal::{self, CertificateId, RenewalInfo};
@@ -145,7 +145,7 @@ fn headers(input: &[u8]) {
                 headers.insert(name, value.clone());
             }
         }
-        if value.to_str().is_ok_and(is_nonce) {
+        if value.to_str().is_ok_and(is_base64url) {
             assert!(value.len() <= 512);
         }
     }

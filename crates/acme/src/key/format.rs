@@ -20,7 +20,7 @@ use rustls_pki_types::pem::PemObject;
 use sec1::EcPrivateKey;
 use zeroize::Zeroizing;
 
-use super::{AccountKey, AccountKeyType, Inner, KeyError, Pair, bit_length};
+use super::{AccountKey, AccountKeyType, Inner, KeyError, MAX_TEXT, Pair, bit_length};
 
 /// `id-ecPublicKey` (RFC 5480 §2.1.1).
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -32,8 +32,6 @@ const CURVES: [(ObjectIdentifier, AccountKeyType); 3] = [
     (ObjectIdentifier::new_unwrap("1.3.132.0.34"), AccountKeyType::EcdsaP384),
     (ObjectIdentifier::new_unwrap("1.3.132.0.35"), AccountKeyType::EcdsaP521),
 ];
-/// The largest file or text that is looked at for a key, in bytes.
-const MAX_TEXT: usize = 64 * 1024;
 
 fn unreadable(_: impl Sized) -> KeyError {
     KeyError::Unreadable
@@ -130,11 +128,7 @@ impl AccountKey {
         scalar: &[u8],
         point: Option<&[u8]>,
     ) -> Result<Self, KeyError> {
-        let length = match kind {
-            AccountKeyType::EcdsaP256 => 32,
-            AccountKeyType::EcdsaP384 => 48,
-            _ => 66,
-        };
+        let length = kind.coordinate_length().ok_or(KeyError::Unreadable)?;
         let mut padded = Zeroizing::new(vec![0; length]);
         let zeros = length.checked_sub(scalar.len()).ok_or(KeyError::Unreadable)?;
         padded[zeros..].copy_from_slice(scalar);
@@ -163,13 +157,8 @@ impl AccountKey {
 }
 
 fn encode_curve(kind: AccountKeyType, scalar: &[u8], pair: &Pair) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    use ring::signature::KeyPair;
     let (oid, _) = CURVES.iter().find(|(_, known)| *known == kind).ok_or(KeyError::Unreadable)?;
-    let point = match pair {
-        Pair::P256(pair) | Pair::P384(pair) => pair.public_key().as_ref().to_vec(),
-        Pair::P521(pair) => pair.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
-        Pair::Rsa(_) | Pair::OddRsa(_) => return Err(KeyError::Unreadable),
-    };
+    let point = pair.point().ok_or(KeyError::Unreadable)?;
     // The curve stands in the outer structure (RFC 5958 §2); RFC 5915 §3 lets it out here.
     let key = EcPrivateKey { private_key: scalar, parameters: None, public_key: Some(&point) };
     let der = Zeroizing::new(key.to_der().map_err(unreadable)?);

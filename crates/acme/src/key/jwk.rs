@@ -9,11 +9,8 @@ use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{AccountKey, AccountKeyType, KeyError, Pair};
+use super::{AccountKey, AccountKeyType, KeyError, MAX_TEXT, Pair};
 use crate::jws::base64url;
-
-/// The largest JWK that is read, in bytes. RSA 4096 needs some three thousand.
-const MAX_TEXT: usize = 64 * 1024;
 
 impl AccountKey {
     /// Reads a private key from a JWK, as certbot (`private_key.json`) and Posh-ACME (`acct.json`, `key`) keep it.
@@ -46,7 +43,7 @@ impl AccountKey {
         if let Some((exponent, modulus)) = rsa {
             return json!({"e": base64url(exponent), "kty": "RSA", "n": base64url(modulus)});
         }
-        let point = self.point().unwrap_or_default();
+        let point = self.0.pair.point().unwrap_or_default();
         let numbers = point.get(1..).unwrap_or_default();
         let (x, y) = numbers.split_at(numbers.len() / 2);
         let curve = self.key_type().to_string();
@@ -89,12 +86,13 @@ fn read(jwk: &Value) -> Result<AccountKey, KeyError> {
     };
     match jwk.get("kty").and_then(Value::as_str) {
         Some("EC") => {
-            let (kind, length) = match jwk.get("crv").and_then(Value::as_str) {
-                Some("P-256") => (AccountKeyType::EcdsaP256, 32),
-                Some("P-384") => (AccountKeyType::EcdsaP384, 48),
-                Some("P-521") => (AccountKeyType::EcdsaP521, 66),
+            let kind = match jwk.get("crv").and_then(Value::as_str) {
+                Some("P-256") => AccountKeyType::EcdsaP256,
+                Some("P-384") => AccountKeyType::EcdsaP384,
+                Some("P-521") => AccountKeyType::EcdsaP521,
                 _ => return Err(KeyError::Unreadable),
             };
+            let length = kind.coordinate_length().ok_or(KeyError::Unreadable)?;
             let mut point = vec![4];
             for name in ["x", "y"] {
                 let number = number(name)?;

@@ -32,6 +32,18 @@ pub enum AccountKeyType {
     },
 }
 
+impl AccountKeyType {
+    /// The length of a coordinate, and of the private number, in bytes; `None` for RSA.
+    fn coordinate_length(self) -> Option<usize> {
+        match self {
+            AccountKeyType::EcdsaP256 => Some(32),
+            AccountKeyType::EcdsaP384 => Some(48),
+            AccountKeyType::EcdsaP521 => Some(66),
+            AccountKeyType::Rsa { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for AccountKeyType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,6 +76,9 @@ pub enum KeyError {
     Random,
 }
 
+/// The largest file or text that is looked at for a key, in bytes. A JWK of RSA 4096 needs some three thousand.
+const MAX_TEXT: usize = 64 * 1024;
+
 /// The private key of an account. Cheap to clone; its bytes are wiped when the last clone is dropped.
 #[derive(Clone)]
 pub struct AccountKey(Arc<Inner>);
@@ -80,6 +95,17 @@ enum Pair {
     Rsa(Box<RsaKeyPair>),
     /// `ring` takes primes of whole multiples of 512 bits only.
     OddRsa(Box<rsa::PrivateKey>),
+}
+
+impl Pair {
+    /// The public point, uncompressed: 0x04, x, y (SEC 1 §2.3.3); `None` for RSA.
+    fn point(&self) -> Option<Vec<u8>> {
+        match self {
+            Pair::P256(pair) | Pair::P384(pair) => Some(pair.public_key().as_ref().to_vec()),
+            Pair::P521(pair) => Some(pair.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
+            Pair::Rsa(_) | Pair::OddRsa(_) => None,
+        }
+    }
 }
 
 impl fmt::Debug for AccountKey {
@@ -141,15 +167,6 @@ impl AccountKey {
             Pair::P384(_) => "ES384",
             Pair::P521(_) => "ES512",
             Pair::Rsa(_) | Pair::OddRsa(_) => "RS256",
-        }
-    }
-
-    /// The public point, uncompressed: 0x04, x, y (SEC 1 §2.3.3); `None` for RSA.
-    fn point(&self) -> Option<Vec<u8>> {
-        match &self.0.pair {
-            Pair::P256(pair) | Pair::P384(pair) => Some(pair.public_key().as_ref().to_vec()),
-            Pair::P521(pair) => Some(pair.verifying_key().to_sec1_point(false).as_bytes().to_vec()),
-            Pair::Rsa(_) | Pair::OddRsa(_) => None,
         }
     }
 
