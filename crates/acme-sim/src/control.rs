@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
+use sim_server::apply;
 
 use crate::behaviour::Behaviour;
 use crate::config::Targets;
@@ -170,7 +171,6 @@ impl Control {
     /// Answers a request to the HTTP endpoint: status and document.
     pub(crate) fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
         let done = (200, json!({"done": true}));
-        let wrong = |error: serde_json::Error| (400, json!({"error": error.to_string()}));
         match (method, path.trim_matches('/')) {
             (&Method::GET, "requests") => (200, json!(self.requests())),
             (&Method::DELETE, "requests") => {
@@ -186,20 +186,8 @@ impl Control {
                 (200, self.certificates().iter().map(show_certificate).collect())
             }
             (&Method::GET, "behaviour") => (200, json!(self.behaviour())),
-            (&Method::PUT, "behaviour") => match serde_json::from_slice(body) {
-                Ok(behaviour) => {
-                    self.set_behaviour(behaviour);
-                    done
-                }
-                Err(error) => wrong(error),
-            },
-            (&Method::POST, "faults") => match serde_json::from_slice(body) {
-                Ok(rule) => {
-                    self.fail(rule);
-                    done
-                }
-                Err(error) => wrong(error),
-            },
+            (&Method::PUT, "behaviour") => apply(body, |behaviour| self.set_behaviour(behaviour)),
+            (&Method::POST, "faults") => apply(body, |rule| self.fail(rule)),
             (&Method::POST, "release") => {
                 self.release_orders();
                 self.release();

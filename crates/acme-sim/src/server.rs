@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sim_server::{Faults, HTTP_VERSIONS, RequestLog, listen, serve_control, tls};
+use sim_server::{Faults, HTTP_VERSIONS, RequestLog, listen, start_control, tls};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -88,17 +88,9 @@ impl AcmeSim {
         let tls = tls(&config.tls, HTTP_VERSIONS)?;
         let (listener, address) = listen(config.listen).await?;
         tasks.spawn(http_server::serve(listener, tls, shared.clone()));
-        let control = match config.control_listen {
-            Some(address) => {
-                let (listener, address) = listen(address).await?;
-                let control = Control::new(shared.clone());
-                tasks.spawn(serve_control(listener, move |method, path, body| {
-                    control.answer(method, path, body)
-                }));
-                Some(address)
-            }
-            None => None,
-        };
+        let control = Control::new(shared.clone());
+        let answer = move |method: &_, path: &_, body: &_| control.answer(method, path, body);
+        let control = start_control(&mut tasks, config.control_listen, answer).await?;
         Ok(AcmeSim { shared, address, control, _tasks: tasks })
     }
 

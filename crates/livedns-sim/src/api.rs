@@ -114,7 +114,7 @@ impl World {
         }
         let secret: String = std::iter::repeat_with(|| fastrand::char('a'..='f')).take(40).collect();
         let mut renewed = TokenConfig { token: secret.clone(), ..token.clone() };
-        let lived = i64::try_from(self.credentials.since.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let lived = self.credentials.lived();
         let life = 90 * 86_400;
         renewed.expires_in = lived.saturating_add(life);
         let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(life);
@@ -130,7 +130,7 @@ impl World {
     }
 
     fn seconds_left(&self, token: &TokenConfig) -> i64 {
-        let lived = i64::try_from(self.credentials.since.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let lived = self.credentials.lived();
         token.expires_in.saturating_sub(lived)
     }
 
@@ -226,6 +226,12 @@ impl World {
 fn entities(token: &TokenConfig) -> Vec<Value> {
     let entity = |domain: &String| json!({"id": domain, "name": domain, "type": "domain"});
     token.domains.iter().map(entity).collect()
+}
+
+/// The URL of an rrset, escaped as the API does.
+pub(crate) fn record_href(zone: &str, name: &str, kind: &str) -> String {
+    let name = name.replace('@', "%40").replace('*', "%2A");
+    href(zone, &format!("/records/{name}/{kind}"))
 }
 
 pub(crate) fn href(zone: &str, rest: &str) -> String {

@@ -22,6 +22,11 @@ pub(crate) enum Caller<'a> {
 }
 
 impl Credentials {
+    /// How long the simulator runs, in seconds.
+    pub(crate) fn lived(&self) -> i64 {
+        i64::try_from(self.since.elapsed().as_secs()).unwrap_or(i64::MAX)
+    }
+
     /// The caller of a request with this `Authorization` header. `X-Api-Key` does not count on this host.
     pub(crate) fn caller(
         &self,
@@ -37,8 +42,7 @@ impl Credentials {
             "Bearer" => {
                 let token = self.tokens.iter().find(|token| token.token == secret);
                 let token = token.ok_or_else(|| refuse(behaviour.bad_token))?;
-                let lived = i64::try_from(self.since.elapsed().as_secs()).unwrap_or(i64::MAX);
-                if token.expires_in <= lived {
+                if token.expires_in <= self.lived() {
                     return Err(refuse(behaviour.expired_token));
                 }
                 Ok(Caller::Token(token))

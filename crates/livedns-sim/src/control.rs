@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sim_server::apply;
 
 use crate::behaviour::Behaviour;
 use crate::config::TokenConfig;
@@ -152,27 +153,18 @@ impl Control {
     pub(crate) fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         let done = (200, json!({"done": true}));
-        let parsed = |error: serde_json::Error| (400, json!({"error": error.to_string()}));
         match (method, segments.as_slice()) {
             (&Method::GET, ["zones", apex]) => (200, json!(self.zone(apex))),
             (&Method::PUT, ["zones", apex]) => {
                 self.add_zone(apex);
                 done
             }
-            (&Method::POST, ["zones", apex, "values"]) => match serde_json::from_slice::<NewValue>(body) {
-                Ok(new) => {
-                    self.add_value(apex, &new.name, &new.value, new.ttl);
-                    done
-                }
-                Err(error) => parsed(error),
-            },
-            (&Method::DELETE, ["zones", apex, "values"]) => match serde_json::from_slice::<NewValue>(body) {
-                Ok(old) => {
-                    self.remove_value(apex, &old.name, &old.value);
-                    done
-                }
-                Err(error) => parsed(error),
-            },
+            (&Method::POST, ["zones", apex, "values"]) => {
+                apply(body, |new: NewValue| self.add_value(apex, &new.name, &new.value, new.ttl))
+            }
+            (&Method::DELETE, ["zones", apex, "values"]) => {
+                apply(body, |old: NewValue| self.remove_value(apex, &old.name, &old.value))
+            }
             (&Method::GET, ["requests"]) => (200, json!(self.requests())),
             (&Method::GET, ["dns-queries"]) => (200, json!(self.dns_queries())),
             (&Method::DELETE, ["requests"]) => {
@@ -180,27 +172,9 @@ impl Control {
                 done
             }
             (&Method::GET, ["behaviour"]) => (200, json!(self.behaviour())),
-            (&Method::PUT, ["behaviour"]) => match serde_json::from_slice(body) {
-                Ok(behaviour) => {
-                    self.set_behaviour(behaviour);
-                    done
-                }
-                Err(error) => parsed(error),
-            },
-            (&Method::PUT, ["timing"]) => match serde_json::from_slice::<Timing>(body) {
-                Ok(timing) => {
-                    self.apply(&timing);
-                    done
-                }
-                Err(error) => parsed(error),
-            },
-            (&Method::POST, ["faults"]) => match serde_json::from_slice(body) {
-                Ok(rule) => {
-                    self.fail(rule);
-                    done
-                }
-                Err(error) => parsed(error),
-            },
+            (&Method::PUT, ["behaviour"]) => apply(body, |behaviour| self.set_behaviour(behaviour)),
+            (&Method::PUT, ["timing"]) => apply(body, |timing: Timing| self.apply(&timing)),
+            (&Method::POST, ["faults"]) => apply(body, |rule| self.fail(rule)),
             _ => (404, json!({"error": "there is no such control"})),
         }
     }

@@ -4,7 +4,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::{Request, href};
+use crate::api::{Request, record_href};
 use crate::behaviour::{Behaviour, BesideCname, EmptyList, MissingRrset, Patch, Superfluous};
 use crate::reply::Reply;
 use crate::state::{Rrset, Zone, quoted, quoted_whole, unquoted};
@@ -27,7 +27,6 @@ struct Body {
 
 /// An rrset as the API shows it.
 pub(crate) fn view(apex: &str, name: &str, kind: &str, rrset: &Rrset, behaviour: &Behaviour) -> Value {
-    let path = format!("/records/{}/{kind}", name.replace('@', "%40").replace('*', "%2A"));
     let whole = |value: &String| if kind == "TXT" { quoted_whole(&unquoted(value)) } else { value.clone() };
     let values = if behaviour.split_long_values {
         rrset.values.clone()
@@ -36,7 +35,7 @@ pub(crate) fn view(apex: &str, name: &str, kind: &str, rrset: &Rrset, behaviour:
     };
     json!({
         "rrset_name": name, "rrset_type": kind, "rrset_ttl": rrset.ttl, "rrset_values": values,
-        "rrset_href": href(apex, &path),
+        "rrset_href": record_href(apex, name, kind),
     })
 }
 

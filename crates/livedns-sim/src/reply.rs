@@ -3,7 +3,7 @@
 use base64::Engine;
 use serde_json::{Value, json};
 
-use crate::api::BASE;
+use crate::api::record_href;
 use crate::behaviour::Json;
 
 /// An answer.
@@ -70,11 +70,8 @@ impl Reply {
     }
 
     pub(crate) fn created(zone: &str, name: &str, kind: &str) -> Self {
-        let name = name.replace('@', "%40").replace('*', "%2A");
         let mut reply = Reply::json(201, &json!({"message": "DNS Record Created"}));
-        reply
-            .headers
-            .push(("location", format!("https://api.gandi.net{BASE}/domains/{zone}/records/{name}/{kind}")));
+        reply.headers.push(("location", record_href(zone, name, kind)));
         reply
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sim_server::{Error, Faults, HTTP_VERSIONS, RequestLog, listen, serve_control, tls};
+use sim_server::{Error, Faults, HTTP_VERSIONS, RequestLog, listen, start_control, tls};
 use tokio::task::JoinSet;
 
 use crate::api::World;
@@ -93,17 +93,9 @@ impl Simulator {
         let (listener, api) = listen(config.api_listen).await?;
         let tls = tls(&config.tls, HTTP_VERSIONS)?;
         tasks.spawn(http_server::serve_api(listener, tls, shared.clone()));
-        let control = match config.control_listen {
-            Some(address) => {
-                let (listener, address) = listen(address).await?;
-                let control = Control::new(shared.clone());
-                tasks.spawn(serve_control(listener, move |method, path, body| {
-                    control.answer(method, path, body)
-                }));
-                Some(address)
-            }
-            None => None,
-        };
+        let control = Control::new(shared.clone());
+        let answer = move |method: &_, path: &_, body: &_| control.answer(method, path, body);
+        let control = start_control(&mut tasks, config.control_listen, answer).await?;
         Ok(Simulator { shared, api, dns, control, _tasks: tasks })
     }
 

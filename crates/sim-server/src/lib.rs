@@ -8,7 +8,7 @@ pub mod pki;
 pub mod program;
 mod request_log;
 
-pub use control::serve_control;
+pub use control::{apply, start_control};
 pub use faults::{FaultRule, Faults};
 pub use listener::{Body, Cut, Error, HTTP_VERSIONS, MAX_BODY, listen, respond, serve, tls};
 pub use request_log::RequestLog;

@@ -96,8 +96,7 @@ impl World {
         if status.is_some_and(|status| status != "deactivated") {
             return Err(Problem::malformed("the status of an account can be set to deactivated only"));
         }
-        let account = self.accounts.iter_mut().find(|account| account.id == id);
-        let account = account.ok_or_else(|| Problem::not_found("account"))?;
+        let account = self.find_account_mut(id)?;
         if let Some(contacts) = contacts {
             account.contact = contacts;
         }
@@ -139,9 +138,9 @@ impl World {
 
     /// The page that `userActionRequired` names: whoever visits it agrees to the terms in force.
     pub(super) fn agree(&mut self, id: &str) -> Result<Reply, Problem> {
-        let account = self.accounts.iter_mut().find(|account| account.id == id);
-        let account = account.ok_or_else(|| Problem::not_found("account"))?;
-        account.agreed.clone_from(&self.behaviour.terms);
+        let terms = self.behaviour.terms.clone();
+        let account = self.find_account_mut(id)?;
+        account.agreed = terms;
         Ok(Reply::json(200, &json!({"agreed": account.agreed})))
     }
 

@@ -77,13 +77,11 @@ impl World {
         {
             return Err(Problem::unauthorized("the account is deactivated"));
         }
-        let payload = match jws.payload.as_slice() {
-            [] => Value::Null,
-            bytes => match serde_json::from_slice(bytes) {
-                // A nested JWS is an object as well.
-                Ok(Value::Object(members)) => Value::Object(members),
-                _ => return Err(Problem::malformed("the payload is not a JSON object")),
-            },
+        let payload = match &outcome.payload {
+            _ if jws.payload.is_empty() => Value::Null,
+            // A nested JWS is an object as well.
+            object @ Value::Object(_) => object.clone(),
+            _ => return Err(Problem::malformed("the payload is not a JSON object")),
         };
         Ok(Signed { account, key, payload })
     }
@@ -97,8 +95,12 @@ impl World {
             .ok_or_else(|| Problem::new(400, "accountDoesNotExist", format!("there is no account {kid}")))
     }
 
-    pub(super) fn find_account(&self, id: &str) -> Result<&Account, Problem> {
+    pub(crate) fn find_account(&self, id: &str) -> Result<&Account, Problem> {
         self.accounts.iter().find(|account| account.id == id).ok_or_else(|| Problem::not_found("account"))
+    }
+
+    pub(super) fn find_account_mut(&mut self, id: &str) -> Result<&mut Account, Problem> {
+        self.accounts.iter_mut().find(|account| account.id == id).ok_or_else(|| Problem::not_found("account"))
     }
 
     /// RFC 8555 §7.3.3: terms that are not the ones that were agreed to.

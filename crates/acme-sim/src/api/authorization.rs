@@ -93,6 +93,11 @@ impl World {
         found.ok_or_else(|| Problem::not_found("authorization"))
     }
 
+    fn find_authorization_mut(&mut self, id: &str) -> Result<&mut Authorization, Problem> {
+        let found = self.authorizations.iter_mut().find(|authorization| authorization.id == id);
+        found.ok_or_else(|| Problem::not_found("authorization"))
+    }
+
     fn own_authorization(&self, id: &str, signed: &Signed) -> Result<&Authorization, Problem> {
         let authorization = self.find_authorization(id)?;
         if authorization.account == signed.account()? {
@@ -114,12 +119,11 @@ impl World {
             if signed.payload.get("status").is_none_or(|status| status != "deactivated") {
                 return Err(Problem::malformed("an authorization can be deactivated, and nothing else"));
             }
-            if let Some(authorization) = self.authorizations.iter_mut().find(|known| known.id == id) {
-                if !matches!(authorization.status, Status::Pending | Status::Valid) {
-                    return Err(Problem::malformed("this authorization is over already"));
-                }
-                authorization.status = Status::Deactivated;
+            let authorization = self.find_authorization_mut(id)?;
+            if !matches!(authorization.status, Status::Pending | Status::Valid) {
+                return Err(Problem::malformed("this authorization is over already"));
             }
+            authorization.status = Status::Deactivated;
             self.refresh_orders();
         }
         let authorization = self.find_authorization(id)?;
@@ -198,8 +202,7 @@ impl World {
         signed: &Signed,
     ) -> Result<(Reply, Option<Started>), Problem> {
         self.own_authorization(authorization, signed)?;
-        let known = self.authorizations.iter_mut().find(|known| known.id == authorization);
-        let known = known.ok_or_else(|| Problem::not_found("authorization"))?;
+        let known = self.find_authorization_mut(authorization)?;
         let busy = known.challenges.iter().any(|challenge| challenge.status != Status::Pending);
         let pending = known.status == Status::Pending && !busy;
         let challenge = known.challenges.iter_mut().find(|challenge| challenge.id == id);
@@ -225,7 +228,7 @@ impl World {
 
     /// Writes down how a validation ended.
     pub(crate) fn validated(&mut self, started: &Started, result: Result<(), Problem>) {
-        let known = self.authorizations.iter_mut().find(|known| known.id == started.authorization);
+        let known = self.find_authorization_mut(&started.authorization).ok();
         let Some(known) = known.filter(|known| known.status == Status::Pending) else { return };
         let challenge = known.challenges.iter_mut().find(|challenge| challenge.id == started.challenge);
         let Some(challenge) = challenge else { return };

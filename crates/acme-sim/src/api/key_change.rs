@@ -32,8 +32,7 @@ impl World {
             let problem = Problem::new(409, "malformed", "this key is that of an account already");
             return Err(problem.header("location", location));
         }
-        let account = self.accounts.iter_mut().find(|account| account.id == id);
-        account.ok_or_else(|| Problem::not_found("account"))?.key = key;
+        self.find_account_mut(id)?.key = key;
         Ok(Reply::empty(200))
     }
 }

@@ -16,6 +16,10 @@ impl World {
         self.orders.iter().find(|order| order.id == id).ok_or_else(|| Problem::not_found("order"))
     }
 
+    fn find_order_mut(&mut self, id: &str) -> Result<&mut Order, Problem> {
+        self.orders.iter_mut().find(|order| order.id == id).ok_or_else(|| Problem::not_found("order"))
+    }
+
     fn own_order(&self, id: &str, signed: &Signed) -> Result<&Order, Problem> {
         let order = self.find_order(id)?;
         if order.account == signed.account()? {
@@ -97,17 +101,16 @@ impl World {
         let csr = csr.ok_or_else(|| Problem::malformed("there is no csr in base64url without padding"))?;
         csr::check(&csr, &order.identifiers, &signed.key)?;
         let finalize = self.behaviour.finalize.clone();
-        if let Some(order) = self.orders.iter_mut().find(|order| order.id == id) {
-            order.csr = Some(csr);
-            order.status = Status::Processing;
-            match &finalize {
-                Finalize::Processing(looks) => order.looks = Some(*looks),
-                Finalize::Fails(kind) => {
-                    order.status = Status::Invalid;
-                    order.error = Some(Problem::new(500, kind, "the certificate was not issued").document());
-                }
-                Finalize::AtOnce | Finalize::Held => {}
+        let order = self.find_order_mut(id)?;
+        order.csr = Some(csr);
+        order.status = Status::Processing;
+        match &finalize {
+            Finalize::Processing(looks) => order.looks = Some(*looks),
+            Finalize::Fails(kind) => {
+                order.status = Status::Invalid;
+                order.error = Some(Problem::new(500, kind, "the certificate was not issued").document());
             }
+            Finalize::AtOnce | Finalize::Held => {}
         }
         if finalize == Finalize::AtOnce {
             self.issue(id)?;
@@ -156,11 +159,10 @@ impl World {
             window: None,
         };
         let replaced = order.replaces.clone();
-        if let Some(order) = self.orders.iter_mut().find(|order| order.id == id) {
-            order.status = Status::Valid;
-            order.certificate = Some(certificate.id.clone());
-            order.looks = None;
-        }
+        let order = self.find_order_mut(id)?;
+        order.status = Status::Valid;
+        order.certificate = Some(certificate.id.clone());
+        order.looks = None;
         if let Some(old) = self.certificates.iter_mut().find(|old| Some(&old.renewal_id) == replaced.as_ref())
         {
             old.replaced_by = Some(id.to_owned());

@@ -36,8 +36,7 @@ fn task(world: &World, started: &Started) -> Result<Task, Problem> {
     let authorization = world.find_authorization(&started.authorization)?;
     let challenge = authorization.challenges.iter().find(|challenge| challenge.id == started.challenge);
     let challenge = challenge.ok_or_else(|| Problem::not_found("challenge"))?;
-    let account = world.accounts.iter().find(|account| account.id == authorization.account);
-    let account = account.ok_or_else(|| Problem::not_found("account"))?;
+    let account = world.find_account(&authorization.account)?;
     let token = challenge.token.clone().unwrap_or_default();
     Ok(Task {
         kind: challenge.kind.clone(),
