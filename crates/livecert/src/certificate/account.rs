@@ -18,7 +18,7 @@ use crate::progress::Event;
 use crate::store::{AccountRecord, CertName, Lock};
 
 /// How long it is looked which records in DNS name an account that was replaced.
-const TODO_LIMIT: Duration = Duration::from_secs(20);
+const STALE_NAMES_LIMIT: Duration = Duration::from_secs(20);
 
 /// What an account is made with.
 #[derive(Debug, Clone, Default)]
@@ -293,7 +293,7 @@ impl Service {
         let replaced = |record: &AccountRecord| record.url.as_deref() == Some(account.url().as_str());
         let stored = self.store.account(url.as_str())?.filter(replaced);
         let Some(old) = stored.and_then(|record| record.replaces) else { return Ok(()) };
-        let looking = tokio::time::timeout(TODO_LIMIT, self.names_of_account(&old, settings));
+        let looking = tokio::time::timeout(STALE_NAMES_LIMIT, self.names_of_account(&old, settings));
         let todo = looking.await.unwrap_or_default();
         let new = account.url().as_str();
         self.progress.event(cert, Event::AccountReplaced { old: &old, new, todo: &todo });

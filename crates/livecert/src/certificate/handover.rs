@@ -8,7 +8,7 @@ use super::ledger::{journal_record, publication, txt_record};
 use super::{CertificateError, PropagationRequest, Service};
 use crate::challenge::{DnsSolver, PropagationSettings};
 use crate::plugin::{self, ArgumentSources, Arguments, Leftover, PluginInfo, TxtRecord};
-use crate::store::{JournalName, Publication};
+use crate::store::JournalName;
 
 /// What the sealed parameters of these commands are bound to.
 const PLACE: &str = "dns";
@@ -60,6 +60,13 @@ pub struct Hooked {
     pub visible_after: Option<Duration>,
 }
 
+/// What adds and removes the values of one command: the credential is read once.
+pub(super) struct Hand {
+    solver: DnsSolver,
+    arguments: Arguments,
+    place: String,
+}
+
 impl HookRequest {
     /// The name in its one form, or what is wrong with name or value.
     fn check(&self) -> Result<String, CertificateError> {
@@ -90,17 +97,18 @@ impl Service {
     /// # Errors
     /// See [`CertificateError`]; the value is not there then, or the journal knows of it.
     pub async fn add_value(&self, request: &HookRequest) -> Result<Hooked, CertificateError> {
-        self.add_value_at(request, PLACE).await
+        self.add_value_with(&self.hand(request, PLACE).await?, request).await
     }
 
-    /// The same, with sealed parameters that are bound to `place`.
-    pub(super) async fn add_value_at(
+    /// The same, by a hand that may have added others.
+    pub(super) async fn add_value_with(
         &self,
+        hand: &Hand,
         request: &HookRequest,
-        place: &str,
     ) -> Result<Hooked, CertificateError> {
         let fqdn = request.check()?;
-        let (solver, mut own) = self.hook(request, place).await?;
+        let solver = &hand.solver;
+        let mut own = publication(request.plugin, &hand.arguments, hand.place.clone());
         let placement = self.unless_interrupted(solver.prepare(std::slice::from_ref(&fqdn))).await??;
         let proofs = [crate::challenge::Proof { name: fqdn.clone(), value: request.value.clone() }];
         let records = placement.records(&proofs);
@@ -117,7 +125,7 @@ impl Service {
         publications.push(own);
         self.store.save_publications(&journal, &publications)?;
         if let Err(error) = solver.publish(&records).await {
-            self.take_back(&solver, &journal, &records).await?;
+            self.take_back(solver, &journal, &records).await?;
             return Err(error.into());
         }
         match (request.care, publications.last_mut()) {
@@ -140,7 +148,7 @@ impl Service {
             };
             if let Some(error) = error {
                 let _lock = self.store.lock_journal(&journal, PATIENCE).await?;
-                self.take_back(&solver, &journal, &records).await?;
+                self.take_back(solver, &journal, &records).await?;
                 return Err(error);
             }
         }
@@ -154,17 +162,17 @@ impl Service {
     /// # Errors
     /// See [`CertificateError`].
     pub async fn remove_value(&self, request: &HookRequest) -> Result<Hooked, CertificateError> {
-        self.remove_value_at(request, PLACE).await
+        self.remove_value_with(&self.hand(request, PLACE).await?, request).await
     }
 
-    /// The same, with sealed parameters that are bound to `place`.
-    pub(super) async fn remove_value_at(
+    /// The same, by a hand that may have removed others.
+    pub(super) async fn remove_value_with(
         &self,
+        hand: &Hand,
         request: &HookRequest,
-        place: &str,
     ) -> Result<Hooked, CertificateError> {
         let fqdn = request.check()?;
-        let (solver, _) = self.hook(request, place).await?;
+        let solver = &hand.solver;
         let journal = JournalName::name(&fqdn);
         let _lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
         let publications = self.store.publications(&journal)?;
@@ -178,26 +186,24 @@ impl Service {
         } else {
             noted
         };
-        if let Some(left) = self.take_back(&solver, &journal, &records).await?.into_iter().next() {
+        if let Some(left) = self.take_back(solver, &journal, &records).await?.into_iter().next() {
             return Err(CertificateError::LeftBehind { fqdn: left.record.fqdn, source: left.reason });
         }
         let at = records.first().map_or(fqdn, |record| record.fqdn.clone());
         Ok(Hooked { fqdn: at, value: request.value.clone(), visible_after: None })
     }
 
-    /// The plugin, and a publication without records.
-    async fn hook(
-        &self,
-        request: &HookRequest,
-        place: &str,
-    ) -> Result<(DnsSolver, Publication), CertificateError> {
+    /// What adds and removes values, with sealed parameters that are bound to `place`. Nothing is asked for a request that is
+    /// wrong.
+    pub(super) async fn hand(&self, request: &HookRequest, place: &str) -> Result<Hand, CertificateError> {
+        request.check()?;
         let (info, prompter) = (request.plugin, self.surroundings.prompter.as_ref());
         let sources = plugin::with_default_credential(info, request.arguments.clone(), prompter)?;
         let resolving = Arguments::resolve(info, &sources, place, &self.sealing_key, &self.surroundings);
         let arguments = self.unless_interrupted(resolving).await??;
         let plugin = info.connect_dns(&arguments, &self.surroundings)?;
         let solver = DnsSolver::new(plugin, &request.settings()?, &self.surroundings.http)?;
-        Ok((solver, publication(info, &arguments, place.to_owned())))
+        Ok(Hand { solver, arguments, place: place.to_owned() })
     }
 
     /// Removes the records, and strikes off those that are gone. The journal's lock must be held.

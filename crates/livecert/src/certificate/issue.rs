@@ -63,10 +63,15 @@ impl Service {
     pub async fn issue(&self, request: &IssueRequest) -> Result<Issued, CertificateError> {
         let cert = request.check()?;
         self.unless_interrupted(self.sweep_first(&[cert])).await?;
-        self.issue_unswept(request).await
+        self.issue_unswept(request, false).await
     }
 
-    pub(super) async fn issue_unswept(&self, request: &IssueRequest) -> Result<Issued, CertificateError> {
+    /// The same without a sweep; `windows_known` says that the CA has been asked when to renew.
+    pub(super) async fn issue_unswept(
+        &self,
+        request: &IssueRequest,
+        windows_known: bool,
+    ) -> Result<Issued, CertificateError> {
         let cert = request.check()?;
         let lock = self.lock(&cert).await?;
         let stored = self.store.find_record(&cert)?;
@@ -85,7 +90,9 @@ impl Service {
             && !request.force
             && !settings.changed
         {
-            self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(&cert))).await?;
+            if !windows_known {
+                self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(&cert))).await?;
+            }
             let due = self.due(&cert, generation, Timestamp::now());
             if !due.now {
                 let rechained = match stored.as_ref().map(|stored| &stored.preferred_chain) {
@@ -201,20 +208,19 @@ impl Service {
         let (arguments, solvers) = (&ready.arguments, &ready.solvers);
         let end = work.current.map(|current| current.info.not_after);
         let left = self.store.left_behind(cert, work.lock)?;
-        let ordered = left.is_some_and(|(_, order)| order.server == server.as_str() && !order.url.is_empty());
-        let hold = match ordered {
+        let is_ours =
+            |(_, order): &(Draft, PendingOrder)| order.server == server.as_str() && !order.url.is_empty();
+        let hold = match left.as_ref().is_some_and(is_ours) {
             true => self.own_hold(cert, server.as_str(), &work.names()),
             false => self.hold(cert, server.as_str(), &work.names(), end),
         };
-        if !work.request.force
-            && let Some(hold) = hold
-        {
+        if let Some(hold) = hold.filter(|_| !work.request.force) {
             let (server, until, words) = (server.to_string(), hold.until, hold.words);
             return Err(CertificateError::Held { server, until, words });
         }
 
         // 2. The key is on disk before the CA hears of it.
-        let (mut draft, key, mut pending) = self.draft(server, work, subject).await?;
+        let (mut draft, key, mut pending) = self.draft(server, work, subject, left).await?;
         let csr = key.request(settings)?;
 
         // 3. and 4. Directory and account; beside them, the zones of the names.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use super::account::AccountRequest;
 use super::credential::WARN_DAYS;
@@ -84,6 +85,8 @@ impl Service {
         let account = self.living_account_at(&cert, &server, &request.server, &request.account);
         let account = self.unless_interrupted(account).await??;
         let view = self.persist_view(request)?;
+        // Only where something is to be changed is a credential asked for, and then once.
+        let hand = OnceCell::new();
         let mut done = Vec::new();
         for (base, wildcard) in bases(request)? {
             let record = StandingRecord {
@@ -96,11 +99,15 @@ impl Service {
             let there = self.unless_interrupted(ours(&view, &base, &record)).await??;
             let unchanged = there.contains(&value);
             if !unchanged {
-                self.add_value_at(&hook(request, &at, &value, true), PLACE).await?;
+                let hook = hook(request, &at, &value, true);
+                let hand = hand.get_or_try_init(|| self.hand(&hook, PLACE)).await?;
+                self.add_value_with(hand, &hook).await?;
             }
             let mut replaced = Vec::new();
             for old in there.into_iter().filter(|old| *old != value) {
-                self.remove_value_at(&hook(request, &at, &old, false), PLACE).await?;
+                let hook = hook(request, &at, &old, false);
+                let hand = hand.get_or_try_init(|| self.hand(&hook, PLACE)).await?;
+                self.remove_value_with(hand, &hook).await?;
                 replaced.push(old);
             }
             done.push(Persisted { at, value, replaced, unchanged });
@@ -120,6 +127,8 @@ impl Service {
         let issuer = issuer(request, &server)?;
         let account = self.required_account(&request.server).await?.url().to_string();
         let view = self.persist_view(request)?;
+        // Only where something is to be changed is a credential asked for, and then once.
+        let hand = OnceCell::new();
         let mut done = Vec::new();
         for (base, wildcard) in bases(request)? {
             let record =
@@ -127,7 +136,9 @@ impl Service {
             let at = standing_name(&base);
             let there = self.unless_interrupted(ours(&view, &base, &record)).await??;
             for value in &there {
-                self.remove_value_at(&hook(request, &at, value, false), PLACE).await?;
+                let hook = hook(request, &at, value, false);
+                let hand = hand.get_or_try_init(|| self.hand(&hook, PLACE)).await?;
+                self.remove_value_with(hand, &hook).await?;
             }
             let (value, unchanged) = (record.to_string(), there.is_empty());
             done.push(Persisted { at, value, replaced: there, unchanged });

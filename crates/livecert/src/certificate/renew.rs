@@ -115,7 +115,7 @@ impl Service {
             force,
             ..IssueRequest::default()
         };
-        let issued = self.issue_unswept(&request).await?;
+        let issued = self.issue_unswept(&request, true).await?;
         Ok(match issued.outcome {
             super::Outcome::NotDue(at) => RenewalResult::NotDue(at),
             super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),

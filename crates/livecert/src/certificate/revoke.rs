@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use livecert_acme::{Account, AccountKey, ErrorClass, RevocationReason};
+use livecert_acme::{AccountKey, ErrorClass, RevocationReason};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
@@ -65,9 +65,7 @@ impl Service {
                     revoked.map_err(acme(&url, "the revocation"))
                 }
                 None => {
-                    let account = self.known_account(&url).await?;
-                    let missing = || CertificateError::NoAccount { server: url.to_string() };
-                    let account: Account = account.ok_or_else(missing)?;
+                    let account = self.required_account(&url).await?;
                     match account.revoke(&der, request.reason).await {
                         // Another account may have ordered it; the certificate's own key has the right all the same.
                         Err(error)

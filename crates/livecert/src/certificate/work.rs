@@ -142,19 +142,20 @@ impl Service {
         Ok(Subject::Theirs(Box::new(request)))
     }
 
-    /// The draft that a dead run left with its order and key, if they are for what is wanted now, or a new one, whose order
+    /// The draft `left` by a dead run with its order and key, if they are for what is wanted now, or a new one, whose order
     /// has no URL yet.
     pub(super) async fn draft(
         &self,
         server: &ServerUrl,
         work: &Work<'_>,
         subject: &Subject,
+        left: Option<(Draft, PendingOrder)>,
     ) -> Result<(Draft, Key, PendingOrder), CertificateError> {
         let wanted = |key: &Key| {
             let public_key = key.public_key_info();
             PendingOrder::new(server.as_str(), work.names(), work.settings.wishes(), &public_key)
         };
-        if let Some((draft, order)) = self.store.left_behind(work.cert, work.lock)? {
+        if let Some((draft, order)) = left {
             let key = match subject {
                 Subject::Ours => draft.key().and_then(|pem| PrivateKey::from_pem(&pem).ok()).map(Key::Ours),
                 Subject::Theirs(request) => Some(Key::Theirs(request.clone())),

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use livecert_acme::Server;
 
-use super::super::{CertificateError, ServerUrl, Service, with_causes};
+use super::super::{CertificateError, ServerUrl, Service, SubjectName, with_causes};
 use super::{Finding, Level, Settings};
 use crate::challenge::{ChallengeError, Placement, PropagationSettings, validation_name};
 use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Located, Resolver, find_caa};
@@ -98,6 +98,9 @@ impl Service {
 
     /// Names whose CAA records could not be looked up, and whether broken signatures are why.
     pub(super) async fn look_at_silent_caa(&self, settings: &Settings, sets: &CaaSets) -> Vec<Finding> {
+        if sets.iter().all(|(_, set)| set.is_ok()) {
+            return Vec::new();
+        }
         let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
         let silent = sets.iter().filter_map(|(base, set)| Some((base, set.as_ref().err()?)));
         let look = silent.map(|(base, error)| {
@@ -120,8 +123,7 @@ impl Service {
         join_all(look).await
     }
 
-    /// The names for which CAA does not allow the server. What could not be looked up, or has no name to compare with,
-    /// is left to the CA.
+    /// The names for which CAA does not allow the server.
     fn caa_refusals(
         &self,
         settings: &Settings,
@@ -130,26 +132,18 @@ impl Service {
         sets: &CaaSets,
     ) -> Vec<CaaRefusal> {
         let identities = &server.directory().meta.caa_identities;
-        if identities.is_empty() {
-            return Vec::new();
-        }
         let account = self.store.account(url.as_str()).ok().flatten();
         let account = account.and_then(|account| account.url);
         let methods: Vec<_> = settings.candidates.iter().map(ToString::to_string).collect();
         let applicant = CaaApplicant { identities, account: account.as_deref(), methods: &methods };
-        let mut refusals = Vec::new();
-        for name in &settings.names {
-            let set = sets.iter().find(|(base, _)| base == name.base()).map(|(_, set)| set);
-            if let Some(Ok(Some(set))) = set
-                && !set.allows(&applicant, name.is_wildcard())
-            {
-                refusals.push(CaaRefusal { name: name.to_string(), set: set.clone() });
-            }
-        }
-        refusals
+        let refusal = |name: &SubjectName| {
+            let set = refusing(sets, &applicant, name.base(), name.is_wildcard())?;
+            Some(CaaRefusal { name: name.to_string(), set: set.clone() })
+        };
+        settings.names.iter().filter_map(refusal).collect()
     }
 
-    /// Whether CAA lets this account prove a name in this way. What could not be looked up is left to the CA.
+    /// Whether CAA lets this account prove a name in this way.
     pub(in crate::certificate) fn caa_allows(
         &self,
         account: &livecert_acme::Account,
@@ -160,10 +154,7 @@ impl Service {
         let identities = &account.server().directory().meta.caa_identities;
         let methods = [challenge.to_string()];
         let applicant = CaaApplicant { identities, account: Some(account.url().as_str()), methods: &methods };
-        match sets.iter().find(|(name, _)| name == base) {
-            Some((_, Ok(Some(set)))) if !identities.is_empty() => set.allows(&applicant, wildcard),
-            _ => true,
-        }
+        refusing(sets, &applicant, base, wildcard).is_none()
     }
 
     /// The CAA records for an issue, with what its solver has found.
@@ -203,6 +194,18 @@ impl Service {
         };
         Resolver::new(&named, &self.surroundings.http).map_err(|error| ChallengeError::from(error).into())
     }
+}
+
+/// The records that do not allow a name. What could not be looked up, or where the CA has no name to compare with, is left
+/// to the CA.
+fn refusing<'a>(
+    sets: &'a CaaSets,
+    applicant: &CaaApplicant<'_>,
+    base: &str,
+    wildcard: bool,
+) -> Option<&'a CaaSet> {
+    let (_, Ok(Some(set))) = sets.iter().find(|(name, _)| name == base)? else { return None };
+    (!applicant.identities.is_empty() && !set.allows(applicant, wildcard)).then_some(set)
 }
 
 async fn caa_sets<'a>(resolver: &Resolver, bases: impl Iterator<Item = (&'a str, &'a str)>) -> CaaSets {

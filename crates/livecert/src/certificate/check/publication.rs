@@ -33,8 +33,9 @@ impl Service {
         let place =
             super::super::work::place(&request.check().unwrap_or_else(|_| (&settings.names[0]).into()));
         let done = async {
-            self.add_value_at(&hook, &place).await?;
-            self.remove_value_at(&hook, &place).await
+            let hand = self.hand(&hook, &place).await?;
+            self.add_value_with(&hand, &hook).await?;
+            self.remove_value_with(&hand, &hook).await
         };
         match done.await {
             Ok(_) => Finding::good("write-probe", &fqdn, "a value was written and removed"),
