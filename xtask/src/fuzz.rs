@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::setup::{found, root, target};
+use crate::setup::{cargo_command, found, root, target};
 use crate::{Failure, say};
 
 /// What tells libFuzzer where a run has been, and what is compared with what.
@@ -72,10 +72,9 @@ fn targets(corpus: &Path) -> Result<Vec<String>, Failure> {
 /// Gives the program with all targets.
 fn build() -> Result<PathBuf, Failure> {
     let folder = target().join("fuzz");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // With --target, build scripts and macros are not instrumented; they would not link.
     let host = host()?;
-    let status = Command::new(cargo)
+    let status = cargo_command()
         .args(["build", "--release", "--locked", "--target", &host, "--manifest-path"])
         .arg(root().join("fuzz/Cargo.toml"))
         .env("CARGO_TARGET_DIR", &folder)
@@ -112,9 +111,8 @@ fn with_guidance(program: &Path, name: &str, corpus: &Path, seconds: u64) -> Res
 }
 
 fn at_random(name: &str, seconds: u64) -> Result<bool, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let packages = CRATES.iter().flat_map(|package| ["-p", package]);
-    let status = Command::new(cargo)
+    let status = cargo_command()
         .args(["test", "--locked", "--release", "--lib"])
         .args(packages)
         .args(["fuzz::tests", "--", "--nocapture"])

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use clap::Args;
 use serde_json::Value;
 
-use crate::setup::{self, root, target};
+use crate::setup::{self, cargo_command, root, target};
 use crate::{Failure, say};
 
 const DOCUMENT: &str = "docs/acme-servers.md";
@@ -52,7 +51,7 @@ pub(crate) fn run(words: &Words) -> Result<(), Failure> {
         }
         std::fs::create_dir_all(&results)?;
         // One server after the other, for equal conditions.
-        let mut tests = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut tests = cargo_command();
         tests.args(["test", "--locked", "--quiet", "-p", "livecert-cli", "--test", "interop"]);
         tests.args(["--", "--test-threads=1"]).current_dir(root());
         tests.env("LIVECERT_INTEROP_RESULTS", std::path::absolute(&results)?);

@@ -61,9 +61,7 @@ fn publication(binary: &Path, seconds: u64) -> Result<(), Failure> {
     testbed.gandi().set_publication_delay(2, std::time::Duration::from_secs(seconds));
     let mut words =
         vec!["dns".to_owned(), "add".into(), "_acme-challenge.example.com".into(), "value".into()];
-    let issue = testbed.issue_words();
-    let at = issue.iter().position(|word| word == "--plugin").unwrap_or_default();
-    words.extend(issue.into_iter().skip(at));
+    words.extend(testbed.dns_words());
     words.extend(["--plugin-arg".to_owned(), format!("GandiPAT=file:{}", token.display()), "--json".into()]);
     let outcome = livecert.run(&words)?;
     let document: serde_json::Value = serde_json::from_str(&outcome.stdout)?;

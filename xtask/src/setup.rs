@@ -125,9 +125,13 @@ pub(crate) fn build(words: &[&str]) -> Result<PathBuf, Failure> {
     Ok(target().join(if words.contains(&"--release") { "release" } else { "debug" }))
 }
 
+/// The cargo that runs this.
+pub(crate) fn cargo_command() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// Runs cargo in the workspace.
 pub(crate) fn cargo(words: &[&str]) -> Result<(), Failure> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(program).args(words).current_dir(root()).status()?;
+    let status = cargo_command().args(words).current_dir(root()).status()?;
     if status.success() { Ok(()) } else { Err(format!("`cargo {}` failed", words.join(" ")).into()) }
 }

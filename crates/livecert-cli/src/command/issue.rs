@@ -10,7 +10,6 @@ use livecert::key::KeyType;
 use livecert::plugin::{self, ArgumentError};
 use livecert::secret::Source;
 use livecert::store::{CertName, RenewalRecord};
-use livecert_acme::HmacAlgorithm;
 use serde_json::json;
 
 use super::view::{GenerationView, distance, moment};
@@ -84,11 +83,7 @@ pub(super) fn external_account(
     let (Some(key_id), Some(source)) = (&words.eab_kid, &words.eab_hmac_key) else { return Ok(None) };
     let what = "the external account binding";
     let hmac_key = source.parse::<Source>().map_err(|source| CertificateError::Secret { what, source })?;
-    let algorithm = match words.eab_alg.as_str() {
-        "HS384" => HmacAlgorithm::Hs384,
-        "HS512" => HmacAlgorithm::Hs512,
-        _ => HmacAlgorithm::Hs256,
-    };
+    let algorithm = words.eab_alg.parse().map_err(CertificateError::ExternalAccountKey)?;
     Ok(Some(ExternalAccountRequest { key_id: key_id.clone(), hmac_key, algorithm }))
 }
 
