@@ -156,8 +156,7 @@ fn when_it_is_interrupted_while_the_ca_works() {
         let words = bench.words_at(&server, &["example.com"], &[]);
         let mut child = bench.livecert.spawn(&words).unwrap();
         until_processing(&control, &mut child);
-        let told = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-        assert!(told.unwrap().success());
+        super::signal(&child, signal);
         let outcome = child.wait_with_output().unwrap().into();
         expect(&outcome, 1);
         says(&outcome, &["interrupted", "next: run the same command again"]);

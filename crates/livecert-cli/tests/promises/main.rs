@@ -125,6 +125,13 @@ impl Bench {
 }
 
 /// An outcome that has to be this one.
+/// Sends a signal, by the shell's own `kill`: a small Debian has no program of that name.
+#[track_caller]
+fn signal(child: &std::process::Child, signal: &str) {
+    let words = ["-c", "kill -s \"$0\" \"$1\"", signal, &child.id().to_string()];
+    assert!(std::process::Command::new("sh").args(words).status().unwrap().success());
+}
+
 #[track_caller]
 fn expect(outcome: &Outcome, status: i32) {
     assert_eq!(outcome.status, Some(status), "stdout: {}\nstderr: {}", outcome.stdout, outcome.stderr);

@@ -66,8 +66,7 @@ fn after_ctrl_c_and_sigterm() {
         bench.testbed.gandi().set_publication_delay(0, Duration::from_secs(3600));
         let mut child = bench.livecert.spawn(bench.words(&["example.com", "*.example.com"], &[])).unwrap();
         bench.until_something_is_written(&mut child);
-        let sent = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        super::signal(&child, signal);
         let outcome = child.wait_with_output().unwrap().into();
         expect(&outcome, 1);
         assert!(outcome.stderr.contains("interrupted"), "{}", outcome.stderr);
