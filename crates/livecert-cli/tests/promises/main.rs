@@ -124,7 +124,6 @@ impl Bench {
     }
 }
 
-/// An outcome that has to be this one.
 /// Sends a signal, by the shell's own `kill`: a small Debian has no program of that name.
 #[track_caller]
 fn signal(child: &std::process::Child, signal: &str) {
@@ -132,6 +131,7 @@ fn signal(child: &std::process::Child, signal: &str) {
     assert!(std::process::Command::new("sh").args(words).status().unwrap().success());
 }
 
+/// An outcome that has to be this one.
 #[track_caller]
 fn expect(outcome: &Outcome, status: i32) {
     assert_eq!(outcome.status, Some(status), "stdout: {}\nstderr: {}", outcome.stdout, outcome.stderr);
