@@ -1,7 +1,8 @@
 //! `livecert account list|show|new|update|rollover|export|deactivate`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Subcommand;
 use livecert::certificate::{AccountRequest, CertificateError, KnownAccount};
 use livecert::key::KeyType;
 use livecert::secret::Prompter;
@@ -12,11 +13,79 @@ use serde_json::{Value, json};
 use super::issue::{external_account, read};
 use super::server::chosen;
 use super::view::whole;
-use crate::arguments::{Account, Globals, OneServer};
+use crate::arguments::{ExternalAccount, Globals, OneServer};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status, table};
 use crate::terminal::Terminal;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// The accounts in the store
+    List,
+    /// The account at a server, as the server sees it
+    Show(OneServer),
+    /// Make an account
+    New {
+        #[command(flatten)]
+        server: OneServer,
+        /// Accept the server's terms of service
+        #[arg(long)]
+        accept_tos: bool,
+        /// Mail address; repeatable
+        #[arg(long, value_name = "MAIL")]
+        contact: Vec<String>,
+        /// Key type: ec-256, ec-384, ec-521, rsa-2048 to rsa-4096 [default: ec-256]
+        #[arg(long, value_name = "TYPE", conflicts_with = "key_file")]
+        account_key_type: Option<String>,
+        /// Use the private key in this file: PEM (PKCS#8, SEC1, PKCS#1) or JWK
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+        /// Only find the account that the key has already
+        #[arg(long, requires = "key_file")]
+        only_existing: bool,
+        #[command(flatten)]
+        external: ExternalAccount,
+    },
+    /// Change the contacts, or accept the server's present terms
+    Update {
+        #[command(flatten)]
+        server: OneServer,
+        /// Mail address instead of the old ones; repeatable; "" for none
+        #[arg(long, value_name = "MAIL")]
+        contact: Vec<String>,
+        /// Accept the server's present terms of service
+        #[arg(long)]
+        accept_tos: bool,
+    },
+    /// Give the account another key
+    Rollover {
+        #[command(flatten)]
+        server: OneServer,
+        /// Type of the new key [default: ec-256]
+        #[arg(long, value_name = "TYPE", conflicts_with = "key_file")]
+        account_key_type: Option<String>,
+        /// Use the private key in this file
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Print the account's private key, PEM
+    Export {
+        #[command(flatten)]
+        server: OneServer,
+        /// Write it to this file (mode 0600) instead
+        #[arg(long, value_name = "FILE")]
+        output_file: Option<PathBuf>,
+    },
+    /// End the account at the server, for good
+    Deactivate {
+        #[command(flatten)]
+        server: OneServer,
+        /// Do not ask
+        #[arg(long)]
+        force: bool,
+    },
+}
 
 pub(super) fn run(words: Account, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {

@@ -1,14 +1,43 @@
 //! `livecert authz new|list|deactivate`.
 
+use clap::Subcommand;
 use livecert::certificate::{CertificateError, SubjectName};
 use livecert_acme::Authorization;
 use serde_json::{Value, json};
 
 use super::server::chosen;
-use crate::arguments::{Authz, Globals};
+use crate::arguments::{Globals, OneServer};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Authz {
+    /// Ask for an authorization before there is an order, where the server offers that
+    New {
+        /// The name
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        server: OneServer,
+    },
+    /// Show authorizations
+    List {
+        /// Their URLs
+        #[arg(value_name = "URL", required = true)]
+        urls: Vec<url::Url>,
+        #[command(flatten)]
+        server: OneServer,
+    },
+    /// Give authorizations up
+    Deactivate {
+        /// Their URLs
+        #[arg(value_name = "URL", required = true)]
+        urls: Vec<url::Url>,
+        #[command(flatten)]
+        server: OneServer,
+    },
+}
 
 pub(super) fn run(words: &Authz, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let found = context::block_on(async {

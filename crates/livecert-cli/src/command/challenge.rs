@@ -1,13 +1,37 @@
 //! `livecert challenge key-auth|account-label`.
 
+use clap::Subcommand;
 use livecert_acme::Token;
 use serde_json::json;
 
 use super::server::chosen;
-use crate::arguments::{Challenge, Globals};
+use crate::arguments::{Globals, OneServer};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Challenge {
+    /// The key authorization for a token
+    KeyAuth {
+        /// The challenge's token
+        #[arg(value_name = "TOKEN")]
+        token: String,
+        /// As the value of a TXT record
+        #[arg(long)]
+        dns: bool,
+        #[command(flatten)]
+        server: OneServer,
+    },
+    /// The label of an account in the names of dns-account-01
+    AccountLabel {
+        /// The account's URL [default: the account at the server]
+        #[arg(value_name = "URL")]
+        account: Option<String>,
+        #[command(flatten)]
+        server: OneServer,
+    },
+}
 
 pub(super) fn run(words: &Challenge, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {

@@ -1,13 +1,23 @@
 //! `livecert check`.
 
+use clap::Args;
 use livecert::certificate::{Finding, Level};
 use serde_json::json;
 
-use super::issue::request;
-use crate::arguments::{Check, Globals};
+use super::issue::{Issue, request};
+use crate::arguments::Globals;
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) issue: Issue,
+    /// Write a TXT value that nobody looks for, and remove it
+    #[arg(long)]
+    pub(crate) write_probe: bool,
+}
 
 pub(super) fn run(words: Check, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let request = request(words.issue)?;

@@ -1,5 +1,6 @@
 //! `livecert dns add|remove|sweep`.
 
+use clap::{Args, Subcommand};
 use std::time::Duration;
 
 use livecert::certificate::{Care, HookRequest, Hooked, PropagationRequest, SweepReport};
@@ -7,10 +8,57 @@ use livecert::plugin;
 use serde_json::{Value, json};
 
 use super::view::moment;
-use crate::arguments::{Dns, DnsRecord, DnsSweep, Globals};
+use crate::arguments::{Globals, Propagation, duration};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dns {
+    /// Add a TXT value, and wait until every name server shows it
+    Add {
+        #[command(flatten)]
+        record: DnsRecord,
+        /// Do not wait until the name servers show the value
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        propagation: Propagation,
+    },
+    /// Remove a TXT value, and nothing else
+    Remove {
+        #[command(flatten)]
+        record: DnsRecord,
+        #[command(flatten)]
+        propagation: Propagation,
+    },
+    /// Remove what interrupted runs left behind: exactly the values that the journal knows
+    Sweep(DnsSweep),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsSweep {
+    /// Remove values that were added with `dns add` too, if they are older than this [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) older_than: Option<Duration>,
+}
+
+/// A TXT value, and the plugin that writes it.
+#[derive(Debug, Args)]
+pub(crate) struct DnsRecord {
+    /// Full name of the record, such as _acme-challenge.example.com; CNAMEs are followed
+    #[arg(value_name = "FQDN")]
+    pub(crate) fqdn: String,
+    /// The value, without quotes
+    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) value: String,
+    /// What writes it
+    #[arg(long, value_name = "NAME", default_value = "gandi", help_heading = "DNS")]
+    pub(crate) plugin: String,
+    /// Parameter of the plugin; repeatable
+    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
+    pub(crate) plugin_arg: Vec<String>,
+}
 
 pub(super) fn run(words: Dns, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {

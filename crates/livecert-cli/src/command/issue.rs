@@ -1,7 +1,9 @@
 //! `livecert issue`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use clap::Args;
 use livecert::certificate::{
     CertificateError, ExternalAccountRequest, IssueRequest, Issued, Outcome, ServerUrl, parse_names, window,
 };
@@ -13,10 +15,102 @@ use livecert::store::{CertName, RenewalRecord};
 use serde_json::json;
 
 use super::view::{GenerationView, distance, moment};
-use crate::arguments::{ExternalAccount, Globals, Issue};
+use crate::arguments::{ExternalAccount, Globals, Propagation, duration};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  livecert issue example.com '*.example.com' --plugin gandi --accept-tos \\
+      --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --contact you@example.com
+  livecert issue example.com --plugin gandi --server LE_STAGE --accept-tos   (token from GANDI_PAT)
+
+A secret parameter takes the place where the secret is: prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME.
+Parameters of the plugin gandi: GandiPAT, GandiToken, GandiTokenInsecure, GandiApiBaseUrl, GandiSharingId, GandiTTL,
+GandiRetryTime, GandiExpires.")]
+pub(crate) struct Issue {
+    /// Names for the certificate, such as example.com and '*.example.com'
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The certificate's name in the store [default: the first name, '*' written as '!']
+    #[arg(long, value_name = "CERT")]
+    pub(crate) cert_name: Option<String>,
+    /// Issue even if the stored certificate is not due
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// ACME server: LE_PROD, LE_STAGE, ZEROSSL_PROD, GOOGLE_PROD, GOOGLE_STAGE, SSLCOM_RSA, SSLCOM_ECC, ACTALIS_PROD
+    /// or the https URL of a directory; repeat it for servers to fall back to when the first one is down or does not
+    /// want to be asked [default: the certificate's, else LE_PROD]
+    #[arg(
+        long,
+        env = "LIVECERT_SERVER",
+        value_name = "CODE|URL",
+        value_delimiter = ' ',
+        help_heading = "ACME"
+    )]
+    pub(crate) server: Vec<String>,
+    /// Accept the server's terms of service (once, when the account is made)
+    #[arg(long, help_heading = "ACME")]
+    pub(crate) accept_tos: bool,
+    /// Mail address for a new account; repeatable
+    #[arg(long, value_name = "MAIL", help_heading = "ACME")]
+    pub(crate) contact: Vec<String>,
+    /// Key type of a new account: ec-256, ec-384, ec-521, rsa-2048 to rsa-4096 [default: ec-256]
+    #[arg(long, value_name = "TYPE", help_heading = "ACME")]
+    pub(crate) account_key_type: Option<String>,
+    #[command(flatten)]
+    pub(crate) external: ExternalAccount,
+    /// Certificate profile that the server must offer (see `livecert server profiles`); "" for none
+    #[arg(long, value_name = "PROFILE", help_heading = "ACME")]
+    pub(crate) profile: Option<String>,
+    /// Certificate profile that is used where the server offers it
+    #[arg(long, value_name = "PROFILE", conflicts_with = "profile", help_heading = "ACME")]
+    pub(crate) preferred_profile: Option<String>,
+    /// How many days the certificate is asked to live (notBefore and notAfter of the order); 0 for the CA's choice
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(0..=3650), help_heading = "ACME")]
+    pub(crate) lifetime_days: Option<u16>,
+    /// Take the chain with a certificate that this issuer (common name) made
+    #[arg(long, value_name = "CN", help_heading = "ACME")]
+    pub(crate) preferred_chain: Option<String>,
+    /// How long the CA may take to validate, such as 90s or 5m [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "ACME")]
+    pub(crate) validation_timeout: Option<Duration>,
+
+    /// Key type of the certificate: ec-256, ec-384, ec-521, rsa-2048 to rsa-4096 [default: ec-256]
+    #[arg(long, value_name = "TYPE", help_heading = "Key")]
+    pub(crate) key_type: Option<String>,
+    /// Make a new key at each renewal (the default)
+    #[arg(long, conflicts_with = "reuse_key", help_heading = "Key")]
+    pub(crate) always_new_key: bool,
+    /// Keep the key at renewals
+    #[arg(long, help_heading = "Key")]
+    pub(crate) reuse_key: bool,
+    /// Send this certificate request (PEM or DER); the key stays with its owner, and the names are those in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key_type", "reuse_key", "must_staple", "subject"], help_heading = "Key")]
+    pub(crate) csr: Option<PathBuf>,
+    /// Common name in the request, one of the names [default: none]
+    #[arg(long, value_name = "CN", help_heading = "Key")]
+    pub(crate) subject: Option<String>,
+    /// Ask for a certificate that needs a stapled OCSP answer (RFC 7633); most CAs refuse that by now
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Key")]
+    pub(crate) must_staple: Option<bool>,
+
+    /// How the names are proved: dns-01, dns-account-01, dns-persist-01, http-01, tls-alpn-01, or auto for the best that
+    /// server, DNS and plugin allow [default: what the plugin is made for]
+    #[arg(long, value_name = "TYPE", help_heading = "Proof")]
+    pub(crate) challenge: Option<String>,
+    /// What publishes the proofs: gandi, manual, webroot or selfhost [default: manual]
+    #[arg(long, value_name = "NAME", help_heading = "DNS")]
+    pub(crate) plugin: Option<String>,
+    /// Parameter of the plugin; repeatable
+    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
+    pub(crate) plugin_arg: Vec<String>,
+    #[command(flatten)]
+    pub(crate) propagation: Propagation,
+}
 
 pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     // Everything that can be wrong with the words is known before anything is touched.

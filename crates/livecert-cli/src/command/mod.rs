@@ -17,9 +17,54 @@ mod show;
 mod token;
 mod view;
 
-use crate::arguments::{Arguments, Command};
+use clap::Subcommand;
+
+use crate::arguments::{Arguments, Cert};
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Get a certificate, or do nothing when the stored one is not due
+    Issue(Box<issue::Issue>),
+    /// Renew the named certificates, or all that are due
+    Renew(renew::Renew),
+    /// Look at everything that an issue needs, before there is an order; exit status 1 if it would fail, 4 if something
+    /// needs a person soon
+    Check(Box<check::Check>),
+    /// Show every ACME request and every change in DNS that an issue would make; changes nothing
+    Plan(Box<issue::Issue>),
+    /// List the certificates in the store
+    List,
+    /// Show a certificate
+    Show(Cert),
+    /// Print the paths of a certificate's files
+    Files(Cert),
+    /// Write TXT values for another ACME client, or remove what an interrupted run left behind
+    #[command(subcommand)]
+    Dns(dns::Dns),
+    /// The credential of the DNS plugin: how it stands, and a new one before it ends
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Revoke a certificate of the store, or one in a file
+    Revoke(revoke::Revoke),
+    /// ACME servers: which there are, and what they offer
+    #[command(subcommand)]
+    Server(server::ServerWords),
+    /// Accounts at ACME servers
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Authorizations: prove names before there is an order, look at them, give them up
+    #[command(subcommand)]
+    Authz(authz::Authz),
+    /// What challenges want shown
+    #[command(subcommand)]
+    Challenge(challenge::Challenge),
+    /// The standing records of dns-persist-01: certificates without a token on the host
+    #[command(subcommand)]
+    Persist(persist::Persist),
+}
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failure> {

@@ -1,5 +1,6 @@
 //! `livecert persist publish|unpublish|show`.
 
+use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use livecert::certificate::{
     AccountRequest, CertificateError, PersistRequest, Persisted, Stands, parse_names,
@@ -9,10 +10,64 @@ use serde_json::{Value, json};
 
 use super::server::chosen;
 use super::view::moment;
-use crate::arguments::{Globals, Persist, PersistWords};
+use crate::arguments::{Globals, OneServer, Propagation};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Persist {
+    /// Write the standing record of each name, and remove the ones that it replaces
+    Publish {
+        #[command(flatten)]
+        words: PersistWords,
+        /// Cover wildcards and the names below too (also for names that are given as '*.NAME')
+        #[arg(long)]
+        allow_wildcard: bool,
+        /// The day on which the records end, such as 2027-06-30
+        #[arg(long, value_name = "DAY")]
+        until: Option<jiff::civil::Date>,
+        /// Accept the server's terms of service (if the account is made now)
+        #[arg(long)]
+        accept_tos: bool,
+        /// Mail address (if the account is made now); repeatable
+        #[arg(long, value_name = "MAIL")]
+        contact: Vec<String>,
+    },
+    /// Remove the standing records of this account
+    Unpublish {
+        #[command(flatten)]
+        words: PersistWords,
+    },
+    /// Show the standing records of names, whoever's they are
+    Show {
+        /// The names
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        propagation: Propagation,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PersistWords {
+    /// The names
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: OneServer,
+    /// The CA's name in such records [default: what its directory tells]
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) issuer: Option<String>,
+    /// What writes the records
+    #[arg(long, value_name = "NAME", default_value = "gandi", help_heading = "DNS")]
+    pub(crate) plugin: String,
+    /// Parameter of the plugin; repeatable
+    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
+    pub(crate) plugin_arg: Vec<String>,
+    #[command(flatten)]
+    pub(crate) propagation: Propagation,
+}
 
 pub(super) fn run(words: Persist, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {

@@ -3,9 +3,9 @@
 use livecert::certificate::{Plan, PlannedRrset};
 use serde_json::json;
 
-use super::issue::request;
+use super::issue::{Issue, request};
 use super::view::moment;
-use crate::arguments::{Globals, Issue};
+use crate::arguments::Globals;
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};

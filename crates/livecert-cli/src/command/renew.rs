@@ -1,16 +1,27 @@
 //! `livecert renew`.
 
+use clap::Args;
 use livecert::certificate::{CertificateError, Renewal, RenewalResult};
 use livecert::store::{CertName, CertNameError};
 use serde_json::{Value, json};
 
 use super::issue;
 use super::view::{distance, moment};
-use crate::arguments::{Globals, Renew};
+use crate::arguments::Globals;
 use crate::context;
 use crate::failure::{Failure, describe, error_document};
 use crate::output::{Output, Status, table};
 use crate::terminal::write_err;
+
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    /// Names in the store; all that are due if there is none
+    #[arg(value_name = "CERT")]
+    pub(crate) certs: Vec<String>,
+    /// Renew even if not due
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let certs = words.certs.iter().map(|cert| cert.parse::<CertName>());

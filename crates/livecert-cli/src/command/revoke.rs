@@ -1,15 +1,38 @@
 //! `livecert revoke`.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use livecert::certificate::{CertificateError, RevocationRequest};
 use livecert::store::CertName;
 use livecert_acme::RevocationReason;
 use serde_json::json;
 
 use super::server::chosen;
-use crate::arguments::{Globals, Revoke};
+use crate::arguments::Globals;
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["cert", "cert_file"])))]
+pub(crate) struct Revoke {
+    /// The certificate's name in the store
+    #[arg(value_name = "CERT")]
+    pub(crate) cert: Option<String>,
+    /// Revoke the certificate in this file (PEM or DER) instead
+    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    pub(crate) cert_file: Option<PathBuf>,
+    /// Prove the right to do so with the certificate's own private key in this file, without any account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Why: keyCompromise, affiliationChanged, superseded, cessationOfOperation and others of RFC 5280
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: Option<String>,
+    /// The server that issued it [default: the one that issued the certificate of the store]
+    #[arg(long, value_name = "CODE|URL")]
+    pub(crate) server: Option<String>,
+}
 
 pub(super) fn run(words: &Revoke, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let reason = words.reason.as_deref().map(str::parse::<RevocationReason>).transpose();

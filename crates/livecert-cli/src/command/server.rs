@@ -1,12 +1,23 @@
 //! `livecert server list|show|profiles`.
 
+use clap::Subcommand;
 use livecert::certificate::{CertificateError, SERVERS, ServerUrl};
 use serde_json::json;
 
-use crate::arguments::{Globals, OneServer, ServerWords};
+use crate::arguments::{Globals, OneServer};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerWords {
+    /// The servers that have a short code, and those that were used
+    List,
+    /// What a server offers
+    Show(OneServer),
+    /// The certificate profiles of a server
+    Profiles(OneServer),
+}
 
 pub(super) fn run(words: &ServerWords, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {

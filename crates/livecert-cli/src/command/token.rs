@@ -1,5 +1,6 @@
 //! `livecert token check|renew`.
 
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use livecert::certificate::{CertificateError, CheckedCredential, Renewed, Written};
 use livecert::plugin::{self, ArgumentSources, CredentialState, PluginInfo};
@@ -7,10 +8,41 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::view::{distance, moment};
-use crate::arguments::{Globals, Token, TokenCredential};
+use crate::arguments::Globals;
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Show whether it works, until when, and for what; exit status 4 when it ends soon
+    Check {
+        #[command(flatten)]
+        credential: TokenCredential,
+        /// Fewer days left than this are soon
+        #[arg(long, value_name = "DAYS", default_value_t = livecert::certificate::WARN_DAYS)]
+        warn_days: i64,
+    },
+    /// Ask Gandi for a new token, prove it, and write it where the old one is
+    Renew {
+        #[command(flatten)]
+        credential: TokenCredential,
+        /// Print the new token on stdout too
+        #[arg(long)]
+        print: bool,
+    },
+}
+
+/// The credential that is meant.
+#[derive(Debug, Args)]
+pub(crate) struct TokenCredential {
+    /// The plugin that it is for
+    #[arg(long, value_name = "NAME", default_value = "gandi")]
+    pub(crate) plugin: String,
+    /// The credential, as for `issue`; repeatable [default: those of the certificates in the store]
+    #[arg(long, value_name = "KEY=SOURCE")]
+    pub(crate) plugin_arg: Vec<String>,
+}
 
 pub(super) fn run(words: &Token, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {

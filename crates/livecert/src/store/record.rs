@@ -10,7 +10,8 @@ use crate::secret::Sealed;
 
 /// The newest layout of `certificate.json` that is understood.
 /// 2: fallback servers, challenge, profile, chain, lifetime, must-staple, subject, a request of the user's own.
-pub(super) const RECORD_VERSION: u32 = 2;
+/// 3: what files are written and for whom, how they are deployed, how many generations stay.
+pub(super) const RECORD_VERSION: u32 = 3;
 
 /// `certificate.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
