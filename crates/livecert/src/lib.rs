@@ -9,13 +9,15 @@
 //!     │               └───────▶ dns              authority, propagation
 //!     ├─────────▶ key                            keys, CSR
 //!     ├─────────▶ secret                         sources, sealing
-//!     └─────────▶ store                          generations, accounts, locks
+//!     ├─────────▶ store                          generations, accounts, locks
+//!     └─────────▶ deploy                         hooks
 //! ```
 //!
 //! Start reading at [`certificate::Service::issue`].
 
 pub mod certificate;
 pub mod challenge;
+pub mod deploy;
 pub mod dns;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
