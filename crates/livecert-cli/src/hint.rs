@@ -1,7 +1,7 @@
 //! The next step for each error, and its stable name for scripts.
 
 use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKind};
-use livecert::certificate::{BundleError, CertificateError, NameError, ServerError};
+use livecert::certificate::{BundleError, CertificateError, NameError, RollbackError, ServerError};
 use livecert::challenge::ChallengeError;
 use livecert::dns::AuthorityError;
 use livecert::plugin::{ArgumentError, PluginError};
@@ -61,6 +61,11 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::NewCredential { .. } => "credential-not-proved",
         CertificateError::Refused { .. } => "refused",
         CertificateError::Bundle(_) => "certificate-rejected",
+        CertificateError::Rollback(error) => match error {
+            RollbackError::NothingBefore { .. } | RollbackError::NoSuchGeneration { .. } => "no-generation",
+            RollbackError::Ended { .. } => "certificate-ended",
+            _ => "generation-damaged",
+        },
         CertificateError::Interrupted => "interrupted",
         _ => "other",
     }
@@ -217,10 +222,25 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "try it with `livecert token check --plugin-arg GandiPAT=file:THAT_FILE`, then put it in the place of the old one"
         }
         CertificateError::LeftBehind { .. } => "run `livecert dns sweep` when the API works again",
+        CertificateError::Rollback(error) => rollback(error),
         CertificateError::Interrupted => "run the same command again",
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn rollback(error: &RollbackError) -> &'static str {
+    match error {
+        RollbackError::NothingBefore { .. } => {
+            "`livecert show CERT` lists the generations; `livecert renew CERT --force` gets a new certificate"
+        }
+        RollbackError::NoSuchGeneration { .. } => "`livecert show CERT` lists the generations",
+        RollbackError::Ended { .. } => {
+            "clients do not accept it any more: `livecert renew CERT --force` gets a new one; with --force this one is \
+             made current all the same"
+        }
+        _ => "name another generation with --to N; the current one is still in place",
+    }
 }
 
 fn name(error: &NameError) -> Option<String> {

@@ -40,6 +40,9 @@ pub(crate) struct Issue {
     /// Issue even if the stored certificate is not due
     #[arg(long)]
     pub(crate) force: bool,
+    /// How many generations stay on disk, the current one among them; older ones are removed [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) keep_generations: Option<u16>,
 
     /// ACME server: LE_PROD, LE_STAGE, ZEROSSL_PROD, GOOGLE_PROD, GOOGLE_STAGE, SSLCOM_RSA, SSLCOM_ECC, ACTALIS_PROD
     /// or the https URL of a directory; repeat it for servers to fall back to when the first one is down or does not
@@ -166,6 +169,7 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         arguments,
         propagation: words.propagation.request(),
         validation_timeout: words.validation_timeout,
+        keep_generations: words.keep_generations,
         force: words.force,
     })
 }

@@ -12,6 +12,7 @@ mod persist;
 mod plan;
 mod renew;
 mod revoke;
+mod rollback;
 mod server;
 mod show;
 mod token;
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Show(Cert),
     /// Print the paths of a certificate's files
     Files(Cert),
+    /// Make the previous generation of a certificate current again
+    Rollback(rollback::Rollback),
     /// Write TXT values for another ACME client, or remove what an interrupted run left behind
     #[command(subcommand)]
     Dns(dns::Dns),
@@ -78,6 +81,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
         Command::Show(words) => show::run(&words, globals, output),
+        Command::Rollback(words) => rollback::run(&words, globals, output),
         Command::Revoke(words) => revoke::run(&words, globals, output),
         Command::Server(words) => server::run(&words, globals, output),
         Command::Account(words) => account::run(words, globals, output),

@@ -62,6 +62,14 @@ fn text(certificate: &CertificateView) -> String {
             row(what, path.display().to_string());
         }
     }
+    for (index, past) in certificate.generations.iter().enumerate() {
+        let told = match (&past.serial, past.not_after, &past.error) {
+            (Some(serial), Some(end), _) => format!("until {}, serial {serial}", moment(end)),
+            (_, _, error) => error.clone().unwrap_or_default(),
+        };
+        let mark = if past.current { " (current)" } else { "" };
+        row(if index == 0 { "on disk" } else { "" }, format!("{}: {told}{mark}", past.number));
+    }
     if let Some(error) = &certificate.last_error {
         row("last error", error.clone());
     }

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 use livecert::certificate::{due, window};
 use livecert::store::{
-    CertName, CertificateRecord, Generation, RenewalRecord, RenewalWindow, StoreError, StoredArgument,
+    CertName, CertificateRecord, FoundGeneration, Generation, RenewalRecord, RenewalWindow, StoreError,
+    StoredArgument,
 };
 use serde::Serialize;
 
@@ -34,6 +35,22 @@ pub(crate) struct CertificateView {
     pub(crate) last_attempt: Option<Timestamp>,
     #[serde(flatten)]
     pub(crate) current: Option<GenerationView>,
+    /// All that are there, the newest first.
+    pub(crate) generations: Vec<PastView>,
+}
+
+/// A generation on disk, in a line.
+#[derive(Debug, Serialize)]
+pub(crate) struct PastView {
+    pub(crate) number: u32,
+    pub(crate) current: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) serial: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_after: Option<Timestamp>,
+    /// Why it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
 }
 
 /// What is in place.
@@ -100,7 +117,12 @@ impl GenerationView {
 }
 
 impl CertificateView {
-    pub(crate) fn new(name: &CertName, record: &CertificateRecord, current: Option<GenerationView>) -> Self {
+    fn new(
+        name: &CertName,
+        record: &CertificateRecord,
+        current: Option<GenerationView>,
+        generations: Vec<PastView>,
+    ) -> Self {
         let argument = |(key, value): (&String, &StoredArgument)| {
             let shown = match value {
                 StoredArgument::Plain(value) => value.clone(),
@@ -123,6 +145,7 @@ impl CertificateView {
             last_error: record.last_error.clone(),
             last_attempt: record.last_attempt,
             current,
+            generations,
         }
     }
 
@@ -130,7 +153,24 @@ impl CertificateView {
     pub(crate) fn read(store: &livecert::store::Store, name: &CertName) -> Result<Self, StoreError> {
         let record = store.record(name)?;
         let view = |generation| GenerationView::new(&generation, window(store, name, &generation).as_ref());
-        Ok(CertificateView::new(name, &record, store.current(name)?.map(view)))
+        let current = store.current(name)?.map(view);
+        let current_number = current.as_ref().map(|current| current.generation);
+        let past = |found: FoundGeneration| PastView::new(&found, current_number == Some(found.number));
+        let all = store.generations(name)?.into_iter().rev().map(past).collect();
+        Ok(CertificateView::new(name, &record, current, all))
+    }
+}
+
+impl PastView {
+    fn new(found: &FoundGeneration, current: bool) -> Self {
+        let info = found.read.as_ref().ok().map(|generation| &generation.info);
+        PastView {
+            number: found.number,
+            current,
+            serial: info.map(|info| info.serial.clone()),
+            not_after: info.map(|info| info.not_after),
+            error: found.read.as_ref().err().map(ToString::to_string),
+        }
     }
 }
 

@@ -271,6 +271,9 @@ pub enum CertificateError {
         /// Each name with the CA's words and what DNS showed.
         failures: Vec<Failure>,
     },
+    /// There is nothing to go back to, or nothing that can be used.
+    #[error(transparent)]
+    Rollback(#[from] super::RollbackError),
     /// What the CA sent is not the certificate that was asked for.
     #[error("the CA's certificate was not taken")]
     Bundle(#[from] BundleError),
@@ -338,6 +341,7 @@ impl CertificateError {
             | CertificateError::Network(
                 NetworkError::BundleUnreadable { .. } | NetworkError::BundleEmpty { .. },
             ) => true,
+            CertificateError::Rollback(error) => error.is_input(),
             CertificateError::Key(error) => matches!(error, KeyError::UnknownType(_) | KeyError::Name(_)),
             _ => false,
         }

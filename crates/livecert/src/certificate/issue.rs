@@ -20,7 +20,9 @@ use crate::challenge::{
 };
 use crate::plugin::{Arguments, Leftover};
 use crate::progress::Event;
-use crate::store::{CertName, CertificateRecord, Draft, Generation, PendingOrder};
+use crate::store::{
+    CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS, PendingOrder,
+};
 
 /// How long an order that may still give a certificate keeps other servers from being asked.
 const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
@@ -86,6 +88,8 @@ impl Service {
         // A certificate without a record is of a run that died in between, or of a folder that was damaged.
         let other = |current: &Generation| !settings.made(&current.info);
         settings.changed |= stored.is_none() && current.as_ref().is_some_and(other);
+        // What was rolled back to may be for other names than those that are asked for now.
+        settings.changed |= current.as_ref().is_some_and(|current| !settings.has_names_of(&current.info));
         if let Some(generation) = &current
             && !request.force
             && !settings.changed
@@ -102,6 +106,7 @@ impl Service {
                     _ => None,
                 };
                 let generation = rechained.unwrap_or_else(|| generation.clone());
+                self.prune(&cert, &lock, &settings);
                 let outcome = Outcome::NotDue(due.at);
                 self.keep_new_settings(&cert, request, &settings, stored.as_ref()).await?;
                 return Ok(Issued { cert, outcome, generation, leftovers: Vec::new() });
@@ -120,7 +125,21 @@ impl Service {
             }
         }
         let (generation, leftovers) = result?;
+        // Last of all: until then there may be a reason to go back.
+        self.prune(&cert, &lock, &settings);
         Ok(Issued { cert, outcome: Outcome::New, generation, leftovers })
+    }
+
+    /// Removes generations that are too old to be gone back to. That it fails costs room on the disk and nothing else.
+    fn prune(&self, cert: &CertName, lock: &CertLock, settings: &Settings) {
+        let keep = settings.keep_generations.unwrap_or(KEEP_GENERATIONS);
+        match self.store.prune(cert, lock, keep) {
+            Ok(gone) if gone.is_empty() => {}
+            Ok(gone) => tracing::info!(%cert, ?gone, "removed old generations"),
+            Err(error) => {
+                tracing::warn!(%cert, error = with_causes(&error), "old generations could not be removed");
+            }
+        }
     }
 
     /// Options that a certificate's content does not depend on are stored without a new certificate.

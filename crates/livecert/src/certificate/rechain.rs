@@ -42,7 +42,7 @@ impl Service {
 }
 
 /// The SubjectPublicKeyInfo of a certificate (PEM), DER.
-fn public_key(leaf: &str) -> Result<Vec<u8>, BundleError> {
+pub(super) fn public_key(leaf: &str) -> Result<Vec<u8>, BundleError> {
     let not_a_chain = |error: &dyn std::fmt::Display| BundleError::NotAChain(error.to_string());
     let (_, pem) = parse_x509_pem(leaf.as_bytes()).map_err(|error| not_a_chain(&error))?;
     let leaf = pem.parse_x509().map_err(|error| not_a_chain(&error))?;

@@ -64,6 +64,8 @@ pub struct IssueRequest {
     pub propagation: PropagationRequest,
     /// How long the CA may take to validate.
     pub validation_timeout: Option<Duration>,
+    /// How many generations stay, the current one among them.
+    pub keep_generations: Option<u16>,
     /// Issue even if not due.
     pub force: bool,
 }
@@ -140,6 +142,7 @@ pub(super) struct Settings {
     pub(super) arguments: ArgumentSources,
     pub(super) propagation: PropagationSettings,
     pub(super) validation_timeout: Duration,
+    pub(super) keep_generations: Option<u16>,
     /// Whether what is stored was made for something else (other names, server or type of key).
     pub(super) changed: bool,
 }
@@ -242,14 +245,19 @@ impl Settings {
                 .validation_timeout
                 .or(stored.map(|stored| Duration::from_secs(stored.validation_timeout)))
                 .unwrap_or(Duration::from_secs(120)),
+            keep_generations: request.keep_generations.or(stored.and_then(|stored| stored.keep_generations)),
             changed,
         })
     }
 
     /// Whether a certificate is what is asked for, as far as can be told without the settings that it was made with.
     pub(super) fn made(&self, info: &GenerationInfo) -> bool {
+        self.has_names_of(info) && self.servers.iter().any(|server| server.as_str() == info.server)
+    }
+
+    /// Whether a certificate has the names that are asked for.
+    pub(super) fn has_names_of(&self, info: &GenerationInfo) -> bool {
         same_names(&self.names, &info.names)
-            && self.servers.iter().any(|server| server.as_str() == info.server)
     }
 
     /// The server that is asked first.
@@ -339,6 +347,7 @@ impl Settings {
             quorum: Some(self.propagation.patience.quorum),
         };
         record.validation_timeout = self.validation_timeout.as_secs();
+        record.keep_generations = self.keep_generations;
         record
     }
 }

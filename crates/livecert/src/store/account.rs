@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{private_folder, read_json, write_json};
+use super::file::{entries, private_folder, read_json, write_json};
 use super::{Store, StoreError};
 use crate::secret::Sealed;
 
@@ -95,16 +95,8 @@ impl Store {
     /// # Errors
     /// The folder cannot be read, or one of the files.
     pub fn account_records(&self) -> Result<Vec<AccountRecord>, StoreError> {
-        let folder = self.accounts();
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(StoreError::read(&folder)(error)),
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            paths.push(entry.map_err(StoreError::read(&folder))?.path().join("account.json"));
-        }
+        let folders = entries(&self.accounts())?.into_iter();
+        let mut paths: Vec<PathBuf> = folders.map(|(folder, _)| folder.join("account.json")).collect();
         paths.sort();
         let read = paths.iter().map(|path| read_json::<AccountRecord>(path, ACCOUNT_VERSION));
         Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())

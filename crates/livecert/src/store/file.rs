@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +49,7 @@ pub fn write_secret(path: &Path, secret: &[u8]) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// It cannot be written; the secret in `path` is still the old one.
-pub fn replace_secret(path: &Path, secret: &[u8]) -> Result<std::path::PathBuf, StoreError> {
+pub fn replace_secret(path: &Path, secret: &[u8]) -> Result<PathBuf, StoreError> {
     // A link is followed: whoever made it wants the file behind it to change.
     let path = &path.canonicalize().map_err(StoreError::read(path))?;
     let before = std::fs::read(path).map_err(StoreError::read(path))?;
@@ -67,6 +67,32 @@ pub fn replace_secret(path: &Path, secret: &[u8]) -> Result<std::path::PathBuf, 
         let _ = std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()));
     }
     Ok(old)
+}
+
+/// What is in a folder, with its names; nothing if it is not there.
+pub(super) fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
+    let listed = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(StoreError::read(folder))?,
+    };
+    let mut found = Vec::new();
+    for entry in listed {
+        let path = entry.map_err(StoreError::read(folder))?.path();
+        // Whatever we made has a name that is text.
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
+            let name = name.to_owned();
+            found.push((path, name));
+        }
+    }
+    Ok(found)
+}
+
+/// Removes a file; that it is not there is as good.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(StoreError::write(path)),
+    }
 }
 
 /// Makes renames and new names in `folder` survive a power loss.

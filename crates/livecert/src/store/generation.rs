@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::file::{private_folder, read_json, replace, sync_folder, write_json};
+use super::file::{entries, private_folder, read_json, remove, replace, sync_folder, write_json};
 
 /// 2: with the certificate's id (RFC 9773).
 const GENERATION_VERSION: u32 = 2;
@@ -96,8 +96,18 @@ pub struct Generation {
 /// The files of a generation, in the order in which they are listed.
 const FILES: [&str; 4] = ["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"];
 
+/// Where the generations of a certificate are.
+pub(super) fn generations(cert: &Path) -> PathBuf {
+    cert.join("generations")
+}
+
 impl Generation {
     pub(super) fn current(cert: &Path) -> Result<Option<Self>, StoreError> {
+        Self::current_number(cert)?.map(|number| Self::read(cert, number)).transpose()
+    }
+
+    /// The number that `current` points to, whether or not that generation can be read; `None` if there is no `current`.
+    pub(super) fn current_number(cert: &Path) -> Result<Option<u32>, StoreError> {
         let link = cert.join("current");
         let target = match std::fs::read_link(&link) {
             Ok(target) => target,
@@ -105,14 +115,20 @@ impl Generation {
             Err(error) => return Err(StoreError::read(&link)(error)),
         };
         let number = target.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        let path = cert.join(&target).join("generation.json");
-        let info = read_json(&path, GENERATION_VERSION)?;
+        let elsewhere = || StoreError::read(&link)(std::io::Error::from(std::io::ErrorKind::NotFound));
+        number.ok_or_else(elsewhere).map(Some)
+    }
+
+    pub(super) fn read(cert: &Path, number: u32) -> Result<Self, StoreError> {
+        let path = generations(cert).join(number.to_string()).join("generation.json");
         let missing = || StoreError::read(&path)(std::io::Error::from(std::io::ErrorKind::NotFound));
-        Ok(Some(Generation {
-            number: number.ok_or_else(missing)?,
-            info: info.ok_or_else(missing)?,
-            current: link,
-        }))
+        let info = read_json(&path, GENERATION_VERSION)?.ok_or_else(missing)?;
+        Ok(Generation { number, info, current: cert.join("current") })
+    }
+
+    /// Its own folder, which no renewal changes: what is read here belongs together.
+    pub fn folder(&self) -> PathBuf {
+        self.current.with_file_name("generations").join(self.number.to_string())
     }
 
     /// Paths of its files through `current`: `privkey` (unless the key stays with its owner), `cert`, `chain`,
@@ -127,8 +143,7 @@ impl Generation {
     /// # Errors
     /// The file cannot be read.
     pub fn leaf(&self) -> Result<String, StoreError> {
-        let path = self.current.join(FILES[1]);
-        std::fs::read_to_string(&path).map_err(StoreError::read(&path))
+        self.text(FILES[1])
     }
 
     /// The chain that is in use, PEM, without the certificate itself.
@@ -136,7 +151,19 @@ impl Generation {
     /// # Errors
     /// The file cannot be read.
     pub fn chain(&self) -> Result<String, StoreError> {
-        let path = self.current.join(FILES[2]);
+        self.text(FILES[2])
+    }
+
+    /// The certificate and the chain that is in use, PEM, as services are given them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn fullchain(&self) -> Result<String, StoreError> {
+        self.text(FILES[3])
+    }
+
+    fn text(&self, file: &str) -> Result<String, StoreError> {
+        let path = self.folder().join(file);
         std::fs::read_to_string(&path).map_err(StoreError::read(&path))
     }
 
@@ -147,7 +174,7 @@ impl Generation {
     pub fn offered(&self) -> Result<Vec<String>, StoreError> {
         let mut offered = Vec::new();
         for number in 0.. {
-            let path = self.current.join(format!("chain{number}.pem"));
+            let path = self.folder().join(format!("chain{number}.pem"));
             match std::fs::read_to_string(&path) {
                 Ok(chain) => offered.push(chain),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
@@ -162,7 +189,7 @@ impl Generation {
     /// # Errors
     /// The file cannot be read.
     pub fn private_key(&self) -> Result<Option<secrecy::SecretString>, StoreError> {
-        let path = self.current.join(FILES[0]);
+        let path = self.folder().join(FILES[0]);
         match std::fs::read_to_string(&path) {
             Ok(pem) => Ok(Some(secrecy::SecretString::from(pem))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -225,7 +252,7 @@ pub struct Draft {
 
 impl Draft {
     pub(super) fn begin(cert: &Path) -> Result<Self, StoreError> {
-        let generations = cert.join("generations");
+        let generations = generations(cert);
         private_folder(&generations).map_err(StoreError::write(&generations))?;
         let mut number = 0;
         for (path, name) in entries(&generations)? {
@@ -247,10 +274,7 @@ impl Draft {
 
     /// The draft that a dead run left with its order; `None` if there is none, or if it is damaged.
     pub(super) fn left_behind(cert: &Path) -> Result<Option<(Self, PendingOrder)>, StoreError> {
-        let generations = cert.join("generations");
-        if !generations.exists() {
-            return Ok(None);
-        }
+        let generations = generations(cert);
         for (folder, name) in entries(&generations)? {
             let number = name.strip_suffix(PARTIAL).and_then(|number| number.parse::<u32>().ok());
             let Some(number) = number else { continue };
@@ -314,7 +338,7 @@ impl Draft {
             file(&format!("chain{number}.pem"), chain)?;
         }
         write_json(&self.folder.join("generation.json"), &info)?;
-        let generations = self.cert.join("generations");
+        let generations = generations(&self.cert);
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
@@ -327,20 +351,12 @@ impl Draft {
 /// generation that the next one finishes.
 fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
     point(cert, number)?;
-    let order = cert.join("generations").join(number.to_string()).join(ORDER);
-    match std::fs::remove_file(&order) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::write(&order)(error)),
-        _ => Ok(()),
-    }
+    remove(&generations(cert).join(number.to_string()).join(ORDER))
 }
 
 /// Finishes a generation that a dead run had completed, and not made the current one.
 pub(super) fn finish_left_behind(cert: &Path) -> Result<(), StoreError> {
-    let generations = cert.join("generations");
-    if !generations.exists() {
-        return Ok(());
-    }
-    let complete = entries(&generations)?.into_iter().filter(|(path, _)| path.join(ORDER).exists());
+    let complete = entries(&generations(cert))?.into_iter().filter(|(path, _)| path.join(ORDER).exists());
     let newest = complete.filter_map(|(_, name)| name.parse::<u32>().ok()).max();
     newest.map_or(Ok(()), |number| finish(cert, number))
 }
@@ -355,25 +371,12 @@ impl Drop for Draft {
     }
 }
 
-fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(StoreError::read(folder))? {
-        let path = entry.map_err(StoreError::read(folder))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        found.push((path, name));
-    }
-    Ok(found)
-}
-
 /// Swaps `current`: a new symbolic link beside it, renamed over it.
-fn point(cert: &Path, number: u32) -> Result<(), StoreError> {
+pub(super) fn point(cert: &Path, number: u32) -> Result<(), StoreError> {
     let link = cert.join("current");
+    let next = cert.join(format!("{}current", super::file::TEMPORARY));
+    remove(&next)?;
     let swap = || -> std::io::Result<()> {
-        let next = cert.join(format!("{}current", super::file::TEMPORARY));
-        match std::fs::remove_file(&next) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         std::os::unix::fs::symlink(Path::new("generations").join(number.to_string()), &next)?;
         std::fs::rename(&next, &link)?;
         sync_folder(cert)

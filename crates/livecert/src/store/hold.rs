@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::account::server_folder;
-use super::file::{private_folder, read_json, write_json};
+use super::file::{private_folder, read_json, remove, write_json};
 use super::{CertName, Store, StoreError};
 
 const HOLDS_VERSION: u32 = 1;
@@ -76,11 +76,7 @@ impl Store {
         let mut holds = read(&path);
         holds.retain(|hold| hold.server != server || hold.made >= before);
         if holds.is_empty() {
-            return match std::fs::remove_file(&path) {
-                // Another process was faster.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                removed => removed.map_err(StoreError::write(&path)),
-            };
+            return remove(&path);
         }
         write_json(&path, &HoldsFile { version: HOLDS_VERSION, holds })
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{private_folder, read_json, sync_folder, write_json};
+use super::file::{entries, private_folder, read_json, remove, sync_folder, write_json};
 use super::{CertName, Lock, Store, StoreError, StoredArgument};
 
 const JOURNAL_VERSION: u32 = 1;
@@ -121,19 +121,11 @@ impl Store {
     /// # Errors
     /// The folder cannot be read.
     pub fn journals(&self) -> Result<Vec<JournalName>, StoreError> {
-        let folder = self.journals_folder();
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(StoreError::read(&folder)(error)),
-        };
         let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(StoreError::read(&folder))?;
-            let name = entry.file_name();
-            // Temporary files of a dead process begin with a dot.
-            let stem = name.to_str().and_then(|name| name.strip_suffix(".json"));
-            names.extend(stem.filter(|stem| !stem.starts_with('.')).map(|stem| JournalName(stem.to_owned())));
+        for (_, name) in entries(&self.journals_folder())? {
+            // Temporary files of a dead process begin with a dot, and the backup of an older layout ends otherwise.
+            let stem = name.strip_suffix(".json").filter(|stem| !stem.starts_with('.'));
+            names.extend(stem.map(|stem| JournalName(stem.to_owned())));
         }
         names.sort();
         Ok(names)
@@ -160,12 +152,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (folder, path) = (self.journals_folder(), self.journal_path(name));
         if publications.is_empty() {
-            return match std::fs::remove_file(&path) {
-                // That a file which is struck off comes back after a power loss does no harm: it is looked at again.
-                Ok(()) => Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(StoreError::write(&path)(error)),
-            };
+            // That a file which is struck off comes back after a power loss does no harm: it is looked at again.
+            return remove(&path);
         }
         if !folder.is_dir() {
             private_folder(&folder).map_err(StoreError::write(&folder))?;

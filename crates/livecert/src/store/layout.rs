@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::file::{private_folder, read_json, sync_folder, write_json};
+use super::file::{entries, private_folder, read_json, sync_folder, write_json};
 use super::record::RECORD_VERSION;
 use super::{CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, PendingOrder, StoreError};
 use crate::certificate::SubjectName;
@@ -123,20 +123,11 @@ impl Store {
     /// # Errors
     /// The folder cannot be read. A store that was never used has none.
     pub fn cert_names(&self) -> Result<Vec<CertName>, StoreError> {
-        let folder = self.certs();
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(StoreError::read(&folder)(error)),
-        };
         let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(StoreError::read(&folder))?;
-            let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        for (path, name) in entries(&self.certs())? {
             // A folder without either is what a first try left that failed.
-            let path = entry.path();
-            if let Some(name) = name
-                && (path.join("certificate.json").exists() || path.join("current").exists())
+            if let Ok(name) = name.parse()
+                && (path.join("certificate.json").exists() || path.join("current").is_symlink())
             {
                 names.push(name);
             }

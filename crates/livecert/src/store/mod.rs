@@ -9,6 +9,7 @@
 //!   certs/CERT/holds.json                     until when a CA does not want to be asked for it
 //!   certs/CERT/generations/N/…                privkey.pem cert.pem chain.pem fullchain.pem generation.json
 //!   certs/CERT/generations/N.partial/…        the key and the order that a run works on, or was killed at
+//!   certs/CERT/generations/N.old/…            an old generation that is being removed
 //!   certs/CERT/current -> generations/N       swapped by one rename
 //!   journal/CERT.json                         what a run published, or is about to; gone when it is removed
 //!   locks/CERT.lock                           held while a certificate is worked on
@@ -20,6 +21,7 @@ mod account;
 mod error;
 mod file;
 mod generation;
+mod history;
 mod hold;
 mod journal;
 mod layout;
@@ -31,6 +33,7 @@ pub use account::{AccountRecord, server_folder};
 pub use error::StoreError;
 pub use file::{replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};
+pub use history::{FoundGeneration, KEEP_GENERATIONS};
 pub use hold::{Hold, HoldScope};
 pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};

@@ -65,6 +65,9 @@ pub struct CertificateRecord {
     pub propagation: PropagationRecord,
     /// How long the CA may take to validate, in seconds.
     pub validation_timeout: u64,
+    /// How many generations stay, the current one among them; none for [`KEEP_GENERATIONS`](super::KEEP_GENERATIONS).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_generations: Option<u16>,
     /// What went wrong at the last try, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -138,6 +141,7 @@ impl CertificateRecord {
             plugin_args: BTreeMap::new(),
             propagation: PropagationRecord::default(),
             validation_timeout: 120,
+            keep_generations: None,
             last_error: None,
             last_attempt: None,
         }
