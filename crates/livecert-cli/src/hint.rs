@@ -4,6 +4,7 @@ use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKin
 use livecert::certificate::{BundleError, CertificateError, NameError, RollbackError, ServerError};
 use livecert::challenge::ChallengeError;
 use livecert::dns::AuthorityError;
+use livecert::import::ImportError;
 use livecert::plugin::{ArgumentError, PluginError};
 use livecert::secret::{SealError, SecretError};
 use livecert::store::StoreError;
@@ -66,6 +67,8 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
             RollbackError::Ended { .. } => "certificate-ended",
             _ => "generation-damaged",
         },
+        CertificateError::Import(ImportError::NoSuchCertificate { .. }) => "no-such-certificate",
+        CertificateError::Import(_) => "import",
         CertificateError::Interrupted => "interrupted",
         _ => "other",
     }
@@ -223,6 +226,7 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         }
         CertificateError::LeftBehind { .. } => "run `livecert dns sweep` when the API works again",
         CertificateError::Rollback(error) => rollback(error),
+        CertificateError::Import(error) => return import(error),
         CertificateError::Interrupted => "run the same command again",
         _ => return None,
     };
@@ -241,6 +245,17 @@ fn rollback(error: &RollbackError) -> &'static str {
         }
         _ => "name another generation with --to N; the current one is still in place",
     }
+fn import(error: &ImportError) -> Option<String> {
+    Some(match error {
+        ImportError::UnknownClient(_) => {
+            format!("the clients are {}", livecert::import::Client::ALL.map(|(name, _)| name).join(", "))
+        }
+        ImportError::Folder { .. } => {
+            "give the client's folder, and run this as its owner or as root".to_owned()
+        }
+        ImportError::OtherFolder { .. } => "give the folder that the client keeps its state in".to_owned(),
+        _ => return None,
+    })
 }
 
 fn name(error: &NameError) -> Option<String> {

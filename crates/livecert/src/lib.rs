@@ -7,6 +7,7 @@
 //! certificate ──▶ acme (crate livecert-acme)     directory, account, order, authorizations
 //!     ├─────────▶ challenge ──▶ plugin ──▶ gandi-livedns
 //!     │               └───────▶ dns              authority, propagation
+//!     ├─────────▶ import                         the state of other clients
 //!     ├─────────▶ key                            keys, CSR
 //!     ├─────────▶ secret                         sources, sealing
 //!     ├─────────▶ store                          generations, accounts, locks
@@ -22,6 +23,7 @@ pub mod dns;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod import;
 pub mod key;
 pub mod network;
 pub mod plugin;

@@ -6,6 +6,7 @@ mod challenge;
 mod check;
 mod dns;
 mod files;
+mod import;
 mod issue;
 mod list;
 mod persist;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Files(Cert),
     /// Make the previous generation of a certificate current again
     Rollback(rollback::Rollback),
+    /// Take over what another ACME client keeps: accounts, keys, certificates and how they are renewed
+    Import(Box<import::ImportWords>),
     /// Write TXT values for another ACME client, or remove what an interrupted run left behind
     #[command(subcommand)]
     Dns(dns::Dns),
@@ -88,6 +91,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Authz(words) => authz::run(&words, globals, output),
         Command::Challenge(words) => challenge::run(&words, globals, output),
         Command::Persist(words) => persist::run(words, globals, output),
+        Command::Import(words) => import::run(*words, globals, output),
         Command::Files(words) => files::run(&words, globals, output),
     }
 }

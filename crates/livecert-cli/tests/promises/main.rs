@@ -26,6 +26,7 @@ mod keys_and_chains_are_as_wished;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;
 mod other_clients_have_it_as_their_hook;
+mod other_clients_state_is_taken_over;
 mod our_values_are_gone_afterwards;
 mod records_are_seen_before_the_ca_looks;
 mod the_ca_says_when_to_renew;

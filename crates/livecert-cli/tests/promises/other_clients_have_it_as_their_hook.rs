@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Bench, binary, document, expect};
 
 /// A script as `docs/hooks.md` shows it; what points to the servers of the test comes through the words at its end.
-fn script(bench: &Bench, name: &str, text: &str) -> PathBuf {
+pub(super) fn script(bench: &Bench, name: &str, text: &str) -> PathBuf {
     let dns = bench.testbed.simulator().dns_addrs()[0];
     let words = format!(
         "--plugin-arg GandiPAT=file:{} --plugin-arg GandiApiBaseUrl={} --authoritative {dns}",
@@ -19,7 +19,7 @@ fn script(bench: &Bench, name: &str, text: &str) -> PathBuf {
     path
 }
 
-fn client(bench: &Bench, program: &str) -> Command {
+pub(super) fn client(bench: &Bench, program: &str) -> Command {
     let mut command = Command::new(program);
     command.env("LIVECERT_HOME", bench.testbed.home()).env("LIVECERT_CA_BUNDLE", bench.testbed.ca());
     command.env("REQUESTS_CA_BUNDLE", bench.testbed.ca()).env("LEGO_CA_CERTIFICATES", bench.testbed.ca());
@@ -28,7 +28,7 @@ fn client(bench: &Bench, program: &str) -> Command {
 }
 
 #[track_caller]
-fn succeeds(command: &mut Command) {
+pub(super) fn succeeds(command: &mut Command) {
     let output = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");

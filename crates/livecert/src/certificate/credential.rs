@@ -164,7 +164,7 @@ impl Service {
 
     /// Seals the secret for the certificates whose copy was sealed; `false` if the source itself speaks.
     fn seal_anew(&self, used: &Use, secret: &SecretString) -> Result<bool, CertificateError> {
-        if !matches!(used.source.as_str(), "prompt" | "literal") || used.certs.is_empty() {
+        if !plugin::is_only_sealed(&used.source) || used.certs.is_empty() {
             return Ok(false);
         }
         for cert in &used.certs {

@@ -277,6 +277,9 @@ pub enum CertificateError {
     /// What the CA sent is not the certificate that was asked for.
     #[error("the CA's certificate was not taken")]
     Bundle(#[from] BundleError),
+    /// Another client's state.
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
     /// Somebody pressed Ctrl-C, or the service manager said stop.
     #[error("interrupted; what was published is removed")]
     Interrupted,
@@ -336,6 +339,7 @@ impl CertificateError {
             | CertificateError::NoAccount { .. }
             | CertificateError::NoIssuerName { .. }
             | CertificateError::AccountExists { .. }
+            | CertificateError::Import(_)
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::Store(StoreError::NoSuchCertificate { .. })
             | CertificateError::Network(

@@ -123,8 +123,17 @@ impl Service {
 
     /// Notes that the CA of the certificate with this id offers no windows, so that it is not asked at each run.
     pub(super) fn note_no_window(&self, cert: &CertName, id: &str) {
+        self.note_nothing(cert, id, LATEST);
+    }
+
+    /// Notes that another client has asked for the window of the certificate with this id until now.
+    pub(super) fn note_unasked(&self, cert: &CertName, id: &str) {
+        self.note_nothing(cert, id, USUAL);
+    }
+
+    fn note_nothing(&self, cert: &CertName, id: &str, wait: SignedDuration) {
         let now = Timestamp::now();
-        let ask_again = now.checked_add(LATEST).unwrap_or(now);
+        let ask_again = now.checked_add(wait).unwrap_or(now);
         let record = RenewalRecord::new(id.to_owned(), None, fastrand::f64(), ask_again);
         if let Err(error) = self.store.save_renewal(cert, &record) {
             tracing::warn!(%cert, %error, "that the CA offers no renewal windows is not noted");

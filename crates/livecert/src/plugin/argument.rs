@@ -11,6 +11,8 @@ use crate::store::StoredArgument;
 
 /// How a literal is noted in a state file, where other secrets have their source.
 const LITERAL: &str = "literal";
+/// In front of the file that a secret stood in, when it was taken over from another client.
+const IMPORTED: &str = "import:";
 
 /// What kind of value a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,8 +138,27 @@ pub enum ArgumentSource {
     Literal(SecretString),
     /// A value that is no secret.
     Plain(String),
+    /// A secret that was read already, and what is noted as its source.
+    Kept {
+        /// The secret.
+        value: SecretString,
+        /// What is noted.
+        source: String,
+    },
     /// As it was stored.
     Stored(StoredArgument),
+}
+
+impl ArgumentSource {
+    /// A secret that another client kept in the file at `from`, among other things.
+    pub fn imported(value: SecretString, from: &std::path::Path) -> Self {
+        ArgumentSource::Kept { value, source: format!("{IMPORTED}{}", from.display()) }
+    }
+}
+
+/// Whether the sealed value is the only one that there is, because its noted source is nothing that can be read again.
+pub(crate) fn is_only_sealed(source: &str) -> bool {
+    matches!(source, "prompt" | LITERAL) || source.starts_with(IMPORTED)
 }
 
 /// Sources of the arguments of one plugin, by the parameter's declared name.
@@ -284,6 +305,9 @@ impl Arguments {
                 ArgumentSource::Literal(value) => {
                     all.keep(name, LITERAL, value.clone(), key, &sealed_place)?
                 }
+                ArgumentSource::Kept { value, source } => {
+                    all.keep(name, source, value.clone(), key, &sealed_place)?;
+                }
                 ArgumentSource::Secret(source) => {
                     let failed = |source| ArgumentError::Secret { parameter: name, source };
                     let value = source.read(name, prompter).await.map_err(failed)?;
@@ -415,7 +439,7 @@ async fn read_stored(
         return Err(ArgumentError::LiteralSecret(name));
     };
     let failed = |source| ArgumentError::Secret { parameter: name, source };
-    let parsed = if source == LITERAL { Source::Prompt } else { source.parse().map_err(failed)? };
+    let parsed = if is_only_sealed(source) { Source::Prompt } else { source.parse().map_err(failed)? };
     let Some(sealed) = sealed else {
         return parsed.read(name, prompter).await.map_err(failed);
     };

@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use argument::{
     ArgumentError, ArgumentSource, ArgumentSources, Arguments, Parameter, ParameterKind, parse_arguments,
 };
-pub(crate) use argument::{stored_sources, with_default_credential};
+pub(crate) use argument::{is_only_sealed, stored_sources, with_default_credential};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use selfhost::fuzz;
 pub use web::{WebError, WebLeftover, WebPlugin, WebProof, WebProofKind};
