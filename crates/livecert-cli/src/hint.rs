@@ -245,6 +245,8 @@ fn rollback(error: &RollbackError) -> &'static str {
         }
         _ => "name another generation with --to N; the current one is still in place",
     }
+}
+
 fn import(error: &ImportError) -> Option<String> {
     Some(match error {
         ImportError::UnknownClient(_) => {
