@@ -21,6 +21,7 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         | CertificateError::ValidationNameTooLong { .. } => "name",
         CertificateError::CertName(_) => "cert-name",
         CertificateError::Server(_) => "server",
+        CertificateError::NoTwin { .. } | CertificateError::NotATwin { .. } => "no-staging-server",
         CertificateError::Argument(ArgumentError::Secret { .. } | ArgumentError::NoCredential { .. }) => {
             "credential"
         }
@@ -128,6 +129,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         }
         CertificateError::Server(_) => {
             "give a code such as LE_PROD or LE_STAGE, or the https URL of a directory"
+        }
+        CertificateError::NoTwin { .. } | CertificateError::NotATwin { .. } => {
+            "name its staging server: --dry-run=LE_STAGE, or --dry-run=https://… with the URL of a directory"
         }
         CertificateError::Argument(error) => return argument(error),
         CertificateError::Store(error) => return store(error),

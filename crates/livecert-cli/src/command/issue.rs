@@ -9,11 +9,12 @@ use livecert::certificate::{
 };
 use livecert::challenge::ChallengeChoice;
 use livecert::key::KeyType;
-use livecert::plugin::{self, ArgumentError};
+use livecert::plugin::{self, ArgumentError, Leftover};
 use livecert::secret::Source;
 use livecert::store::{CertName, RenewalRecord};
 use serde_json::json;
 
+use super::rehearse::{self, DryRun};
 use super::view::{GenerationView, distance, moment};
 use crate::arguments::{ExternalAccount, Globals, Propagation, duration};
 use crate::context;
@@ -25,7 +26,7 @@ use crate::output::{Output, Status};
 Examples:
   livecert issue example.com '*.example.com' --plugin gandi --accept-tos \\
       --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --contact you@example.com
-  livecert issue example.com --plugin gandi --server LE_STAGE --accept-tos   (token from GANDI_PAT)
+  livecert issue example.com --plugin gandi --accept-tos --dry-run   (a rehearsal at LE_STAGE; token from GANDI_PAT)
 
 A secret parameter takes the place where the secret is: prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME.
 Parameters of the plugin gandi: GandiPAT, GandiToken, GandiTokenInsecure, GandiApiBaseUrl, GandiSharingId, GandiTTL,
@@ -43,6 +44,8 @@ pub(crate) struct Issue {
     /// How many generations stay on disk, the current one among them; older ones are removed [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) keep_generations: Option<u16>,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
 
     /// ACME server: LE_PROD, LE_STAGE, ZEROSSL_PROD, GOOGLE_PROD, GOOGLE_STAGE, SSLCOM_RSA, SSLCOM_ECC, ACTALIS_PROD
     /// or the https URL of a directory; repeat it for servers to fall back to when the first one is down or does not
@@ -117,7 +120,11 @@ pub(crate) struct Issue {
 
 pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     // Everything that can be wrong with the words is known before anything is touched.
+    let twin = words.dry_run.twin()?;
     let request = request(words)?;
+    if let Some(twin) = twin {
+        return rehearse::issue(&request, twin.as_ref(), globals, output);
+    }
     let issued = context::block_on(async { Ok(context::service(globals)?.issue(&request).await?) })?;
     let window = window(&context::store(globals)?, &issued.cert, &issued.generation);
     output.show(&document(&issued, window.as_ref()), || text(&issued));
@@ -192,9 +199,6 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 
 /// An outcome, with what the CA said about the renewal.
 pub(super) fn document(issued: &Issued, window: Option<&RenewalRecord>) -> serde_json::Value {
-    let leftovers = issued.leftovers.iter().map(|left| {
-        json!({"fqdn": left.record.fqdn, "value": left.record.value, "reason": left.reason.to_string()})
-    });
     json!({
         "schema": 1,
         "result": match issued.outcome { Outcome::NotDue(_) => "not-due", _ => "new" },
@@ -202,8 +206,16 @@ pub(super) fn document(issued: &Issued, window: Option<&RenewalRecord>) -> serde
         "names": issued.generation.info.names,
         "server": issued.generation.info.server,
         "certificate": GenerationView::new(&issued.generation, window),
-        "leftovers": leftovers.collect::<Vec<_>>(),
+        "leftovers": leftovers(&issued.leftovers),
     })
+}
+
+/// TXT values that could not be removed.
+pub(super) fn leftovers(leftovers: &[Leftover]) -> Vec<serde_json::Value> {
+    let left = leftovers.iter().map(|left| {
+        json!({"fqdn": left.record.fqdn, "value": left.record.value, "reason": left.reason.to_string()})
+    });
+    left.collect()
 }
 
 fn text(issued: &Issued) -> String {

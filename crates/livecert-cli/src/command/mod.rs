@@ -11,6 +11,7 @@ mod issue;
 mod list;
 mod persist;
 mod plan;
+mod rehearse;
 mod renew;
 mod revoke;
 mod rollback;

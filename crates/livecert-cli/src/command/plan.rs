@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::output::{Output, Status};
 
 pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    words.dry_run.refuse("plan")?;
     let request = request(words)?;
     let plan = context::block_on(async { Ok(context::service(globals)?.plan(&request).await?) })?;
     output.show(&document(&plan), || text(&plan));

@@ -6,6 +6,7 @@ use livecert::store::{CertName, CertNameError};
 use serde_json::{Value, json};
 
 use super::issue;
+use super::rehearse::{self, DryRun};
 use super::view::{distance, moment};
 use crate::arguments::Globals;
 use crate::context;
@@ -21,11 +22,16 @@ pub(crate) struct Renew {
     /// Renew even if not due
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRun,
 }
 
 pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let certs = words.certs.iter().map(|cert| cert.parse::<CertName>());
     let certs = certs.collect::<Result<Vec<_>, CertNameError>>().map_err(CertificateError::from)?;
+    if let Some(twin) = words.dry_run.twin()? {
+        return rehearse::renew(certs, twin.as_ref(), globals, output);
+    }
     let renewals =
         context::block_on(async { Ok(context::service(globals)?.renew(&certs, words.force).await?) })?;
     let failed = renewals.iter().filter(|one| matches!(one.result, RenewalResult::Failed(_))).count();

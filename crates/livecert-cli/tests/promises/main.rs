@@ -8,6 +8,7 @@ mod a_certificate_is_made_kept_and_renewed;
 mod a_killed_run_is_swept;
 mod a_lost_account_does_not_wedge_renewal;
 mod a_neighbours_value_survives;
+mod a_rehearsal_stores_nothing;
 mod a_secret_never_shows;
 mod a_standing_record_needs_no_token;
 mod a_strict_server_finds_no_fault;

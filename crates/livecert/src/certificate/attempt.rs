@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use livecert_acme::{Certificate, ChallengeType, OrderStatus};
+use livecert_acme::{AuthorizationStatus, Certificate, ChallengeType, OrderStatus};
 
 use super::check::CaaSets;
 use super::ledger::Ledger;
-use super::order::{OpenAuthorization, PlacedOrder, Shown, deactivate_pending};
+use super::order::{OpenAuthorization, PlacedOrder, Shown, deactivate, deactivate_pending};
 use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, ServerUrl, Service, with_causes};
@@ -50,6 +50,12 @@ impl Attempt<'_> {
         draft.keep(true);
         let (chains, withdrawn) = tokio::join!(self.certificate(draft, csr), self.clean_up());
         settled(self.cert, self.ledger.settle(&withdrawn, &[]));
+        if self.service.rehearsing {
+            // What is proved now must not make the next rehearsal easier than it looks.
+            let statuses = [AuthorizationStatus::Pending, AuthorizationStatus::Valid];
+            let work = deactivate(&self.order.account, &self.order.order.authorizations, &statuses);
+            let _ = tokio::time::timeout(COURTESY, work).await;
+        }
         Ok((chains?, withdrawn.leftovers))
     }
 

@@ -68,6 +68,18 @@ pub enum CertificateError {
         /// What it offers.
         offered: Vec<String>,
     },
+    /// No staging server is known for the certificate's home.
+    #[error("no staging server of {server} is known, so there is nowhere to rehearse")]
+    NoTwin {
+        /// The certificate's home.
+        server: String,
+    },
+    /// What is named as a staging server is not one.
+    #[error("{server} is no staging server: a certificate from there would be a real one")]
+    NotATwin {
+        /// The server.
+        server: String,
+    },
     /// The server does not want to be asked before that moment; nothing was sent.
     #[error("{server} does not want to be asked for this certificate before {until:.0}: {words}")]
     Held {
@@ -340,6 +352,8 @@ impl CertificateError {
             | CertificateError::NoIssuerName { .. }
             | CertificateError::AccountExists { .. }
             | CertificateError::Import(_)
+            | CertificateError::NoTwin { .. }
+            | CertificateError::NotATwin { .. }
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::Store(StoreError::NoSuchCertificate { .. })
             | CertificateError::Network(

@@ -169,12 +169,20 @@ fn profile(
 /// Deactivates those of the authorizations that are pending (RFC 8555 §7.5.2): a CA allows only so many of them.
 /// Gives the URLs for which that could not be done.
 pub(super) async fn deactivate_pending(account: &Account, authorizations: &[Url]) -> Vec<Url> {
+    deactivate(account, authorizations, &[AuthorizationStatus::Pending]).await
+}
+
+/// Deactivates those of the authorizations that stand like this (RFC 8555 §7.5.2). Gives those for which it is not known.
+pub(super) async fn deactivate(
+    account: &Account,
+    authorizations: &[Url],
+    standing: &[AuthorizationStatus],
+) -> Vec<Url> {
     let deactivate = |url: &Url| {
         let (account, url) = (account.clone(), url.clone());
         async move {
             let done = async {
-                let pending = account.authorization(&url).await?.status == AuthorizationStatus::Pending;
-                if pending {
+                if standing.contains(&account.authorization(&url).await?.status) {
                     account.deactivate_authorization(&url).await?;
                 }
                 Ok::<_, livecert_acme::Error>(())

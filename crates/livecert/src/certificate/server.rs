@@ -15,6 +15,9 @@ pub static SERVERS: [(&str, &str); 8] = [
     ("ACTALIS_PROD", "https://acme-api.actalis.com/acme/directory"),
 ];
 
+/// The staging servers of servers that have one: the same software and rules, and certificates that nobody trusts.
+static TWINS: [(&str, &str); 2] = [("LE_PROD", "LE_STAGE"), ("GOOGLE_PROD", "GOOGLE_STAGE")];
+
 /// The URL of an ACME directory: https, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl(String);
@@ -59,6 +62,18 @@ impl ServerUrl {
     /// The short code of this URL, if it has one.
     pub fn code(&self) -> Option<&'static str> {
         SERVERS.iter().find(|(_, url)| *url == self.0).map(|(code, _)| *code)
+    }
+
+    /// The staging server that behaves like this one, if one is known. A staging server is its own.
+    pub fn twin(&self) -> Option<ServerUrl> {
+        let code = self.code()?;
+        let (_, twin) = TWINS.iter().find(|(server, twin)| *server == code || *twin == code)?;
+        SERVERS.iter().find(|(code, _)| code == twin).map(|(_, url)| ServerUrl((*url).to_owned()))
+    }
+
+    /// Whether it is known to give certificates that are trusted, so that whatever is done there counts.
+    pub(super) fn is_production(&self) -> bool {
+        self.code().is_some() && self.twin().as_ref() != Some(self)
     }
 }
 
@@ -109,6 +124,17 @@ mod tests {
         let own: ServerUrl = "https://localhost:14000/dir".parse().unwrap();
         assert_eq!((own.code(), own.as_str()), (None, "https://localhost:14000/dir"));
         assert_eq!(ServerUrl::default().code(), Some("LE_PROD"));
+    }
+
+    #[test]
+    fn twins_are_known_where_there_are_any() {
+        let twin = |code: &str| code.parse::<ServerUrl>().unwrap().twin().and_then(|twin| twin.code());
+        assert_eq!((twin("LE_PROD"), twin("LE_STAGE")), (Some("LE_STAGE"), Some("LE_STAGE")));
+        assert_eq!(twin("GOOGLE_PROD"), Some("GOOGLE_STAGE"));
+        assert_eq!((twin("ZEROSSL_PROD"), twin("https://ca.example/")), (None, None));
+        let productive = |code: &str| code.parse::<ServerUrl>().unwrap().is_production();
+        assert!(productive("LE_PROD") && productive("ACTALIS_PROD"));
+        assert!(!productive("LE_STAGE") && !productive("https://ca.example/"));
     }
 
     #[test]

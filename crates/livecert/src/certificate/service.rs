@@ -13,16 +13,18 @@ use crate::secret::SealingKey;
 use crate::store::{CertLock, CertName, Store};
 
 /// How long another process may work on the same certificate before this one gives up.
-const LOCK_PATIENCE: Duration = Duration::from_secs(15 * 60);
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Makes and renews certificates in one store.
 pub struct Service {
     pub(super) store: Store,
-    pub(super) sealing_key: SealingKey,
+    pub(super) sealing_key: Arc<SealingKey>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) surroundings: Surroundings,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) interrupt: CancellationToken,
+    /// Nothing is kept, and nothing outside of DNS is to happen, such as a hook.
+    pub(super) rehearsing: bool,
 }
 
 impl Service {
@@ -36,9 +38,23 @@ impl Service {
         progress: Arc<dyn Progress>,
         interrupt: CancellationToken,
     ) -> Result<Self, CertificateError> {
-        let sealing_key = SealingKey::load_or_create(&store.sealing_key())?;
+        let sealing_key = Arc::new(SealingKey::load_or_create(&store.sealing_key())?);
         let transport = Arc::new(HttpTransport::new(surroundings.http.clone()));
-        Ok(Service { store, sealing_key, transport, surroundings, progress, interrupt })
+        let rehearsing = false;
+        Ok(Service { store, sealing_key, transport, surroundings, progress, interrupt, rehearsing })
+    }
+
+    /// The same service for a rehearsal in `store`.
+    pub(super) fn rehearsing_in(&self, store: Store, progress: Arc<dyn Progress>) -> Self {
+        Service {
+            store,
+            sealing_key: self.sealing_key.clone(),
+            transport: self.transport.clone(),
+            surroundings: self.surroundings.clone(),
+            progress,
+            interrupt: self.interrupt.clone(),
+            rehearsing: true,
+        }
     }
 
     pub(super) async fn lock(&self, cert: &CertName) -> Result<CertLock, CertificateError> {

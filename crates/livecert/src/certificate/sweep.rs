@@ -66,21 +66,23 @@ impl Service {
     /// # Errors
     /// The journals cannot be listed. What cannot be removed is in the report.
     pub async fn sweep(&self, hand_back: Option<Duration>) -> Result<SweepReport, CertificateError> {
-        self.sweep_but(hand_back, &[]).await
+        self.sweep_but(hand_back, |_| false).await
     }
 
-    /// The same, but the orders of `keep` stay as they are: they are about to be taken up again.
+    /// The same, but the orders in the journals that are to `keep` theirs stay as they are.
     async fn sweep_but(
         &self,
         hand_back: Option<Duration>,
-        keep: &[CertName],
+        keep: impl Fn(&JournalName) -> bool,
     ) -> Result<SweepReport, CertificateError> {
-        let keep: Vec<JournalName> = keep.iter().map(JournalName::from).collect();
+        if let Err(error) = self.store.sweep_rehearsals().await {
+            tracing::warn!(error = with_causes(&error), "what a rehearsal left behind is still there");
+        }
         let names = self.store.journals()?;
         if names.is_empty() {
             return Ok(SweepReport::default());
         }
-        let work = names.iter().map(|name| self.sweep_journal(name, hand_back, &names, keep.contains(name)));
+        let work = names.iter().map(|name| self.sweep_journal(name, hand_back, &names, keep(name)));
         let done: Vec<_> = stream::iter(work).buffered(SIDE_BY_SIDE).collect().await;
         let mut report = SweepReport::default();
         for (name, done) in names.iter().zip(done) {
@@ -101,7 +103,18 @@ impl Service {
     /// The sweep before work on the certificates `due`, whose orders are left for that work: what cannot be done is told
     /// and does not stop it.
     pub(super) async fn sweep_first(&self, due: &[CertName]) {
-        match self.sweep_but(None, due).await {
+        let due: Vec<JournalName> = due.iter().map(JournalName::from).collect();
+        self.tell_swept(self.sweep_but(None, |name| due.contains(name)).await);
+    }
+
+    /// The sweep before a rehearsal: of TXT values alone, because the orders may be those of other servers, which a
+    /// rehearsal has no business with.
+    pub(super) async fn sweep_values_first(&self) {
+        self.tell_swept(self.sweep_but(None, |_| true).await);
+    }
+
+    fn tell_swept(&self, swept: Result<SweepReport, CertificateError>) {
+        match swept {
             Ok(report) => {
                 for swept in report.swept {
                     let gone = swept.gone.len();

@@ -172,10 +172,9 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn publication() -> Publication {
+impl Publication {
+    /// For tests of the rooms that need one.
+    pub(crate) fn example() -> Self {
         Publication {
             begun: Timestamp::UNIX_EPOCH,
             plugin: "gandi".into(),
@@ -190,6 +189,15 @@ mod tests {
             handed_over: false,
             found: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication() -> Publication {
+        Publication::example()
     }
 
     #[test]

@@ -61,12 +61,19 @@ impl From<&SubjectName> for CertName {
 #[derive(Debug, Clone)]
 pub struct Store {
     home: PathBuf,
+    /// Where `certs/` and `accounts/` are: in the home, but for a rehearsal.
+    things: PathBuf,
 }
 
 impl Store {
     /// Opens the folder for reading; nothing is made.
     pub fn read_only(home: &Path) -> Self {
-        Store { home: home.to_owned() }
+        Store { home: home.to_owned(), things: home.to_owned() }
+    }
+
+    /// The same store with certificates and accounts in another folder; nothing is made.
+    pub(super) fn with_things_in(&self, folder: &Path) -> Self {
+        Store { home: self.home.clone(), things: folder.to_owned() }
     }
 
     /// Opens the folder, makes what is missing in it (mode 0700) and proves that it can be written.
@@ -74,7 +81,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Home`] with the system's reason.
     pub fn open(home: &Path) -> Result<Self, StoreError> {
-        let store = Store { home: home.to_owned() };
+        let store = Store::read_only(home);
         let prepare = || -> std::io::Result<()> {
             for folder in [store.home.clone(), store.certs(), store.accounts(), store.locks()] {
                 private_folder(&folder)?;
@@ -97,11 +104,11 @@ impl Store {
     }
 
     pub(super) fn accounts(&self) -> PathBuf {
-        self.home.join("accounts")
+        self.things.join("accounts")
     }
 
-    fn certs(&self) -> PathBuf {
-        self.home.join("certs")
+    pub(super) fn certs(&self) -> PathBuf {
+        self.things.join("certs")
     }
 
     /// Where processes of this machine take turns.

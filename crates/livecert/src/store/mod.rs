@@ -12,6 +12,7 @@
 //!   certs/CERT/generations/N.old/…            an old generation that is being removed
 //!   certs/CERT/current -> generations/N       swapped by one rename
 //!   journal/CERT.json                         what a run published, or is about to; gone when it is removed
+//!   rehearsal@CERT/{certs,accounts}/          what a rehearsal makes; gone when it ends
 //!   locks/CERT.lock                           held while a certificate is worked on
 //! ```
 //!
@@ -27,6 +28,7 @@ mod journal;
 mod layout;
 mod lock;
 mod record;
+mod rehearsal;
 mod renewal;
 
 pub use account::{AccountRecord, server_folder};
@@ -39,4 +41,5 @@ pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
+pub use rehearsal::RehearsalStore;
 pub use renewal::{RenewalRecord, RenewalWindow};
