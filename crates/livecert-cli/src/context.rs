@@ -54,7 +54,7 @@ pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     let terminal = Arc::new(Terminal::default());
     let token = CancellationToken::new();
     interrupt::listen(token.clone(), terminal.clone())?;
+    let progress = Arc::new(Lines::new(globals.quiet, terminal.clone()));
     let surroundings = Surroundings { http, prompter: terminal, locks: store.locks() };
-    let progress = Arc::new(Lines::new(globals.quiet));
     Ok(Service::new(store, surroundings, progress, token)?)
 }

@@ -112,6 +112,11 @@ pub(crate) fn error_document(error: &CertificateError) -> Value {
     document
 }
 
+/// An error with its causes, in one line.
+pub(crate) fn one_line(error: &CertificateError) -> String {
+    causes(error).into_iter().fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// The causes below an error, without those that it repeats anyway.
 fn causes(error: &CertificateError) -> Vec<String> {
     let mut said = error.to_string();

@@ -22,18 +22,13 @@ pub(crate) fn listen(token: CancellationToken, terminal: Arc<Terminal>) -> Resul
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if terminal.is_asking() {
-                // Nothing is published while a question is open.
-                terminal.restore();
-                write_err("\n");
-                std::process::exit(INTERRUPTED);
-            }
             if token.is_cancelled() {
                 write_err("ended at once; TXT values of ours may be left in DNS\n");
                 std::process::exit(INTERRUPTED);
             }
-            write_err("interrupted: cleaning up (once more ends at once)\n");
             token.cancel();
+            terminal.leave();
+            write_err("interrupted: cleaning up (once more ends at once)\n");
         }
     });
     Ok(())

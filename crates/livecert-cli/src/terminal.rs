@@ -1,46 +1,91 @@
 //! The person at the terminal: questions and progress, on stderr, so that stdout stays for results.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
+use livecert::certificate::RenewalResult;
 use livecert::progress::{Event, Progress};
 use livecert::secret::Prompter;
 use livecert::store::CertName;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 
+use crate::command::view::moment;
+use crate::failure::one_line;
+
 /// Asks at the terminal, where there is one on both sides.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Terminal {
-    /// A question is open; the settings are what the terminal had before it.
-    asking: AtomicBool,
-    before: Mutex<Option<Termios>>,
+    /// One question at a time.
+    turn: Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<Question>,
+    /// Nobody answers any more.
+    left: bool,
+    /// What was to be said while a question was open.
+    held: String,
+}
+
+/// A question that is open.
+struct Question {
+    /// What the terminal had before it.
+    settings: Option<Termios>,
+    leave: Box<dyn Fn() + Send>,
 }
 
 impl Terminal {
-    /// Whether a question is open.
-    pub(crate) fn is_asking(&self) -> bool {
-        self.asking.load(Ordering::Acquire)
-    }
-
-    /// Gives the terminal back as it was before the question, echo and all.
-    pub(crate) fn restore(&self) {
-        if let Ok(before) = self.before.lock()
-            && let Some(settings) = before.as_ref()
-        {
+    /// Takes the question back that is open, if there is one, gives the terminal back as it was before, echo and all, and
+    /// asks no more.
+    pub(crate) fn leave(&self) {
+        let mut state = self.state();
+        state.left = true;
+        let Some(question) = &state.open else { return };
+        if let Some(settings) = &question.settings {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
         }
+        write_err("\n");
+        (question.leave)();
     }
 
-    fn asking<T>(&self, question: impl FnOnce() -> T) -> T {
-        if let Ok(mut before) = self.before.lock() {
-            *before = tcgetattr(std::io::stdin()).ok();
+    /// Says something, after the answer if a question is open.
+    fn say(&self, text: &str) {
+        let mut state = self.state();
+        if state.open.is_some() {
+            state.held.push_str(text);
+        } else {
+            write_err(text);
         }
-        self.asking.store(true, Ordering::Release);
-        let answer = question();
-        self.asking.store(false, Ordering::Release);
-        answer
+    }
+
+    /// The answer; `None` if the question was taken back.
+    fn ask<T: Send + 'static>(&self, question: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answer, answers) = mpsc::channel();
+        {
+            let mut state = self.state();
+            if state.left {
+                return None;
+            }
+            let settings = tcgetattr(std::io::stdin()).ok();
+            let answer = answer.clone();
+            state.open = Some(Question { settings, leave: Box::new(move || drop(answer.send(None))) });
+        }
+        // Nothing can call back who waits for a line: when the question is taken back, that thread stays until the end.
+        std::thread::spawn(move || answer.send(Some(question())));
+        let answered = answers.recv().ok().flatten();
+        let mut state = self.state();
+        state.open = None;
+        write_err(&std::mem::take(&mut state.held));
+        answered
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,40 +98,43 @@ impl Prompter for Terminal {
         if !self.interactive() {
             return None;
         }
-        let ask = || {
+        let label = label.to_owned();
+        let answer = self.ask(move || {
             write_err(&format!("{label}: "));
             rpassword::read_password().map(SecretString::from)
-        };
-        Some(self.asking(ask))
+        });
+        Some(answer.unwrap_or_else(|| Err(std::io::ErrorKind::Interrupted.into())))
     }
 
     fn confirm(&self, message: &str) -> bool {
         if !self.interactive() {
             return false;
         }
-        self.asking(|| {
+        let message = message.to_owned();
+        let confirmed = self.ask(move || {
             write_err(&format!("{message}Press Enter when it is done: "));
             let mut line = String::new();
             // End of input is no confirmation.
             std::io::stdin().read_line(&mut line).is_ok_and(|read| read > 0)
-        })
+        });
+        confirmed.unwrap_or(false)
     }
 }
 
 /// Draws progress: a line for each step.
-#[derive(Debug)]
 pub(crate) struct Lines {
     quiet: bool,
-    /// How many servers were ready at the last line, so that only changes are told.
-    ready: Mutex<Option<(usize, usize)>>,
+    terminal: Arc<Terminal>,
+    /// How many servers were ready at a certificate's last line, so that only changes are told.
+    ready: Mutex<BTreeMap<CertName, (usize, usize)>>,
 }
 
 impl Lines {
-    pub(crate) fn new(quiet: bool) -> Self {
-        Lines { quiet, ready: Mutex::new(None) }
+    pub(crate) fn new(quiet: bool, terminal: Arc<Terminal>) -> Self {
+        Lines { quiet, terminal, ready: Mutex::default() }
     }
 
-    fn text(&self, event: &Event<'_>) -> Option<String> {
+    fn text(&self, cert: &CertName, event: &Event<'_>) -> Option<String> {
         Some(match event {
             Event::WaitingForLock { holder } => format!("waiting: {holder} works on it"),
             Event::AccountCreated { url } => format!("made an account: {url}"),
@@ -103,10 +151,9 @@ impl Lines {
             }
             Event::Propagating { ready, all } => {
                 let mut last = self.ready.lock().ok()?;
-                if *last == Some((*ready, *all)) || ready == all {
+                if ready == all || last.insert(cert.clone(), (*ready, *all)) == Some((*ready, *all)) {
                     return None;
                 }
-                *last = Some((*ready, *all));
                 format!("{ready} of {all} name server addresses show the records")
             }
             Event::Propagated { took } => {
@@ -117,6 +164,10 @@ impl Lines {
                 format!("the new certificate is in place (generation {generation})")
             }
             Event::CleaningUp => "removing what was shown".to_owned(),
+            Event::Ended { result: RenewalResult::Renewed(issued) } => {
+                format!("renewed, valid until {}", moment(issued.generation.info.not_after))
+            }
+            Event::Ended { result: RenewalResult::Failed(error) } => format!("FAILED: {}", one_line(error)),
             _ => return None,
         })
     }
@@ -128,12 +179,17 @@ fn count(number: usize, what: &str) -> String {
 
 impl Progress for Lines {
     fn event(&self, cert: &CertName, event: Event<'_>) {
+        if let Event::Ended { .. } = event
+            && let Ok(mut ready) = self.ready.lock()
+        {
+            ready.remove(cert);
+        }
         match &event {
-            Event::Deprecated { parameter, instead } => write_err(&format!(
+            Event::Deprecated { parameter, instead } => self.terminal.say(&format!(
                 "warning: {parameter} is deprecated and will be removed: every user of this machine can read \
                  arguments. Use --plugin-arg {instead}=file:PATH (or env:, cmd:, prompt) instead.\n"
             )),
-            Event::LeftBehind { fqdn, value, reason } => write_err(&format!(
+            Event::LeftBehind { fqdn, value, reason } => self.terminal.say(&format!(
                 "warning: a TXT value of ours could not be removed and may still be there:\n  \
                  {fqdn}. TXT \"{value}\"\n  {reason}\n  It does no harm. The next run removes it, and so does `livecert dns sweep`.\n"
             )),
@@ -145,7 +201,7 @@ impl Progress for Lines {
                     1 => format!("ENDS TOMORROW ({expires:.0})"),
                     days => format!("ends in {days} days ({expires:.0})"),
                 };
-                write_err(&format!(
+                self.terminal.say(&format!(
                     "warning: {cert}: the {kind}{name} {when}. Renewals fail after that. Run `livecert token renew`, or \
                      make a new one at account.gandi.net and write it to the same place.\n"
                 ));
@@ -154,16 +210,16 @@ impl Progress for Lines {
                 let name = name.map(|name| format!(" '{name}'")).unwrap_or_default();
                 let domains =
                     if domains.is_empty() { "unknown or all".to_owned() } else { domains.join(", ") };
-                write_err(&format!(
+                self.terminal.say(&format!(
                     "note: {cert}: the {kind}{name} says of itself: permissions {}; domains {domains}\n",
                     permissions.join(", ")
                 ));
             }
-            Event::Doubt { finding } => write_err(&format!(
+            Event::Doubt { finding } => self.terminal.say(&format!(
                 "warning: {cert}: {}: {}\n  next: {}\n",
                 finding.about, finding.what, finding.next
             )),
-            Event::Fallback { from, to, reason } => write_err(&format!(
+            Event::Fallback { from, to, reason } => self.terminal.say(&format!(
                 "warning: {cert}: {from} cannot give it now: {reason}\n  It is asked for at {to}; the next renewal goes back.\n"
             )),
             Event::AccountReplaced { old, new, todo } => {
@@ -176,28 +232,28 @@ impl Progress for Lines {
                          standing records, `livecert dns remove` removes old ones):\n{todo}"
                     )
                 };
-                write_err(&format!(
+                self.terminal.say(&format!(
                     "warning: {cert}: the server does not take the account {old} any more; the new one is {new}\n{todo}"
                 ));
             }
-            Event::NoPreferredChain { preferred, offered, used } => write_err(&format!(
+            Event::NoPreferredChain { preferred, offered, used } => self.terminal.say(&format!(
                 "warning: {cert}: no chain is from '{preferred}' (they end with: {offered}); the CA's own choice is used, from '{used}'\n"
             )),
-            Event::StillShown { host, reason } => write_err(&format!(
+            Event::StillShown { host, reason } => self.terminal.say(&format!(
                 "warning: {cert}: what was shown at {host} could not be taken away: {reason}\n  It does no harm.\n"
             )),
-            Event::StandingEnds { at, until, days } => write_err(&format!(
+            Event::StandingEnds { at, until, days } => self.terminal.say(&format!(
                 "warning: {cert}: the standing record at {at} {} ({until:.0}). Renewals fail after that. \
                  Write it anew with `livecert persist publish`.\n",
                 if *days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") }
             )),
-            Event::RenewalWindow { at, explanation: Some(url) } => write_err(&format!(
+            Event::RenewalWindow { at, explanation: Some(url) } => self.terminal.say(&format!(
                 "note: {cert}: the CA wants it to be renewed, at {at:.0} by our lot; it explains why at {url}\n"
             )),
             _ if self.quiet => {}
             event => {
-                if let Some(text) = self.text(event) {
-                    write_err(&format!("{cert}: {text}\n"));
+                if let Some(text) = self.text(cert, event) {
+                    self.terminal.say(&format!("{cert}: {text}\n"));
                 }
             }
         }
@@ -208,4 +264,31 @@ impl Progress for Lines {
 pub(crate) fn write_err(text: &str) {
     let mut stderr = anstream::stderr();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_that_is_taken_back_is_no_answer_and_none_follows() {
+        let terminal = Arc::new(Terminal::default());
+        assert_eq!(terminal.ask(|| 7), Some(7));
+        let (asked, being_asked) = mpsc::channel();
+        let (_nobody, silence) = mpsc::channel::<()>();
+        let other = terminal.clone();
+        let waiting = std::thread::spawn(move || {
+            other.ask(move || {
+                let _ = asked.send(());
+                silence.recv().is_ok()
+            })
+        });
+        being_asked.recv().unwrap();
+        terminal.say("held");
+        assert_eq!(terminal.state().held, "held");
+        terminal.leave();
+        assert_eq!(waiting.join().unwrap(), None);
+        assert_eq!(terminal.state().held, "");
+        assert_eq!(terminal.ask(|| 7), None);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::certificate::Finding;
+use crate::certificate::{Finding, RenewalResult};
 use crate::store::CertName;
 
 /// Hears of events. Called from the tasks that do the work, so it must not block.
@@ -133,6 +133,11 @@ pub enum Event<'a> {
     Stored {
         /// Its generation.
         generation: u32,
+    },
+    /// The certificate's part of a renewal run has ended.
+    Ended {
+        /// What became of it.
+        result: &'a RenewalResult,
     },
     /// The plugin's credential ends soon, or has ended.
     CredentialEnds {

@@ -18,7 +18,7 @@ mod rollback;
 mod server;
 mod show;
 mod token;
-mod view;
+pub(crate) mod view;
 
 use clap::Subcommand;
 

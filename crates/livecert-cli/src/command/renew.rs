@@ -1,7 +1,9 @@
 //! `livecert renew`.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
-use livecert::certificate::{CertificateError, Renewal, RenewalResult};
+use livecert::certificate::{CertificateError, RenewRequest, Renewal, RenewalResult};
 use livecert::store::{CertName, CertNameError};
 use serde_json::{Value, json};
 
@@ -11,6 +13,7 @@ use super::view::{distance, moment};
 use crate::arguments::Globals;
 use crate::context;
 use crate::failure::{Failure, describe, error_document};
+use crate::hint::kind;
 use crate::output::{Output, Status, table};
 use crate::terminal::write_err;
 
@@ -24,6 +27,9 @@ pub(crate) struct Renew {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) dry_run: DryRun,
+    /// How many certificates are renewed at a time [default: 8]
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<NonZeroUsize>,
 }
 
 pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<Status, Failure> {
@@ -32,13 +38,10 @@ pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<S
     if let Some(twin) = words.dry_run.twin()? {
         return rehearse::renew(certs, twin.as_ref(), globals, output);
     }
-    let renewals =
-        context::block_on(async { Ok(context::service(globals)?.renew(&certs, words.force).await?) })?;
-    let failed = renewals.iter().filter(|one| matches!(one.result, RenewalResult::Failed(_))).count();
-    output.show(
-        &json!({"schema": 1, "certificates": renewals.iter().map(document).collect::<Vec<_>>()}),
-        || text(&renewals),
-    );
+    let parallel = words.parallel.unwrap_or(RenewRequest::default().parallel);
+    let request = RenewRequest { certs, force: words.force, parallel };
+    let renewals = context::block_on(async { Ok(context::service(globals)?.renew(&request).await?) })?;
+    let totals = Totals::of(&renewals);
     if !output.is_json() {
         for renewal in &renewals {
             if let RenewalResult::Failed(error) = &renewal.result {
@@ -46,7 +49,37 @@ pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<S
             }
         }
     }
-    Ok(Status::of(renewals.len() - failed, failed))
+    let certificates = || renewals.iter().map(document).collect::<Vec<_>>();
+    output.show(&json!({"schema": 1, "certificates": certificates(), "totals": totals.document()}), || {
+        text(&renewals, &totals)
+    });
+    Ok(Status::of(renewals.len() - totals.failed, totals.failed))
+}
+
+/// How many certificates had which result.
+struct Totals {
+    renewed: usize,
+    not_due: usize,
+    failed: usize,
+}
+
+impl Totals {
+    fn of(renewals: &[Renewal]) -> Self {
+        let count = |is: fn(&RenewalResult) -> bool| renewals.iter().filter(|one| is(&one.result)).count();
+        Totals {
+            renewed: count(|result| matches!(result, RenewalResult::Renewed(_))),
+            not_due: count(|result| matches!(result, RenewalResult::NotDue(_))),
+            failed: count(|result| matches!(result, RenewalResult::Failed(_))),
+        }
+    }
+
+    fn document(&self) -> Value {
+        json!({"renewed": self.renewed, "not_due": self.not_due, "failed": self.failed})
+    }
+
+    fn text(&self) -> String {
+        format!("{} renewed, {} not due, {} failed", self.renewed, self.not_due, self.failed)
+    }
 }
 
 fn document(renewal: &Renewal) -> Value {
@@ -65,21 +98,24 @@ fn document(renewal: &Renewal) -> Value {
     }
 }
 
-fn text(renewals: &[Renewal]) -> String {
+fn text(renewals: &[Renewal], totals: &Totals) -> String {
     if renewals.is_empty() {
         return "There are no certificates yet; `livecert issue` makes one.\n".to_owned();
     }
     let now = jiff::Timestamp::now();
     let row = |renewal: &Renewal| {
-        let result = match &renewal.result {
-            RenewalResult::NotDue(at) => format!("not due, renewal {} ({})", distance(*at, now), moment(*at)),
-            RenewalResult::Renewed(issued) => {
-                format!("renewed, valid until {}", moment(issued.generation.info.not_after))
+        let (result, when) = match &renewal.result {
+            RenewalResult::NotDue(at) => {
+                ("not due", format!("renewal {} ({})", distance(*at, now), moment(*at)))
             }
-            RenewalResult::Failed(error) => format!("FAILED: {error}"),
-            _ => String::new(),
+            RenewalResult::Renewed(issued) => {
+                ("renewed", format!("valid until {}", moment(issued.generation.info.not_after)))
+            }
+            RenewalResult::Failed(error) => ("FAILED", format!("{}: {error}", kind(error))),
+            _ => ("", String::new()),
         };
-        vec![renewal.cert.to_string(), result]
+        vec![renewal.cert.to_string(), result.to_owned(), when]
     };
-    table(&renewals.iter().map(row).collect::<Vec<_>>())
+    let rows = renewals.iter().map(row).collect::<Vec<_>>();
+    format!("{}{}\n", table(&rows), totals.text())
 }

@@ -59,7 +59,7 @@ fn a_renewal_needs_no_argument_again() {
 
     let none = bench.run(&["renew"]);
     expect(&none, 0);
-    assert_eq!(none.stdout.matches("not due").count(), 2, "{}", none.stdout);
+    assert_eq!(none.stdout.matches("not due  renewal").count(), 2, "{}", none.stdout);
 
     let forced = bench.run(&["renew", "mail", "--force", "--json"]);
     expect(&forced, 0);

@@ -30,6 +30,7 @@ mod other_clients_have_it_as_their_hook;
 mod other_clients_state_is_taken_over;
 mod our_values_are_gone_afterwards;
 mod records_are_seen_before_the_ca_looks;
+mod renewals_run_side_by_side;
 mod the_ca_says_when_to_renew;
 mod the_old_host_of_livedns_is_explained;
 mod two_at_once_do_no_harm;
@@ -120,6 +121,16 @@ impl Bench {
             }
             std::thread::yield_now();
         }
+    }
+
+    /// Lets a certificate be one that lives so many days, and has so many of them left.
+    fn age(&self, cert: &str, life: i64, left: i64) {
+        let path = self.cert(cert).join("current/generation.json");
+        let mut info: Value = serde_json::from_str(&read(&path)).unwrap();
+        let day = |days: i64| jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
+        info["not_before"] = day(left - life).to_string().into();
+        info["not_after"] = day(left).to_string().into();
+        std::fs::write(path, info.to_string()).unwrap();
     }
 
     fn cert(&self, name: &str) -> PathBuf {

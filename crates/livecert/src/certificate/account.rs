@@ -48,11 +48,6 @@ impl From<&IssueRequest> for AccountRequest {
 }
 
 impl Service {
-    pub(super) async fn connect(&self, server: &ServerUrl) -> Result<Server, CertificateError> {
-        let connected = Server::connect(self.transport.clone(), server.as_str()).await;
-        connected.map_err(acme(server, "reading the directory"))
-    }
-
     /// The stored account, or a new one.
     pub(super) async fn account(
         &self,

@@ -144,7 +144,12 @@ impl Attempt<'_> {
                 self.ledger.records(&records)?;
             }
             self.records = records;
-            dns.publish(&self.records).await?;
+            // Who is asked at a terminal and goes says no.
+            let interrupted = |error: ChallengeError| match self.service.interrupt.is_cancelled() {
+                true => CertificateError::Interrupted,
+                false => error.into(),
+            };
+            dns.publish(&self.records).await.map_err(interrupted)?;
         }
         if let Some(web) = &self.solvers.web
             && !self.web.is_empty()

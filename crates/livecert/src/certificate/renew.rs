@@ -1,33 +1,35 @@
-//! Which certificates are due, and their renewal: from what is stored, without any argument.
+//! The renewal of what is due: from what is stored, without any argument, side by side.
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use futures_util::future::{join, join_all};
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 
 use super::{CertificateError, IssueRequest, Issued, Service, SubjectName};
-use crate::store::{CertName, Generation, RenewalRecord, StoreError};
+use crate::plugin;
+use crate::progress::Event;
+use crate::store::{CertName, StoreError};
 
-/// Certificates that live shorter than this are renewed when half of their life is left.
-const SHORT_LIFE: SignedDuration = SignedDuration::from_hours(10 * 24);
+/// Certificates that are renewed at a time, unless something else is asked for: docs/performance.md has what was measured.
+const SIDE_BY_SIDE: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
-/// When a certificate is to be renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
-    /// The moment from which on it is due.
-    pub at: Timestamp,
-    /// Whether that moment has come.
-    pub now: bool,
+/// What a renewal run is asked for.
+#[derive(Debug, Clone)]
+pub struct RenewRequest {
+    /// The certificates; all of the store if there is none.
+    pub certs: Vec<CertName>,
+    /// Renew them even if they are not due.
+    pub force: bool,
+    /// How many are renewed at a time. Those whose plugin works alone are not counted.
+    pub parallel: NonZeroUsize,
 }
 
-/// When `generation` is to be renewed: at the moment that was chosen in the CA's window (RFC 9773), where there is one;
-/// else when a third of its life is left, or half of it if it lives under ten days.
-pub fn due(generation: &Generation, window: Option<&RenewalRecord>, now: Timestamp) -> Due {
-    let (begin, end) = (generation.info.not_before, generation.info.not_after);
-    let life = end.duration_since(begin);
-    let left = if life < SHORT_LIFE { life / 2 } else { life / 3 };
-    let by_life = end.checked_sub(left).unwrap_or(begin);
-    // A window that begins after the end would be a renewal that comes too late.
-    let moment = window.and_then(RenewalRecord::moment).filter(|moment| *moment < end);
-    let at = moment.unwrap_or(by_life);
-    Due { at, now: now >= at }
+impl Default for RenewRequest {
+    fn default() -> Self {
+        RenewRequest { certs: Vec::new(), force: false, parallel: SIDE_BY_SIDE }
+    }
 }
 
 /// One certificate of a renewal run.
@@ -51,14 +53,30 @@ pub enum RenewalResult {
     Failed(Box<CertificateError>),
 }
 
+/// A certificate whose turn is still to come.
+struct Queued {
+    cert: CertName,
+    is_due: bool,
+    /// When the one in place ends; nothing before the first one.
+    end: Option<Timestamp>,
+    /// The plugin that has to be alone.
+    lane: Option<&'static str>,
+}
+
 impl Service {
-    /// Renews the certificates that are due: those of `certs`, or all if it is empty. One failure never stops the
-    /// rest. `force` renews them even if they are not due.
+    /// Renews the certificates that are due, of those that are named, or of all. They are renewed side by side, the one
+    /// that ends first first; where a plugin works alone, its certificates follow one another. One failure never stops the
+    /// rest. After an interruption nothing is begun, and what was under way cleans up.
+    ///
+    /// The renewals are in the order of the names. [`Event::Ended`] tells of each when it ends.
     ///
     /// # Errors
-    /// A name in `certs` that is not in the store (nothing was done then), or the store as a whole cannot be read.
-    pub async fn renew(&self, certs: &[CertName], force: bool) -> Result<Vec<Renewal>, CertificateError> {
-        let certs = if certs.is_empty() { self.store.cert_names()? } else { certs.to_vec() };
+    /// A name that is not in the store (nothing was done then), or the store as a whole cannot be read.
+    pub async fn renew(&self, request: &RenewRequest) -> Result<Vec<Renewal>, CertificateError> {
+        let mut certs =
+            if request.certs.is_empty() { self.store.cert_names()? } else { request.certs.clone() };
+        certs.sort();
+        certs.dedup();
         for cert in &certs {
             if let Err(error @ StoreError::NoSuchCertificate { .. }) = self.store.record(cert)
                 && !self.store.cert_folder(cert).exists()
@@ -67,32 +85,74 @@ impl Service {
             }
         }
         self.unless_interrupted(self.ask_for_windows(&certs)).await?;
-        let now = Timestamp::now();
-        let is_due = |cert: &&CertName| {
-            let current = self.store.current(cert).ok().flatten();
-            force || current.is_none_or(|generation| self.due(cert, &generation, now).now)
-        };
-        let due: Vec<CertName> = certs.iter().filter(is_due).cloned().collect();
+        let queue = self.queue(certs, request.force);
+        let due: Vec<_> = queue.iter().filter(|one| one.is_due).map(|one| one.cert.clone()).collect();
         self.unless_interrupted(self.sweep_first(&due)).await?;
-        let mut renewals = Vec::new();
-        for cert in certs {
-            let result = self.renew_one(&cert, force).await.unwrap_or_else(|error| {
-                tracing::warn!(%cert, "the renewal failed");
-                RenewalResult::Failed(Box::new(error))
-            });
-            renewals.push(Renewal { cert, result });
-            if self.interrupt.is_cancelled() {
-                break;
-            }
-        }
-        // The others have warned already.
+        let renewals = self.renew_all(queue, request).await;
+        // What was done has to be told, also where somebody does not wait for the warnings.
+        let _ = self.unless_interrupted(self.warn_of(&renewals)).await;
+        Ok(renewals)
+    }
+
+    /// Warns of what would keep the certificates that were not due from being renewed another day.
+    async fn warn_of(&self, renewals: &[Renewal]) {
         let silent = renewals.iter().filter(|one| matches!(one.result, RenewalResult::NotDue(_)));
         let silent: Vec<_> = silent.map(|one| one.cert.clone()).collect();
+        // The others have warned of their credentials already.
         if !silent.is_empty() && silent.len() == renewals.len() {
-            self.unless_interrupted(self.warn_of_ends(&silent)).await?;
+            self.warn_of_ends(&silent).await;
         }
-        self.unless_interrupted(self.warn_of_standings(&silent)).await?;
-        Ok(renewals)
+        self.warn_of_standings(&silent).await;
+    }
+
+    /// The certificates in the order in which they are begun: what is due, and there what ends first, comes first.
+    fn queue(&self, certs: Vec<CertName>, force: bool) -> Vec<Queued> {
+        let now = Timestamp::now();
+        let queued = |cert: CertName| {
+            let current = self.store.current(&cert).ok().flatten();
+            let is_due =
+                force || current.as_ref().is_none_or(|generation| self.due(&cert, generation, now).now);
+            let end = current.map(|generation| generation.info.not_after);
+            let lane = if is_due { self.lane(&cert) } else { None };
+            Queued { cert, is_due, end, lane }
+        };
+        let mut queue: Vec<_> = certs.into_iter().map(queued).collect();
+        queue.sort_by_key(|one| (!one.is_due, one.end));
+        queue
+    }
+
+    /// The plugin of a certificate, if it has to be alone.
+    fn lane(&self, cert: &CertName) -> Option<&'static str> {
+        let record = self.store.find_record(cert).ok().flatten()?;
+        plugin::find(&record.plugin).ok().filter(|plugin| plugin.alone).map(|plugin| plugin.name)
+    }
+
+    async fn renew_all(&self, queue: Vec<Queued>, request: &RenewRequest) -> Vec<Renewal> {
+        let mut free = Vec::new();
+        let mut lanes = BTreeMap::<&str, Vec<CertName>>::new();
+        for one in queue {
+            match one.lane {
+                Some(plugin) => lanes.entry(plugin).or_default().push(one.cert),
+                None => free.push(one.cert),
+            }
+        }
+        let work = |cert: CertName| self.renew_told(cert, request);
+        let free = stream::iter(free).map(work).buffer_unordered(request.parallel.get()).collect::<Vec<_>>();
+        let lanes = lanes.into_values().map(|certs| stream::iter(certs).then(work).collect::<Vec<_>>());
+        let (mut renewals, lanes) = join(free, join_all(lanes)).await;
+        renewals.extend(lanes.into_iter().flatten());
+        renewals.sort_by(|one, other| one.cert.cmp(&other.cert));
+        renewals
+    }
+
+    async fn renew_told(&self, cert: CertName, request: &RenewRequest) -> Renewal {
+        let result = match self.interrupt.is_cancelled() {
+            true => Err(CertificateError::Interrupted),
+            false => self.renew_one(&cert, request.force).await,
+        };
+        let result = result.unwrap_or_else(|error| RenewalResult::Failed(Box::new(error)));
+        self.progress.event(&cert, Event::Ended { result: &result });
+        Renewal { cert, result }
     }
 
     async fn renew_one(&self, cert: &CertName, force: bool) -> Result<RenewalResult, CertificateError> {
@@ -120,40 +180,5 @@ impl Service {
             super::Outcome::NotDue(at) => RenewalResult::NotDue(at),
             super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{GenerationInfo, RenewalWindow};
-
-    fn generation(begin: i64, end: i64) -> Generation {
-        let time = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
-        let info = GenerationInfo::new(
-            vec![],
-            String::new(),
-            String::new(),
-            (time(begin), time(end)),
-            "https://ca.example/".into(),
-        );
-        Generation { number: 1, info, current: "current".into() }
-    }
-
-    #[test]
-    fn a_certificate_is_due_with_a_third_of_its_life_left_and_a_short_one_with_half() {
-        let day = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
-        let ninety = generation(1000, 1090);
-        assert_eq!(due(&ninety, None, day(1059)), Due { at: day(1060), now: false });
-        assert_eq!(due(&ninety, None, day(1060)), Due { at: day(1060), now: true });
-        assert_eq!(due(&generation(1000, 1006), None, day(1003)), Due { at: day(1003), now: true });
-        assert!(due(&ninety, None, day(2000)).now);
-        // The CA knows better, but for a window that would come too late.
-        let window = |start, end| {
-            let window = RenewalWindow { start: day(start), end: day(end) };
-            RenewalRecord::new("id".into(), Some(window), 0.5, day(0))
-        };
-        assert_eq!(due(&ninety, Some(&window(1010, 1020)), day(1012)), Due { at: day(1015), now: false });
-        assert_eq!(due(&ninety, Some(&window(1095, 1097)), day(1012)), Due { at: day(1060), now: false });
     }
 }

@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::bundle::certificate_id_of;
-use super::renew::{Due, due};
+use super::due::{Due, due};
 use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::progress::Event;
 use crate::store::{CertName, Generation, RenewalRecord, RenewalWindow, Store};

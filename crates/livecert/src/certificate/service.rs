@@ -1,12 +1,14 @@
 //! The service: what all work on certificates shares.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use livecert_acme::{HttpTransport, Transport};
+use livecert_acme::{HttpTransport, Server, Transport};
 use tokio_util::sync::CancellationToken;
 
-use super::CertificateError;
+use super::account::acme;
+use super::{CertificateError, ServerUrl};
 use crate::plugin::Surroundings;
 use crate::progress::{Event, Progress};
 use crate::secret::SealingKey;
@@ -14,6 +16,9 @@ use crate::store::{CertLock, CertName, Store};
 
 /// How long another process may work on the same certificate before this one gives up.
 pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// How long a server's directory is believed: for the certificates of one run, and not for the life of a process.
+const DIRECTORY_LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// Makes and renews certificates in one store.
 pub struct Service {
@@ -25,6 +30,8 @@ pub struct Service {
     pub(super) interrupt: CancellationToken,
     /// Nothing is kept, and nothing outside of DNS is to happen, such as a hook.
     pub(super) rehearsing: bool,
+    /// The servers that were connected to, with their nonces: certificates side by side share them.
+    servers: Mutex<BTreeMap<String, (Server, Instant)>>,
 }
 
 impl Service {
@@ -40,8 +47,8 @@ impl Service {
     ) -> Result<Self, CertificateError> {
         let sealing_key = Arc::new(SealingKey::load_or_create(&store.sealing_key())?);
         let transport = Arc::new(HttpTransport::new(surroundings.http.clone()));
-        let rehearsing = false;
-        Ok(Service { store, sealing_key, transport, surroundings, progress, interrupt, rehearsing })
+        let (rehearsing, servers) = (false, Mutex::default());
+        Ok(Service { store, sealing_key, transport, surroundings, progress, interrupt, rehearsing, servers })
     }
 
     /// The same service for a rehearsal in `store`.
@@ -54,7 +61,21 @@ impl Service {
             progress,
             interrupt: self.interrupt.clone(),
             rehearsing: true,
+            servers: Mutex::default(),
         }
+    }
+
+    /// The server, whose directory is read where that was not done lately.
+    pub(super) async fn connect(&self, url: &ServerUrl) -> Result<Server, CertificateError> {
+        let servers = || self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = servers().get(url.as_str()).cloned();
+        if let Some((server, _)) = known.filter(|(_, read)| read.elapsed() < DIRECTORY_LIFE) {
+            return Ok(server);
+        }
+        let server = Server::connect(self.transport.clone(), url.as_str()).await;
+        let server = server.map_err(acme(url, "reading the directory"))?;
+        servers().insert(url.to_string(), (server.clone(), Instant::now()));
+        Ok(server)
     }
 
     pub(super) async fn lock(&self, cert: &CertName) -> Result<CertLock, CertificateError> {

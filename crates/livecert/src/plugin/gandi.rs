@@ -95,6 +95,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
         EnvironmentCredential { variable: "GANDI_TOKEN", parameter: TOKEN },
     ],
     sweeps: true,
+    alone: false,
     connect,
 };
 

@@ -17,6 +17,8 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     parameters: &[],
     environment: &[],
     sweeps: false,
+    // A person does one thing after the other.
+    alone: true,
     connect,
 };
 

@@ -282,6 +282,8 @@ pub struct PluginInfo {
     pub environment: &'static [EnvironmentCredential],
     /// Whether a later run can remove what a dead one published, with nobody at the terminal.
     pub sweeps: bool,
+    /// Whether it can do one piece of work at a time only, so that certificates which use it follow one another.
+    pub alone: bool,
     connect: Connect,
 }
 

@@ -38,6 +38,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     ],
     environment: &[],
     sweeps: false,
+    alone: false,
     connect,
 };
 

@@ -72,6 +72,8 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     ],
     environment: &[],
     sweeps: false,
+    // It listens on a port.
+    alone: true,
     connect,
 };
 
