@@ -73,6 +73,13 @@ pub(crate) fn run() -> Result<(), Failure> {
     programs(&["pebble", "certbot", "lego"])?;
     // Networks of their own for tests of DNS, and of servers that ask at port 53.
     programs_of(&[("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")])?;
+    // A real keyring, on a message bus of its own.
+    programs_of(&[
+        ("dbus-daemon", "dbus-daemon"),
+        ("dbus-send", "dbus-bin"),
+        ("gnome-keyring-daemon", "gnome-keyring"),
+        ("secret-tool", "libsecret-tools"),
+    ])?;
     python_servers()
 }
 

@@ -109,7 +109,7 @@ pub(crate) struct ExternalAccount {
     /// External account binding: the key's id, from your account at the CA
     #[arg(long, value_name = "ID", requires = "eab_hmac_key", help_heading = "ACME")]
     pub(crate) eab_kid: Option<String>,
-    /// External account binding: where the HMAC key is (prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME)
+    /// External account binding: where the HMAC key is (prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME, keyring:SERVICE/USER)
     #[arg(long, value_name = "SOURCE", requires = "eab_kid", help_heading = "ACME")]
     pub(crate) eab_hmac_key: Option<String>,
     /// External account binding: the algorithm

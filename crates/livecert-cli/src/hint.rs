@@ -6,7 +6,7 @@ use livecert::challenge::ChallengeError;
 use livecert::dns::AuthorityError;
 use livecert::import::ImportError;
 use livecert::plugin::{ArgumentError, PluginError};
-use livecert::secret::{SealError, SecretError};
+use livecert::secret::{KeyringError, KeyringItem, SealError, SecretError};
 use livecert::store::StoreError;
 use livecert_acme::{ErrorClass, Problem, ProblemKind, TransportError};
 
@@ -297,7 +297,8 @@ fn argument(error: &ArgumentError) -> Option<String> {
         ArgumentError::Repeated(_) => "give it once".to_owned(),
         ArgumentError::LiteralSecret(parameter) => format!(
             "arguments can be read by every user of this machine, so a secret is never one. Give {parameter}=prompt, \
-             {parameter}=file:PATH, {parameter}=env:VAR, {parameter}=cmd:COMMAND or {parameter}=systemd-cred:NAME. \
+             {parameter}=file:PATH, {parameter}=env:VAR, {parameter}=cmd:COMMAND, {parameter}=systemd-cred:NAME or \
+             {parameter}=keyring:SERVICE/USER. \
              If that was a real token, it is in your shell's history now: replace it"
         ),
         ArgumentError::TwoCredentials(first, _) => format!("keep one of them; {first} is the one to prefer"),
@@ -348,12 +349,46 @@ fn secret(parameter: &str, error: &SecretError) -> Option<String> {
         SecretError::NoTerminal(_) => {
             format!("give {parameter}=file:PATH or {parameter}=env:VAR, which need nobody at a terminal")
         }
-        SecretError::Unsupported(_) => "use file:, env:, cmd:, systemd-cred: or prompt".to_owned(),
+        SecretError::NotInKeyring(item) => return Some(store_in_keyring(item)),
+        SecretError::Keyring(item, error) => keyring(item, error),
+        SecretError::MissingOperand("keyring") => {
+            "write it as keyring:SERVICE/USER, such as keyring:livecert/gandi".to_owned()
+        }
         SecretError::MissingOperand(_) => {
             "write it as in file:/etc/livecert/gandi.pat or env:GANDI_PAT".to_owned()
         }
         _ => return None,
     })
+}
+
+/// How a secret comes into the keyring.
+fn store_in_keyring(item: &KeyringItem) -> String {
+    let (service, user) = (item.service(), item.user());
+    format!("store it there: secret-tool store --label=livecert service '{service}' username '{user}'")
+}
+
+fn keyring(item: &KeyringItem, error: &KeyringError) -> String {
+    match error {
+        KeyringError::NotBuilt => {
+            "use file:PATH or systemd-cred:NAME, or build livecert with its feature 'keyring'".to_owned()
+        }
+        KeyringError::Unavailable(_) => {
+            "a keyring belongs to somebody who is logged in at a desktop. On a server, and in a timer, use file:PATH \
+             or systemd-cred:NAME"
+                .to_owned()
+        }
+        KeyringError::Locked => {
+            "unlock it (log in, or open your password manager) and run it again; for runs with nobody there use \
+             file:PATH or systemd-cred:NAME"
+                .to_owned()
+        }
+        KeyringError::Silent(_) => format!(
+            "look whether it waits for a person: secret-tool lookup service '{}' username '{}'",
+            item.service(),
+            item.user()
+        ),
+        _ => "look at it with your password manager, or use file:PATH or systemd-cred:NAME".to_owned(),
+    }
 }
 
 fn seal(error: &SealError) -> String {

@@ -35,6 +35,38 @@ fn a_token_and_a_legacy_key_from_every_source() {
 }
 
 #[test]
+fn a_token_from_the_keyring_is_read_when_it_is_needed() {
+    let mut bench = Bench::new();
+    let keyring = testbed::Keyring::start(bench.testbed.folder()).unwrap();
+    let argument = ["GandiPAT=keyring:livecert/gandi"];
+
+    // A server, which has no keyring.
+    let nowhere = bench.testbed.folder().join("nobody");
+    bench.livecert = bench.livecert.env("XDG_RUNTIME_DIR", &nowhere);
+    let none = issue_with(&bench, &argument);
+    expect(&none, 2);
+    super::says(&none, &["no keyring (Secret Service)", "file:PATH", "systemd-cred:NAME"]);
+
+    bench.livecert = bench.livecert.env("DBUS_SESSION_BUS_ADDRESS", keyring.address());
+    let missing = issue_with(&bench, &argument);
+    expect(&missing, 2);
+    super::says(&missing, &["the keyring has nothing for livecert/gandi", "secret-tool store"]);
+    assert_eq!(bench.testbed.pebble().requests().len(), 0);
+
+    keyring.store("livecert", "gandi", &format!("{PAT}\n")).unwrap();
+    expect(&issue_with(&bench, &argument), 0);
+    expect(&bench.run(&["renew", "--force"]), 0);
+    let record = read(&bench.cert("www.example.com").join("certificate.json"));
+    assert!(record.contains("keyring:livecert/gandi") && !record.contains("livecert-seal"), "{record}");
+
+    // Nobody is asked to unlock it: with nobody there, that question would be open for ever.
+    keyring.lock().unwrap();
+    let locked = bench.run(&["renew", "--force"]);
+    expect(&locked, 1);
+    super::says(&locked, &["the keyring is locked", "unlock it"]);
+}
+
+#[test]
 fn the_insecure_parameter_works_and_says_what_to_use_instead() {
     let bench = Bench::new();
     let outcome = issue_with(&bench, &[&format!("GandiTokenInsecure={API_KEY}")]);

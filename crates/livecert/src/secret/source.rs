@@ -8,9 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
+
+use super::{KeyringError, KeyringItem};
 
 /// The largest secret that is read, in bytes. A token is some tens of bytes; a wrong path may be gigabytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -31,6 +33,8 @@ pub enum Source {
     Command(String),
     /// `systemd-cred:NAME`: a credential that systemd passes to the unit (`LoadCredential=`).
     SystemdCredential(String),
+    /// `keyring:SERVICE/USER`: an item in the user's keyring.
+    Keyring(KeyringItem),
 }
 
 /// Asks a person. The command line implements it; without a terminal it answers `None`.
@@ -50,9 +54,6 @@ pub enum SecretError {
     /// The text names no source: probably the secret itself.
     #[error("the value is not a source of a secret")]
     Literal,
-    /// A source that this build cannot read.
-    #[error("the source '{0}:' is not supported yet")]
-    Unsupported(&'static str),
     /// A source without its operand, such as `env:`.
     #[error("the source '{0}:' needs something after the colon")]
     MissingOperand(&'static str),
@@ -94,6 +95,15 @@ pub enum SecretError {
     /// `systemd-cred:` outside a unit that loads credentials.
     #[error("systemd passes no credentials to this process (CREDENTIALS_DIRECTORY is not set)")]
     NoCredentialsDirectory,
+    /// The keyring has nothing under that name.
+    #[error("the keyring has nothing for {0}")]
+    NotInKeyring(KeyringItem),
+    /// The keyring cannot be used.
+    #[error("{0} cannot be read from the keyring")]
+    Keyring(KeyringItem, #[source] KeyringError),
+    /// What is there is not text.
+    #[error("the secret from {0} is not valid UTF-8")]
+    NotText(String),
     /// Nobody to ask.
     #[error("{0} is needed, and there is no terminal to ask at")]
     NoTerminal(String),
@@ -126,7 +136,10 @@ impl FromStr for Source {
                 }
                 Ok(Source::SystemdCredential(name.to_owned()))
             }
-            "keyring" => Err(SecretError::Unsupported("keyring")),
+            "keyring" => {
+                let item = need("keyring")?.parse();
+                Ok(Source::Keyring(item.map_err(|()| SecretError::MissingOperand("keyring"))?))
+            }
             _ => Err(SecretError::Literal),
         }
     }
@@ -140,6 +153,7 @@ impl fmt::Display for Source {
             Source::File(path) => write!(f, "file:{}", path.display()),
             Source::Command(command) => write!(f, "cmd:{command}"),
             Source::SystemdCredential(name) => write!(f, "systemd-cred:{name}"),
+            Source::Keyring(item) => write!(f, "keyring:{item}"),
         }
     }
 }
@@ -188,6 +202,7 @@ impl Source {
                 // systemd's own mode and owner for credentials may give a group read access: its choice, not ours.
                 read_file(&Path::new(&folder).join(name), false)?
             }
+            Source::Keyring(item) => read_keyring(item).await?,
         };
         clean(raw, &self.to_string())
     }
@@ -195,7 +210,6 @@ impl Source {
 
 /// Drops white space around the secret: files and prompts end in a line break, and tokens have none.
 fn clean(raw: SecretString, origin: &str) -> Result<SecretString, SecretError> {
-    use secrecy::ExposeSecret;
     let text = raw.expose_secret().trim();
     if text.is_empty() {
         return Err(SecretError::Empty(origin.to_owned()));
@@ -224,6 +238,13 @@ fn read_file(path: &Path, private: bool) -> Result<SecretString, SecretError> {
         return Err(SecretError::TooLarge(path.display().to_string()));
     }
     Ok(SecretString::from(text.as_str()))
+}
+
+async fn read_keyring(item: &KeyringItem) -> Result<SecretString, SecretError> {
+    let found = item.read().await.map_err(|source| SecretError::Keyring(item.clone(), source))?;
+    let secret = found.ok_or_else(|| SecretError::NotInKeyring(item.clone()))?;
+    let text = std::str::from_utf8(secret.expose_secret());
+    Ok(SecretString::from(text.map_err(|_| SecretError::NotText(format!("keyring:{item}")))?))
 }
 
 async fn run_command(command: &str) -> Result<SecretString, SecretError> {
@@ -256,7 +277,6 @@ async fn run_command(command: &str) -> Result<SecretString, SecretError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     struct Nobody;
     impl Prompter for Nobody {
@@ -281,14 +301,25 @@ mod tests {
 
     #[test]
     fn sources_are_told_from_literals() {
-        for text in ["prompt", "env:PAT", "file:/etc/pat", "cmd:pass show gandi", "systemd-cred:pat"] {
+        for text in [
+            "prompt",
+            "env:PAT",
+            "file:/etc/pat",
+            "cmd:pass show gandi",
+            "systemd-cred:pat",
+            "keyring:livecert/gandi",
+            "keyring:https://example.com/a/user",
+        ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         for text in ["0123456789abcdef", "Env:PAT", "https://example.com", "", "systemd-cred:../x"] {
             assert!(matches!(text.parse::<Source>(), Err(SecretError::Literal)), "{text}");
         }
         assert!(matches!("env:".parse::<Source>(), Err(SecretError::MissingOperand("env"))));
-        assert!(matches!("keyring:a/b".parse::<Source>(), Err(SecretError::Unsupported("keyring"))));
+        for text in ["keyring:", "keyring:gandi", "keyring:/gandi", "keyring:gandi/"] {
+            let parsed = text.parse::<Source>();
+            assert!(matches!(parsed, Err(SecretError::MissingOperand("keyring"))), "{text}");
+        }
     }
 
     #[test]
