@@ -86,6 +86,9 @@ pub(crate) fn describe(error: &CertificateError) -> String {
             }
         }
     }
+    for line in hook_output(error).lines() {
+        text.push_str(&format!("  it said: {line}\n"));
+    }
     if let Some(hint) = hint::hint(error) {
         text.push_str(&format!("  next: {hint}\n"));
     }
@@ -105,6 +108,19 @@ pub(crate) fn error_document(error: &CertificateError) -> Value {
     if let CertificateError::Held { until, .. } = error {
         document["until"] = until.to_string().into();
     }
+    let output = hook_output(error);
+    if !output.is_empty() {
+        document["output"] = output.into();
+    }
+    if let CertificateError::Deployment(error) = error {
+        document["deployment"] = json!({
+            "state": if error.failure.is_not_served() { "not-served" } else { "not-deployed" },
+            "generation": error.generation,
+            "attempts": error.attempts,
+            "next_attempt": error.next_attempt,
+            "returned_to": error.returned_to,
+        });
+    }
     if let CertificateError::Refused { failures, .. } = error {
         let failure = |failure: &livecert::certificate::Failure| json!({"name": failure.name, "problem": failure.problem, "seen": failure.seen});
         document["failures"] = failures.iter().map(failure).collect();
@@ -115,6 +131,15 @@ pub(crate) fn error_document(error: &CertificateError) -> Value {
 /// An error with its causes, in one line.
 pub(crate) fn one_line(error: &CertificateError) -> String {
     causes(error).into_iter().fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// The last part of what a hook printed that failed.
+fn hook_output(error: &CertificateError) -> &str {
+    match error {
+        CertificateError::PreHook(error) => &error.output,
+        CertificateError::Deployment(error) => error.failure.output(),
+        _ => "",
+    }
 }
 
 /// The causes below an error, without those that it repeats anyway.

@@ -1,7 +1,9 @@
 //! The next step for each error, and its stable name for scripts.
 
 use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKind};
-use livecert::certificate::{BundleError, CertificateError, NameError, RollbackError, ServerError};
+use livecert::certificate::{
+    BundleError, CertificateError, DeploymentError, NameError, RollbackError, ServerError,
+};
 use livecert::challenge::ChallengeError;
 use livecert::dns::AuthorityError;
 use livecert::import::ImportError;
@@ -70,6 +72,9 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         },
         CertificateError::Import(ImportError::NoSuchCertificate { .. }) => "no-such-certificate",
         CertificateError::Import(_) => "import",
+        CertificateError::PreHook(_) => "pre-hook",
+        CertificateError::Deployment(error) if error.failure.is_not_served() => "not-served",
+        CertificateError::Deployment(_) => "not-deployed",
         CertificateError::Interrupted => "interrupted",
         _ => "other",
     }
@@ -231,6 +236,10 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::LeftBehind { .. } => "run `livecert dns sweep` when the API works again",
         CertificateError::Rollback(error) => rollback(error),
         CertificateError::Import(error) => return import(error),
+        CertificateError::PreHook(_) => {
+            "see what the hook says; --pre-hook replaces it, and --pre-hook \"\" does without"
+        }
+        CertificateError::Deployment(error) => return Some(deployment(error)),
         CertificateError::Interrupted => "run the same command again",
         _ => return None,
     };
@@ -262,6 +271,16 @@ fn import(error: &ImportError) -> Option<String> {
         ImportError::OtherFolder { .. } => "give the folder that the client keeps its state in".to_owned(),
         _ => return None,
     })
+}
+
+fn deployment(error: &DeploymentError) -> String {
+    let again = match error.next_attempt {
+        Some(next) => {
+            format!("`livecert renew` tries again after {next:.0}, and `livecert renew CERT` at once")
+        }
+        None => "`livecert renew` tries again".to_owned(),
+    };
+    format!("mend what the hook needs; {again}. No other certificate is ordered for that")
 }
 
 fn name(error: &NameError) -> Option<String> {

@@ -163,6 +163,8 @@ impl Lines {
             Event::Stored { generation } => {
                 format!("the new certificate is in place (generation {generation})")
             }
+            Event::HookBegins { kind, command } => format!("running the {kind} hook: {command}"),
+            Event::Deployed { generation } => format!("generation {generation} is deployed"),
             Event::CleaningUp => "removing what was shown".to_owned(),
             Event::Ended { result: RenewalResult::Renewed(issued) } => {
                 format!("renewed, valid until {}", moment(issued.generation.info.not_after))
@@ -246,6 +248,9 @@ impl Progress for Lines {
                 "warning: {cert}: the standing record at {at} {} ({until:.0}). Renewals fail after that. \
                  Write it anew with `livecert persist publish`.\n",
                 if *days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") }
+            )),
+            Event::PostHookFailed { reason } => self.terminal.say(&format!(
+                "warning: {cert}: {reason}\n  What the pre hook has stopped may not run. The next run tries it again.\n"
             )),
             Event::RenewalWindow { at, explanation: Some(url) } => self.terminal.say(&format!(
                 "note: {cert}: the CA wants it to be renewed, at {at:.0} by our lot; it explains why at {url}\n"

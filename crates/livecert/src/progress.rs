@@ -139,6 +139,23 @@ pub enum Event<'a> {
         /// What became of it.
         result: &'a RenewalResult,
     },
+    /// A hook is run.
+    HookBegins {
+        /// Which one: `pre`, `deploy`, `post` or `failure`.
+        kind: &'a str,
+        /// The command, or the folder of commands.
+        command: &'a str,
+    },
+    /// A post hook failed after work that came to nothing anyway.
+    PostHookFailed {
+        /// Why, with its causes.
+        reason: &'a str,
+    },
+    /// The hooks have done their work.
+    Deployed {
+        /// The generation.
+        generation: u32,
+    },
     /// The plugin's credential ends soon, or has ended.
     CredentialEnds {
         /// What it is.

@@ -11,9 +11,10 @@ use livecert::challenge::ChallengeChoice;
 use livecert::key::KeyType;
 use livecert::plugin::{self, ArgumentError, Leftover};
 use livecert::secret::Source;
-use livecert::store::{CertName, RenewalRecord};
+use livecert::store::{CertName, RenewalRecord, Store};
 use serde_json::json;
 
+use super::deployment::{DeploymentView, DeploymentWords};
 use super::rehearse::{self, DryRun};
 use super::view::{GenerationView, distance, moment};
 use crate::arguments::{ExternalAccount, Globals, Propagation, duration};
@@ -117,6 +118,8 @@ pub(crate) struct Issue {
     pub(crate) plugin_arg: Vec<String>,
     #[command(flatten)]
     pub(crate) propagation: Propagation,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentWords,
 }
 
 pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
@@ -127,8 +130,11 @@ pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<St
         return rehearse::issue(&request, twin.as_ref(), globals, output);
     }
     let issued = context::block_on(async { Ok(context::service(globals)?.issue(&request).await?) })?;
-    let window = window(&context::store(globals)?, &issued.cert, &issued.generation);
-    output.show(&document(&issued, window.as_ref()), || text(&issued));
+    let store = context::store(globals)?;
+    let window = window(&store, &issued.cert, &issued.generation);
+    let mut document = document(&issued, window.as_ref());
+    add_deployment(&mut document, &store, &issued);
+    output.show(&document, || text(&issued));
     Ok(Status::Done)
 }
 
@@ -178,6 +184,7 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         propagation: words.propagation.request(),
         validation_timeout: words.validation_timeout,
         keep_generations: words.keep_generations,
+        deployment: words.deployment.request()?,
         force: words.force,
     })
 }
@@ -217,6 +224,14 @@ pub(super) fn leftovers(leftovers: &[Leftover]) -> Vec<serde_json::Value> {
         json!({"fqdn": left.record.fqdn, "value": left.record.value, "reason": left.reason.to_string()})
     });
     left.collect()
+}
+
+/// Says in the document how far the deployment is, where there is one.
+pub(super) fn add_deployment(document: &mut serde_json::Value, store: &Store, issued: &Issued) {
+    let state = store.deployment(&issued.cert).unwrap_or_default();
+    if let Some(deployment) = DeploymentView::new(&state, issued.generation.number) {
+        document["deployment"] = json!(deployment);
+    }
 }
 
 fn text(issued: &Issued) -> String {

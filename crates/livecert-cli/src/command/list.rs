@@ -47,8 +47,13 @@ fn text(certificates: &[CertificateView]) -> String {
             }
             None => ("missing", String::new(), "now".to_owned()),
         };
-        let state =
-            if certificate.last_error.is_some() { format!("{state}, failing") } else { state.to_owned() };
+        let mut state = state.to_owned();
+        if let Some(open) = certificate.deployment.as_ref().filter(|deployment| deployment.is_open()) {
+            state = format!("{state}, {}", open.word());
+        }
+        if certificate.last_error.is_some() {
+            state.push_str(", failing");
+        }
         rows.push(vec![certificate.name.clone(), state, ends, renewal, shortened(&certificate.names)]);
     }
     table(&rows)

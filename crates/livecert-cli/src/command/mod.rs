@@ -4,6 +4,7 @@ mod account;
 mod authz;
 mod challenge;
 mod check;
+mod deployment;
 mod dns;
 mod files;
 mod import;

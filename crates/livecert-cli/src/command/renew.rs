@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use livecert::certificate::{CertificateError, RenewRequest, Renewal, RenewalResult};
-use livecert::store::{CertName, CertNameError};
+use livecert::store::{CertName, CertNameError, Store};
 use serde_json::{Value, json};
 
 use super::issue;
@@ -49,7 +49,8 @@ pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<S
             }
         }
     }
-    let certificates = || renewals.iter().map(document).collect::<Vec<_>>();
+    let store = context::store(globals)?;
+    let certificates = || renewals.iter().map(|one| document(one, &store)).collect::<Vec<_>>();
     output.show(&json!({"schema": 1, "certificates": certificates(), "totals": totals.document()}), || {
         text(&renewals, &totals)
     });
@@ -82,13 +83,14 @@ impl Totals {
     }
 }
 
-fn document(renewal: &Renewal) -> Value {
+fn document(renewal: &Renewal, store: &Store) -> Value {
     let name = renewal.cert.as_str();
     match &renewal.result {
         RenewalResult::NotDue(at) => json!({"name": name, "result": "not-due", "renew_at": at}),
         RenewalResult::Renewed(issued) => {
             let mut document = issue::document(issued, None);
             document["result"] = "renewed".into();
+            issue::add_deployment(&mut document, store, issued);
             document
         }
         RenewalResult::Failed(error) => {

@@ -62,6 +62,18 @@ fn text(certificate: &CertificateView) -> String {
             row(what, path.display().to_string());
         }
     }
+    if let Some(deployment) = &certificate.deployment {
+        row("deployment", deployment.text());
+        if let Some(error) = &deployment.error {
+            row("", error.clone());
+        }
+        if let Some(number) = deployment.returned_to {
+            row("", format!("generation {number} is in place again"));
+        }
+        if let Some(next) = deployment.next_attempt {
+            row("", format!("next try after {}", whole(next)));
+        }
+    }
     for (index, past) in certificate.generations.iter().enumerate() {
         let told = match (&past.serial, past.not_after, &past.error) {
             (Some(serial), Some(end), _) => format!("until {}, serial {serial}", moment(end)),

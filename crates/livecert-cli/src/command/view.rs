@@ -12,6 +12,8 @@ use livecert::store::{
 };
 use serde::Serialize;
 
+use super::deployment::DeploymentView;
+
 /// A certificate as `--json` shows it.
 #[derive(Debug, Serialize)]
 pub(crate) struct CertificateView {
@@ -35,6 +37,8 @@ pub(crate) struct CertificateView {
     pub(crate) last_attempt: Option<Timestamp>,
     #[serde(flatten)]
     pub(crate) current: Option<GenerationView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deployment: Option<DeploymentView>,
     /// All that are there, the newest first.
     pub(crate) generations: Vec<PastView>,
 }
@@ -145,6 +149,7 @@ impl CertificateView {
             last_error: record.last_error.clone(),
             last_attempt: record.last_attempt,
             current,
+            deployment: None,
             generations,
         }
     }
@@ -157,7 +162,9 @@ impl CertificateView {
         let current_number = current.as_ref().map(|current| current.generation);
         let past = |found: FoundGeneration| PastView::new(&found, current_number == Some(found.number));
         let all = store.generations(name)?.into_iter().rev().map(past).collect();
-        Ok(CertificateView::new(name, &record, current, all))
+        let state = store.deployment(name)?;
+        let deployment = current_number.and_then(|number| DeploymentView::new(&state, number));
+        Ok(CertificateView { deployment, ..CertificateView::new(name, &record, current, all) })
     }
 }
 

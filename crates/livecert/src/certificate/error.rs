@@ -286,6 +286,12 @@ pub enum CertificateError {
     /// There is nothing to go back to, or nothing that can be used.
     #[error(transparent)]
     Rollback(#[from] super::RollbackError),
+    /// A pre hook. Nothing was asked of the CA.
+    #[error("the CA was not asked")]
+    PreHook(#[source] std::sync::Arc<crate::deploy::HookError>),
+    /// The certificate is there, and not in use.
+    #[error(transparent)]
+    Deployment(Box<super::DeploymentError>),
     /// What the CA sent is not the certificate that was asked for.
     #[error("the CA's certificate was not taken")]
     Bundle(#[from] BundleError),

@@ -14,7 +14,9 @@ use super::ledger::{Ledger, publication};
 use super::order::PlacedOrder;
 use super::settings::Settings;
 use super::work::{Key, Ready, Subject, Work, place};
-use super::{BundleError, CertificateError, IssueRequest, ServerUrl, Service, check_bundle, with_causes};
+use super::{
+    BundleError, CertificateError, DeployRun, IssueRequest, ServerUrl, Service, check_bundle, with_causes,
+};
 use crate::challenge::{
     ChallengeError, DnsSolver, Placement, Solvers, StandingWish, account_validation_name, validation_name,
 };
@@ -65,26 +67,52 @@ impl Service {
     pub async fn issue(&self, request: &IssueRequest) -> Result<Issued, CertificateError> {
         let cert = request.check()?;
         self.unless_interrupted(self.sweep_first(&[cert])).await?;
-        self.issue_unswept(request, false).await
+        let run = DeployRun::new(true);
+        let issued = self.issue_unswept(request, false, &run).await;
+        match self.finish_deployments(run).await.into_iter().next() {
+            Some((_, error)) => issued.and(Err(error)),
+            None => issued,
+        }
     }
 
-    /// The same without a sweep; `windows_known` says that the CA has been asked when to renew.
+    /// The same without a sweep, as a part of `run`; `windows_known` says that the CA has been asked when to renew.
     pub(super) async fn issue_unswept(
         &self,
         request: &IssueRequest,
         windows_known: bool,
+        run: &DeployRun,
     ) -> Result<Issued, CertificateError> {
         let cert = request.check()?;
         let lock = self.lock(&cert).await?;
-        let stored = self.store.find_record(&cert)?;
+        let issued = self.issue_locked((&cert, &lock), request, windows_known, run).await;
+        // Last of all: until then there may be a reason to go back.
+        if issued.is_ok() && !run.has(&cert) {
+            self.prune(&cert, &lock);
+        }
+        run.end_of(&cert, lock, issued.as_ref().err());
+        issued
+    }
+
+    async fn issue_locked(
+        &self,
+        (cert, lock): (&CertName, &CertLock),
+        request: &IssueRequest,
+        windows_known: bool,
+        run: &DeployRun,
+    ) -> Result<Issued, CertificateError> {
+        run.hide(request.sources());
+        let stored = self.store.find_record(cert)?;
         let mut settings = Settings::new(request, stored.as_ref())?;
         if let Some(own) = &request.own_request
             && stored.is_some()
         {
-            settings.changed |= self.store.own_request(&cert).map_or(true, |stored| stored != *own);
+            settings.changed |= self.store.own_request(cert).map_or(true, |stored| stored != *own);
         }
-        self.store.finish_left_behind(&cert, &lock)?;
-        let current = self.store.current(&cert)?;
+        if self.store.deployment(cert)?.post_owed && !run.is_rehearsal() {
+            run.owe(cert, &settings.deployment);
+        }
+        self.store.finish_left_behind(cert, lock)?;
+        let current = self.store.current(cert)?;
         // A certificate without a record is of a run that died in between, or of a folder that was damaged.
         let other = |current: &Generation| !settings.made(&current.info);
         settings.changed |= stored.is_none() && current.as_ref().is_some_and(other);
@@ -95,24 +123,24 @@ impl Service {
             && !settings.changed
         {
             if !windows_known {
-                self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(&cert))).await?;
+                self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(cert))).await?;
             }
-            let due = self.due(&cert, generation, Timestamp::now());
+            let due = self.due(cert, generation, Timestamp::now());
             if !due.now {
                 let rechained = match stored.as_ref().map(|stored| &stored.preferred_chain) {
                     Some(before) if *before != settings.preferred_chain => {
-                        self.rechain(&cert, &lock, &settings, generation)?
+                        self.rechain(cert, lock, &settings, generation)?
                     }
                     _ => None,
                 };
                 let generation = rechained.unwrap_or_else(|| generation.clone());
-                self.prune(&cert, &lock, &settings);
                 let outcome = Outcome::NotDue(due.at);
-                self.keep_new_settings(&cert, request, &settings, stored.as_ref()).await?;
-                return Ok(Issued { cert, outcome, generation, leftovers: Vec::new() });
+                self.keep_new_settings(cert, request, &settings, stored.as_ref()).await?;
+                self.deploy(cert, &generation, run).await?;
+                return Ok(Issued { cert: cert.clone(), outcome, generation, leftovers: Vec::new() });
             }
         }
-        let work = Work { cert: &cert, lock: &lock, request, settings: &settings, current: current.as_ref() };
+        let work = Work { cert, lock, request, settings: &settings, current: current.as_ref(), run };
         let result = self.make(&work).await;
         if let Err(error) = &result
             && let Some(mut record) = stored
@@ -120,19 +148,19 @@ impl Service {
             record.last_error = Some(with_causes(error));
             record.last_attempt = Some(Timestamp::now());
             // Its own failure (a full disk, say) must not hide the first one.
-            if let Err(error) = self.store.save_record(&cert, &record) {
+            if let Err(error) = self.store.save_record(cert, &record) {
                 tracing::warn!(%cert, %error, "that the last try failed is not remembered");
             }
         }
         let (generation, leftovers) = result?;
-        // Last of all: until then there may be a reason to go back.
-        self.prune(&cert, &lock, &settings);
-        Ok(Issued { cert, outcome: Outcome::New, generation, leftovers })
+        self.deploy(cert, &generation, run).await?;
+        Ok(Issued { cert: cert.clone(), outcome: Outcome::New, generation, leftovers })
     }
 
     /// Removes generations that are too old to be gone back to. That it fails costs room on the disk and nothing else.
-    fn prune(&self, cert: &CertName, lock: &CertLock, settings: &Settings) {
-        let keep = settings.keep_generations.unwrap_or(KEEP_GENERATIONS);
+    pub(super) fn prune(&self, cert: &CertName, lock: &CertLock) {
+        let record = self.store.find_record(cert).ok().flatten();
+        let keep = record.and_then(|record| record.keep_generations).unwrap_or(KEEP_GENERATIONS);
         match self.store.prune(cert, lock, keep) {
             Ok(gone) if gone.is_empty() => {}
             Ok(gone) => tracing::info!(%cert, ?gone, "removed old generations"),
@@ -241,6 +269,8 @@ impl Service {
         // 2. The key is on disk before the CA hears of it.
         let (mut draft, key, mut pending) = self.draft(server, work, subject, left).await?;
         let csr = key.request(settings)?;
+
+        self.before_requests(work).await?;
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
         let prepared =
@@ -405,6 +435,8 @@ impl Service {
             self.store.save_own_request(cert, csr)?;
         }
         self.store.save_record(cert, &settings.record(arguments.stored()))?;
+        let before = work.current.map(|current| current.number);
+        self.intend_deployment(cert, work.lock, &settings.deployment, draft.number(), before)?;
         let generation = draft.complete(&checked.bundle, info)?;
         self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });

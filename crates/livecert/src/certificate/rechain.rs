@@ -35,6 +35,7 @@ impl Service {
         if let Some(key) = current.private_key()? {
             draft.write_key(&key)?;
         }
+        self.intend_deployment(cert, lock, &settings.deployment, draft.number(), Some(current.number))?;
         let generation = draft.complete(&checked.bundle, current.info.clone())?;
         self.progress.event(cert, Event::Stored { generation: generation.number });
         Ok(Some(generation))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::settings::Settings;
 use super::sweep::COURTESY;
-use super::{CertificateError, IssueRequest, ServerUrl, Service, SubjectName, with_causes};
+use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName, with_causes};
 use crate::certificate::service::LOCK_PATIENCE;
 use crate::plugin::Leftover;
 use crate::progress::{Event, Progress};
@@ -105,7 +105,7 @@ impl Service {
         let steps = Arc::new(Steps::new(self.progress.clone()));
         let service = self.rehearsing_in(stage.store().clone(), steps.clone());
         let request = self.request_at(&twin, &home, request).await?;
-        let issued = service.issue_unswept(&request, true).await;
+        let issued = service.issue_unswept(&request, true, &DeployRun::rehearsal()).await;
         let account = self.end_account(&service, &twin).await;
         let issued = issued?;
         let (steps, proved) = steps.end();

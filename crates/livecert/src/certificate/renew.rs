@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use super::{CertificateError, IssueRequest, Issued, Service, SubjectName};
+use super::{CertificateError, DeployRun, IssueRequest, Issued, Service, SubjectName};
 use crate::plugin;
 use crate::progress::Event;
 use crate::store::{CertName, StoreError};
@@ -88,7 +88,15 @@ impl Service {
         let queue = self.queue(certs, request.force);
         let due: Vec<_> = queue.iter().filter(|one| one.is_due).map(|one| one.cert.clone()).collect();
         self.unless_interrupted(self.sweep_first(&due)).await?;
-        let renewals = self.renew_all(queue, request).await;
+        // Whoever names a certificate does not want to wait until a failed hook's time has come.
+        let run = DeployRun::new(request.force || !request.certs.is_empty());
+        let mut renewals = self.renew_all(queue, request, &run).await;
+        for (cert, error) in self.finish_deployments(run).await {
+            if let Some(renewal) = renewals.iter_mut().find(|renewal| renewal.cert == cert) {
+                renewal.result = RenewalResult::Failed(Box::new(error));
+                self.progress.event(&cert, Event::Ended { result: &renewal.result });
+            }
+        }
         // What was done has to be told, also where somebody does not wait for the warnings.
         let _ = self.unless_interrupted(self.warn_of(&renewals)).await;
         Ok(renewals)
@@ -127,7 +135,7 @@ impl Service {
         plugin::find(&record.plugin).ok().filter(|plugin| plugin.alone).map(|plugin| plugin.name)
     }
 
-    async fn renew_all(&self, queue: Vec<Queued>, request: &RenewRequest) -> Vec<Renewal> {
+    async fn renew_all(&self, queue: Vec<Queued>, request: &RenewRequest, run: &DeployRun) -> Vec<Renewal> {
         let mut free = Vec::new();
         let mut lanes = BTreeMap::<&str, Vec<CertName>>::new();
         for one in queue {
@@ -136,7 +144,7 @@ impl Service {
                 None => free.push(one.cert),
             }
         }
-        let work = |cert: CertName| self.renew_told(cert, request);
+        let work = |cert: CertName| self.renew_told(cert, request, run);
         let free = stream::iter(free).map(work).buffer_unordered(request.parallel.get()).collect::<Vec<_>>();
         let lanes = lanes.into_values().map(|certs| stream::iter(certs).then(work).collect::<Vec<_>>());
         let (mut renewals, lanes) = join(free, join_all(lanes)).await;
@@ -145,24 +153,29 @@ impl Service {
         renewals
     }
 
-    async fn renew_told(&self, cert: CertName, request: &RenewRequest) -> Renewal {
+    async fn renew_told(&self, cert: CertName, request: &RenewRequest, run: &DeployRun) -> Renewal {
         let result = match self.interrupt.is_cancelled() {
             true => Err(CertificateError::Interrupted),
-            false => self.renew_one(&cert, request.force).await,
+            false => self.renew_one(&cert, request.force, run).await,
         };
         let result = result.unwrap_or_else(|error| RenewalResult::Failed(Box::new(error)));
         self.progress.event(&cert, Event::Ended { result: &result });
         Renewal { cert, result }
     }
 
-    async fn renew_one(&self, cert: &CertName, force: bool) -> Result<RenewalResult, CertificateError> {
+    async fn renew_one(
+        &self,
+        cert: &CertName,
+        force: bool,
+        run: &DeployRun,
+    ) -> Result<RenewalResult, CertificateError> {
         let record = self.store.record(cert)?;
         // Without a lock first: most certificates are not due, and need not wait for anybody.
         if let Some(generation) = self.store.current(cert)?
             && !force
         {
             let due = self.due(cert, &generation, Timestamp::now());
-            if !due.now {
+            if !due.now && !self.has_work_left(cert, &generation)? {
                 return Ok(RenewalResult::NotDue(due.at));
             }
         }
@@ -175,7 +188,7 @@ impl Service {
             force,
             ..IssueRequest::default()
         };
-        let issued = self.issue_unswept(&request, true).await?;
+        let issued = self.issue_unswept(&request, true, run).await?;
         Ok(match issued.outcome {
             super::Outcome::NotDue(at) => RenewalResult::NotDue(at),
             super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use livecert_acme::ChallengeType;
 
-use super::{CertificateError, ServerUrl, SubjectName};
+use super::{CertificateError, DeploymentRequest, ServerUrl, SubjectName};
 use crate::challenge::{
     ChallengeChoice, PropagationMode, PropagationSettings, account_validation_name, is_in_dns,
     validation_name,
 };
 use crate::dns::{Patience, ResolverAddress};
 use crate::key::KeyType;
-use crate::plugin::{self, ArgumentSources, PluginInfo, WebProofKind};
+use crate::plugin::{self, ArgumentSource, ArgumentSources, PluginInfo, WebProofKind};
 use crate::secret::Source;
-use crate::store::{CertName, CertificateRecord, GenerationInfo, PropagationRecord};
+use crate::store::{CertName, CertificateRecord, DeploymentRecord, GenerationInfo, PropagationRecord};
 
 /// Longest name in DNS, in octets (RFC 1035 §2.3.4, as text).
 const MAX_NAME: usize = 253;
@@ -66,6 +66,8 @@ pub struct IssueRequest {
     pub validation_timeout: Option<Duration>,
     /// How many generations stay, the current one among them.
     pub keep_generations: Option<u16>,
+    /// How the certificate is deployed.
+    pub deployment: DeploymentRequest,
     /// Issue even if not due.
     pub force: bool,
 }
@@ -117,6 +119,15 @@ impl IssueRequest {
         }
         Ok(self.cert_name.clone().unwrap_or_else(|| CertName::from(first)))
     }
+
+    /// The sources of all secrets in it.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        let arguments = self.arguments.values().filter_map(|argument| match argument {
+            ArgumentSource::Secret(source) => Some(source),
+            _ => None,
+        });
+        arguments.chain(self.external_account.as_ref().map(|external| &external.hmac_key))
+    }
 }
 
 /// What will be done: the request, completed by what is stored.
@@ -143,6 +154,7 @@ pub(super) struct Settings {
     pub(super) propagation: PropagationSettings,
     pub(super) validation_timeout: Duration,
     pub(super) keep_generations: Option<u16>,
+    pub(super) deployment: DeploymentRecord,
     /// Whether what is stored was made for something else (other names, server or type of key).
     pub(super) changed: bool,
 }
@@ -246,6 +258,7 @@ impl Settings {
                 .or(stored.map(|stored| Duration::from_secs(stored.validation_timeout)))
                 .unwrap_or(Duration::from_secs(120)),
             keep_generations: request.keep_generations.or(stored.and_then(|stored| stored.keep_generations)),
+            deployment: request.deployment.completed(stored.map(|stored| &stored.deployment)),
             changed,
         })
     }
@@ -348,6 +361,7 @@ impl Settings {
         };
         record.validation_timeout = self.validation_timeout.as_secs();
         record.keep_generations = self.keep_generations;
+        record.deployment.clone_from(&self.deployment);
         record
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::settings::Settings;
-use super::{CertificateError, IssueRequest, ServerUrl, Service, SubjectName};
+use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName};
 use crate::challenge::Solvers;
 use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
 use crate::plugin::{self, Arguments, Connected, Plugin};
@@ -31,6 +31,7 @@ pub(super) struct Work<'a> {
     pub(super) request: &'a IssueRequest,
     pub(super) settings: &'a Settings,
     pub(super) current: Option<&'a Generation>,
+    pub(super) run: &'a DeployRun,
 }
 
 impl Work<'_> {

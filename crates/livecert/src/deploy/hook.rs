@@ -9,8 +9,11 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::running;
+use super::running::{self, Limits};
 use super::tail::harmless;
+
+/// How long a hook may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The longest value that the system takes in a variable, with some room for its name (Linux: 128 KiB for both).
 const LONGEST_VALUE: usize = 120 * 1024;
@@ -176,8 +179,9 @@ impl HookCall<'_> {
             command.env(variable, value.replace('\0', "\u{fffd}"));
         }
         let input = format!("{:#}\n", self.document);
+        let limits = Limits { work: self.limit, grace: GRACE };
         tracing::debug!(hook = %self.kind, command = name, "a hook is run");
-        let (ended, output) = running::run(command, input.as_bytes(), self.limit, interrupt).await;
+        let (ended, output) = running::run(command, input.as_bytes(), limits, interrupt).await;
         match ended {
             Ok(()) => Ok(output),
             Err(failure) => Err(HookError { output, ..self.failed(name, failure) }),

@@ -69,8 +69,8 @@ async fn standard_input_that_nobody_reads_is_no_error() {
     run_hook(&call, &CancellationToken::new()).await.unwrap();
 }
 
-/// How it ends when it is interrupted as soon as it has written the file `begun`.
-async fn interrupted(command: &str, folder: &Path) -> HookError {
+/// How it ends, and what it has printed, when it is interrupted as soon as it has written the file `begun`.
+async fn interrupted(command: &str, folder: &Path, grace: Duration) -> (Result<(), HookFailure>, String) {
     let (interrupt, begun) = (CancellationToken::new(), folder.join("begun"));
     let stop = async {
         while !begun.exists() {
@@ -78,9 +78,10 @@ async fn interrupted(command: &str, folder: &Path) -> HookError {
         }
         interrupt.cancel();
     };
-    let call = call(command, folder);
-    let (ended, ()) = tokio::join!(run_hook(&call, &interrupt), stop);
-    ended.unwrap_err()
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command).current_dir(folder);
+    let limits = Limits { work: LONG, grace };
+    tokio::join!(running::run(shell, b"", limits, &interrupt), stop).0
 }
 
 #[tokio::test]
@@ -98,9 +99,9 @@ async fn the_whole_group_is_ended() {
     // Two that hear nothing, one of them started by the other.
     let command = "trap '' TERM; (while :; do sleep 30; done) & echo $! > child; echo began; echo > begun; \
                    while :; do sleep 30; done";
-    let error = interrupted(command, folder.path()).await;
-    assert!(matches!(error.failure, HookFailure::Interrupted), "{error:?}");
-    assert_eq!(error.output, "began");
+    let (ended, output) = interrupted(command, folder.path(), Duration::from_millis(50)).await;
+    assert!(matches!(ended, Err(HookFailure::Interrupted)), "{ended:?}");
+    assert_eq!(output, "began");
     assert!(!lives(&folder.path().join("child")), "a child of the hook has outlived it");
 }
 
@@ -108,8 +109,8 @@ async fn the_whole_group_is_ended() {
 async fn one_that_ends_when_told_to_is_not_killed() {
     let folder = tempfile::tempdir().unwrap();
     let command = "trap 'echo tidied; exit 0' TERM; echo > begun; while :; do sleep 30; done";
-    let error = interrupted(command, folder.path()).await;
-    assert!(error.output.ends_with("tidied"), "{error:?}");
+    let (_, output) = interrupted(command, folder.path(), LONG).await;
+    assert!(output.ends_with("tidied"), "{output}");
 }
 
 #[tokio::test]

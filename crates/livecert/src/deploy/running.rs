@@ -16,11 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::hook::HookFailure;
 use super::tail::Tail;
 
-/// How long a process may take to end when it is told to, before it is killed.
-#[cfg(not(test))]
-const GRACE: Duration = Duration::from_secs(5);
-#[cfg(test)]
-const GRACE: Duration = Duration::from_secs(1);
+/// How long a process may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// To do its work.
+    pub(super) work: Duration,
+    /// To end when it is told to, before it is killed.
+    pub(super) grace: Duration,
+}
 
 /// Between two looks at whether the processes of a group have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -34,7 +37,7 @@ const REST: Duration = Duration::from_millis(250);
 pub(super) async fn run(
     mut command: Command,
     input: &[u8],
-    limit: Duration,
+    limits: Limits,
     interrupt: &CancellationToken,
 ) -> (Result<(), HookFailure>, String) {
     let mut tail = Tail::default();
@@ -58,7 +61,7 @@ pub(super) async fn run(
     };
     let ended = tokio::select! {
         biased;
-        ended = running.end(limit, interrupt) => ended,
+        ended = running.end(limits, interrupt) => ended,
         never = traffic => match never {},
     };
     // What the process left running in the background may print for ever.
@@ -95,7 +98,7 @@ struct Running {
 impl Running {
     async fn end(
         &mut self,
-        limit: Duration,
+        limits: Limits,
         interrupt: &CancellationToken,
     ) -> Result<ExitStatus, HookFailure> {
         let why = tokio::select! {
@@ -105,16 +108,16 @@ impl Running {
                 return status.map_err(HookFailure::CannotStart);
             }
             () = interrupt.cancelled() => HookFailure::Interrupted,
-            () = sleep(limit) => HookFailure::TooLong(limit),
+            () = sleep(limits.work) => HookFailure::TooLong(limits.work),
         };
-        self.terminate().await;
+        self.terminate(limits.grace).await;
         Err(why)
     }
 
-    async fn terminate(&mut self) {
+    async fn terminate(&mut self, grace: Duration) {
         let Some(group) = self.group else { return };
         let _ = kill_process_group(group, Signal::TERM);
-        let deadline = Instant::now() + GRACE;
+        let deadline = Instant::now() + grace;
         // The first one may have gone where its children have not.
         while !matches!(self.child.try_wait(), Ok(Some(_))) || test_kill_process_group(group).is_ok() {
             if Instant::now() >= deadline {

@@ -296,6 +296,11 @@ impl Draft {
         std::fs::write(&reserve, vec![0; RESERVED]).map_err(StoreError::write(&reserve))
     }
 
+    /// The number that the generation will have.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Puts the private key (PEM, mode 0600) on disk. Before finalize, so that no certificate is ever without its key.
     ///
     /// # Errors

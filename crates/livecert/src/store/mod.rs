@@ -7,10 +7,12 @@
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/renewal.json                   when the CA wants it to be renewed
 //!   certs/CERT/holds.json                     until when a CA does not want to be asked for it
+//!   certs/CERT/deployment.json                which generation is deployed, and what is still to be done
 //!   certs/CERT/generations/N/…                privkey.pem cert.pem chain.pem fullchain.pem generation.json
 //!   certs/CERT/generations/N.partial/…        the key and the order that a run works on, or was killed at
 //!   certs/CERT/generations/N.old/…            an old generation that is being removed
 //!   certs/CERT/current -> generations/N       swapped by one rename
+//!   hooks/{pre,deploy,post,failure}/          commands for all certificates
 //!   journal/CERT.json                         what a run published, or is about to; gone when it is removed
 //!   rehearsal@CERT/{certs,accounts}/          what a rehearsal makes; gone when it ends
 //!   locks/CERT.lock                           held while a certificate is worked on
@@ -19,6 +21,7 @@
 //! A state file is JSON with a `version`, written to a temporary file, synced, renamed, and its folder synced.
 
 mod account;
+mod deployment;
 mod error;
 mod file;
 mod generation;
@@ -32,6 +35,9 @@ mod rehearsal;
 mod renewal;
 
 pub use account::{AccountRecord, server_folder};
+pub use deployment::{
+    Deployed, DeploymentProblem, DeploymentRecord, DeploymentState, PendingDeployment, Return,
+};
 pub use error::StoreError;
 pub use file::{replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::DeploymentRecord;
 use crate::key::KeyType;
 use crate::secret::Sealed;
 
@@ -68,6 +69,9 @@ pub struct CertificateRecord {
     /// How many generations stay, the current one among them; none for [`KEEP_GENERATIONS`](super::KEEP_GENERATIONS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_generations: Option<u16>,
+    /// How it is deployed.
+    #[serde(default, skip_serializing_if = "DeploymentRecord::is_default")]
+    pub deployment: DeploymentRecord,
     /// What went wrong at the last try, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -142,6 +146,7 @@ impl CertificateRecord {
             propagation: PropagationRecord::default(),
             validation_timeout: 120,
             keep_generations: None,
+            deployment: DeploymentRecord::default(),
             last_error: None,
             last_attempt: None,
         }

@@ -1,0 +1,155 @@
+//! The end of a run: post hooks, each command once for all, and the verdict about each deployment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{CertificateError, Service, with_causes};
+use super::facts::{EndFacts, Facts, HookFacts};
+use super::hooks::limit;
+use super::run::{Deployment, Once, Parts};
+use super::{DeployRun, DeploymentError, DeploymentFailure};
+use crate::deploy::{HookError, HookKind};
+use crate::progress::Event;
+use crate::store::{CertLock, CertName, Deployed, DeploymentRecord};
+
+/// A post hook with those that it is run for.
+struct PostHook {
+    command: String,
+    limit: Duration,
+    certs: Vec<CertName>,
+}
+
+impl Service {
+    /// Ends a run: the post hooks are run, and it is noted what is deployed. Gives the certificates that are there and not in
+    /// use, each with its [`CertificateError::Deployment`].
+    pub(in crate::certificate) async fn finish_deployments(
+        &self,
+        run: DeployRun,
+    ) -> Vec<(CertName, CertificateError)> {
+        let hidden = run.hidden(self).to_vec();
+        let mut parts = run.into_parts();
+        if parts.deployments.is_empty() && parts.owed.is_empty() {
+            return Vec::new();
+        }
+        let done = self.post_hooks(&parts, &hidden).await;
+        let mut errors = Vec::new();
+        for (cert, record) in &parts.owed {
+            if let Err(error) = self.settle_owed(cert, record, parts.locks.get(cert), &done) {
+                errors.push((cert.clone(), error));
+            }
+        }
+        for mut deployment in std::mem::take(&mut parts.deployments) {
+            let commands = self.commands(HookKind::Post, &deployment.record.deployment);
+            if deployment.failure.is_none() {
+                deployment.failure = match first_failure(&commands, &done) {
+                    Some(error) => Some(error.clone().into()),
+                    None if commands.iter().all(|command| done.contains_key(command)) => None,
+                    None => Some(DeploymentFailure::Interrupted),
+                };
+            }
+            let cert = deployment.cert.clone();
+            let Some(lock) = parts.locks.get(&cert) else { continue };
+            match self.judge(deployment, lock) {
+                Ok(()) => self.prune(&cert, lock),
+                Err(error) => {
+                    errors.retain(|(other, _)| *other != cert);
+                    errors.push((cert, error));
+                }
+            }
+        }
+        errors
+    }
+
+    /// Runs the post hooks, each command once.
+    async fn post_hooks(&self, parts: &Parts, hidden: &[String]) -> Once {
+        // What a pre hook has stopped is started again, also when the rest is given up.
+        let (whatever, interrupted) = (CancellationToken::new(), self.interrupt.is_cancelled());
+        let owed = parts.owed.iter();
+        let deployed = parts.deployments.iter().map(|one| (&one.cert, &one.record.deployment));
+        let mut hooks: Vec<PostHook> = Vec::new();
+        for (cert, record) in owed.chain(deployed.filter(|_| !interrupted)) {
+            for command in self.commands(HookKind::Post, record) {
+                let limit = limit(record);
+                match hooks.iter_mut().find(|hook| hook.command == command) {
+                    Some(hook) => {
+                        hook.limit = hook.limit.max(limit);
+                        if !hook.certs.contains(cert) {
+                            hook.certs.push(cert.clone());
+                        }
+                    }
+                    None => hooks.push(PostHook { command, limit, certs: vec![cert.clone()] }),
+                }
+            }
+        }
+        let renewed = || parts.deployments.iter().map(|one| one.cert.clone()).collect();
+        let document =
+            |one: &Deployment| Facts::of(&one.cert, &one.record, &one.generation, &one.pending).document();
+        let mut done = HashMap::new();
+        for PostHook { command, limit, mut certs } in hooks {
+            certs.sort();
+            let is_owed = certs.iter().any(|cert| parts.owed.contains_key(cert));
+            let interrupt = if is_owed { &whatever } else { &self.interrupt };
+            let facts = EndFacts {
+                certs: certs.clone(),
+                renewed: renewed(),
+                failed: parts.failed.clone(),
+                documents: parts.deployments.iter().map(document).collect(),
+                went_back: false,
+            };
+            let what = (HookKind::Post, command.as_str(), limit);
+            let called = self.call_hook(&certs[0], what, &facts, hidden, interrupt).await;
+            done.insert(command, called.map_err(Arc::new));
+        }
+        done
+    }
+
+    /// Notes that the post hooks of a certificate are not owed any more, if they have done their work.
+    fn settle_owed(
+        &self,
+        cert: &CertName,
+        record: &DeploymentRecord,
+        lock: Option<&CertLock>,
+        done: &Once,
+    ) -> Result<(), CertificateError> {
+        let Some(lock) = lock else { return Ok(()) };
+        if let Some(error) = first_failure(&self.commands(HookKind::Post, record), done) {
+            let reason = with_causes(error.as_ref());
+            self.progress.event(cert, Event::PostHookFailed { reason: &reason });
+            return Ok(());
+        }
+        let mut state = self.store.deployment(cert)?;
+        state.post_owed = false;
+        Ok(self.store.save_deployment(cert, lock, &state)?)
+    }
+
+    /// Notes what came of a deployment.
+    fn judge(&self, deployment: Deployment, lock: &CertLock) -> Result<(), CertificateError> {
+        let Deployment { cert, mut pending, failure, generation, .. } = deployment;
+        let mut state = self.store.deployment(&cert)?;
+        let Some(failure) = failure else {
+            state.pending = None;
+            state.deployed =
+                Some(Deployed { generation: generation.number, at: Timestamp::now(), served: false });
+            self.store.save_deployment(&cert, lock, &state)?;
+            self.progress.event(&cert, Event::Deployed { generation: generation.number });
+            return Ok(());
+        };
+        // One that was stopped is no failure of its own, and is taken up by the next run.
+        if !failure.is_interrupted() {
+            pending.attempts = pending.attempts.saturating_add(1);
+            pending.last_attempt = Some(Timestamp::now());
+            pending.problem = Some(failure.problem());
+            state.pending = Some(pending.clone());
+            self.store.save_deployment(&cert, lock, &state)?;
+        }
+        Err(DeploymentError::new(&pending, failure).into())
+    }
+}
+
+fn first_failure<'a>(commands: &[String], done: &'a Once) -> Option<&'a Arc<HookError>> {
+    commands.iter().find_map(|command| done.get(command)?.as_ref().err())
+}

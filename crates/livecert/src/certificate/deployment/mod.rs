@@ -1,0 +1,136 @@
+//! The deployment of certificates: hooks around them, what is still to be done, and who says that it is done.
+//!
+//! A generation is deployed in steps, each of which may be the last one of this process:
+//!
+//! 1. That it is to be deployed is noted (`deployment.json`), before it becomes current.
+//! 2. It is current; its deploy hooks are run.
+//! 3. At the end of the run, the post hooks are run, each command once for all certificates.
+//! 4. That it is deployed is noted; or what went wrong, and the next run tries again, without another order.
+
+mod error;
+mod facts;
+mod finish;
+mod hooks;
+mod request;
+mod run;
+
+pub use error::{DeploymentError, DeploymentFailure};
+pub use request::DeploymentRequest;
+pub use run::DeployRun;
+
+use run::Deployment;
+
+use super::{CertificateError, Service};
+use crate::deploy::HookKind;
+use crate::store::{CertLock, CertName, DeploymentRecord, Generation, PendingDeployment, StoreError};
+use facts::Facts;
+
+impl Service {
+    /// Notes that the generation `number` is to be deployed, in the place of `previous`. To be called before it becomes
+    /// current.
+    pub(super) fn intend_deployment(
+        &self,
+        cert: &CertName,
+        lock: &CertLock,
+        record: &DeploymentRecord,
+        number: u32,
+        previous: Option<u32>,
+    ) -> Result<(), StoreError> {
+        let mut state = self.store.deployment(cert)?;
+        let pending = self.has_steps(record).then(|| PendingDeployment::new(number, previous));
+        if pending.is_none() && state.pending.is_none() {
+            return Ok(());
+        }
+        state.pending = pending;
+        self.store.save_deployment(cert, lock, &state)
+    }
+
+    /// Whether something is done with a new generation.
+    fn has_steps(&self, record: &DeploymentRecord) -> bool {
+        let hooks = [HookKind::Deploy, HookKind::Post];
+        hooks.iter().any(|kind| !self.commands(*kind, record).is_empty()) || !record.verify_served.is_empty()
+    }
+
+    /// Whether a certificate that is not due needs work all the same: its deployment, or a post hook that is owed.
+    pub(super) fn has_work_left(
+        &self,
+        cert: &CertName,
+        current: &Generation,
+    ) -> Result<bool, CertificateError> {
+        let state = self.store.deployment(cert)?;
+        Ok(state.post_owed || state.waiting(current.number).is_some())
+    }
+
+    /// Runs the deploy hooks of the current generation, if its deployment waits. The rest of it is done at the end of the
+    /// run, which says what came of it.
+    ///
+    /// # Errors
+    /// It has failed before, and is not tried again yet; or the state cannot be read.
+    pub(super) async fn deploy(
+        &self,
+        cert: &CertName,
+        generation: &Generation,
+        run: &DeployRun,
+    ) -> Result<(), CertificateError> {
+        let state = self.store.deployment(cert)?;
+        let Some(pending) = state.waiting(generation.number) else { return Ok(()) };
+        if run.is_rehearsal() {
+            return Ok(());
+        }
+        wait_or_try(pending, run)?;
+        let record = self.store.record(cert)?;
+        let facts = Facts::of(cert, &record, generation, pending);
+        let hidden = run.hidden(self);
+        let turn = run.turn().await;
+        let called =
+            self.call_hooks(cert, HookKind::Deploy, &record.deployment, &facts, hidden, &self.interrupt);
+        let failure = called.await.err().map(DeploymentFailure::from);
+        drop(turn);
+        let (pending, generation) = (pending.clone(), generation.clone());
+        run.add(Deployment { cert: cert.clone(), record, generation, pending, failure });
+        Ok(())
+    }
+
+    /// Deploys what has become current outside a run of `issue` or `renew`, from the first hook to the verdict.
+    /// `previous` is the generation that was current before; `went_back` says that somebody wanted an older one again.
+    ///
+    /// # Errors
+    /// [`CertificateError::Deployment`]: it is in place, and not deployed; the next run tries again.
+    #[allow(dead_code, reason = "what goes back, and what changes files, is to call it")]
+    pub(super) async fn deploy_alone(
+        &self,
+        cert: &CertName,
+        lock: CertLock,
+        generation: &Generation,
+        previous: Option<u32>,
+        went_back: bool,
+    ) -> Result<(), CertificateError> {
+        let record = self.store.record(cert)?.deployment;
+        self.intend_deployment(cert, &lock, &record, generation.number, previous)?;
+        if went_back {
+            let mut state = self.store.deployment(cert)?;
+            if let Some(pending) = &mut state.pending {
+                pending.went_back = true;
+                self.store.save_deployment(cert, &lock, &state)?;
+            }
+        }
+        let run = DeployRun::new(true);
+        let deployed = self.deploy(cert, generation, &run).await;
+        run.end_of(cert, lock, deployed.as_ref().err());
+        deployed?;
+        match self.finish_deployments(run).await.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn wait_or_try(pending: &PendingDeployment, run: &DeployRun) -> Result<(), CertificateError> {
+    let early = pending.next_attempt().is_some_and(|next| jiff::Timestamp::now() < next);
+    match &pending.problem {
+        Some(problem) if early && !run.at_once() => {
+            Err(DeploymentError::new(pending, DeploymentFailure::Earlier(problem.clone())).into())
+        }
+        _ => Ok(()),
+    }
+}
