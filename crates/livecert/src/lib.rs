@@ -28,5 +28,6 @@ pub mod key;
 pub mod network;
 pub mod plugin;
 pub mod progress;
+pub mod schedule;
 pub mod secret;
 pub mod store;

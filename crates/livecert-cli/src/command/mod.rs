@@ -18,6 +18,7 @@ mod revoke;
 mod rollback;
 mod server;
 mod show;
+mod timer;
 mod token;
 pub(crate) mod view;
 
@@ -55,6 +56,9 @@ pub(crate) enum Command {
     /// The credential of the DNS plugin: how it stands, and a new one before it ends
     #[command(subcommand)]
     Token(token::Token),
+    /// Renew by a systemd timer
+    #[command(subcommand)]
+    Timer(timer::Timer),
     /// Revoke a certificate of the store, or one in a file
     Revoke(revoke::Revoke),
     /// ACME servers: which there are, and what they offer
@@ -80,6 +84,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
     match arguments.command {
         Command::Issue(words) => issue::run(*words, globals, output),
         Command::Renew(words) => renew::run(&words, globals, output),
+        Command::Timer(words) => timer::run(&words, globals, output),
         Command::Token(words) => token::run(&words, globals, output),
         Command::Check(words) => check::run(*words, globals, output),
         Command::Plan(words) => plan::run(*words, globals, output),

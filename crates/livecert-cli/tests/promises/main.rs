@@ -13,6 +13,7 @@ mod a_rehearsal_stores_nothing;
 mod a_secret_never_shows;
 mod a_standing_record_needs_no_token;
 mod a_strict_server_finds_no_fault;
+mod a_timer_renews;
 mod a_token_never_ends_unseen;
 mod a_wild_server_does_no_harm;
 mod an_external_account_is_used_once;

@@ -71,11 +71,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
         move |source| StoreError::Read { path: path.to_owned(), source }
     }
 
-    pub(super) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
         move |source| StoreError::Write { path: path.to_owned(), source }
     }
 }

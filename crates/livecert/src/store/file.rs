@@ -13,7 +13,7 @@ use super::StoreError;
 pub(super) const TEMPORARY: &str = ".livecert-";
 
 /// Replaces `path` by `bytes`: temporary file in the same folder, fsync, rename, fsync of the folder.
-pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);

@@ -39,6 +39,7 @@ pub use deployment::{
     Deployed, DeploymentProblem, DeploymentRecord, DeploymentState, PendingDeployment, Return,
 };
 pub use error::StoreError;
+pub(crate) use file::replace as replace_file;
 pub use file::{replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};
 pub use history::{FoundGeneration, KEEP_GENERATIONS};
