@@ -34,6 +34,10 @@ pub(crate) struct Globals {
     /// PEM file with trusted roots, beside the system's
     #[arg(long, global = true, env = "LIVECERT_CA_BUNDLE", value_name = "FILE")]
     pub(crate) ca_bundle: Option<PathBuf>,
+    /// Where the key is that stored secrets are sealed with: file:PATH, systemd-cred:NAME or keyring:SERVICE/USER; it is
+    /// remembered [default: HOME/sealing.key]
+    #[arg(long, global = true, env = "LIVECERT_SEALING_KEY", hide_env_values = true, value_name = "SOURCE")]
+    pub(crate) sealing_key: Option<String>,
     /// Print exactly one JSON document on stdout, also on failure
     #[arg(long, global = true)]
     pub(crate) json: bool,

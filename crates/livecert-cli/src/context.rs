@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use livecert::certificate::{CertificateError, Service};
 use livecert::plugin::Surroundings;
+use livecert::secret::KeyPlace;
 use livecert::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -56,5 +57,14 @@ pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     interrupt::listen(token.clone(), terminal.clone())?;
     let progress = Arc::new(Lines::new(globals.quiet, terminal.clone()));
     let surroundings = Surroundings { http, prompter: terminal, locks: store.locks() };
-    Ok(Service::new(store, surroundings, progress, token)?)
+    let service = Service::new(store, surroundings, progress, token)?;
+    Ok(match &globals.sealing_key {
+        Some(place) => service.sealed_by(key_place(place)?),
+        None => service,
+    })
+}
+
+/// A place of the sealing key, as it was given.
+pub(crate) fn key_place(text: &str) -> Result<KeyPlace, CertificateError> {
+    Ok(text.parse::<KeyPlace>()?)
 }

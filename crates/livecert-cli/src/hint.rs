@@ -27,6 +27,7 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Argument(ArgumentError::Secret { .. } | ArgumentError::NoCredential { .. }) => {
             "credential"
         }
+        CertificateError::Argument(ArgumentError::Sealed { .. }) => "sealing-key",
         CertificateError::Argument(_) => "plugin-argument",
         CertificateError::Store(StoreError::NoSuchCertificate { .. }) => "no-such-certificate",
         CertificateError::Store(StoreError::Locked { .. }) => "locked",
@@ -145,7 +146,7 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "install the package ca-certificates, or name a PEM file with certificates with --ca-bundle"
         }
         CertificateError::AccountKey { .. } => {
-            "bring back sealing.key and accounts/ from one backup, or remove that account's folder for a new account"
+            "bring back the sealing key and accounts/ from one backup, or remove that account's folder for a new account"
         }
         CertificateError::TermsNotAccepted { .. } => "read the terms, then give --accept-tos",
         CertificateError::ExternalAccountRequired { .. } => {
@@ -330,6 +331,9 @@ fn argument(error: &ArgumentError) -> Option<String> {
             format!("give --plugin-arg {parameter}=file:PATH{variables}; at a terminal it is asked for")
         }
         ArgumentError::Secret { parameter, source } => return secret(parameter, source),
+        ArgumentError::Sealed { source, .. } if !matches!(source, SealError::CannotOpen { .. }) => {
+            seal(source)
+        }
         ArgumentError::Sealed { parameter, .. } => {
             format!("give the secret again: livecert issue … --plugin-arg {parameter}=…")
         }
@@ -412,11 +416,46 @@ fn keyring(item: &KeyringItem, error: &KeyringError) -> String {
 
 fn seal(error: &SealError) -> String {
     match error {
+        SealError::NoPlace => {
+            "give --sealing-key file:PATH, --sealing-key systemd-cred:NAME or --sealing-key keyring:SERVICE/USER. If that \
+             was a real key, it is in your shell's history now: `livecert secret rotate`"
+                .to_owned()
+        }
         SealError::KeyFileMode { path, .. } => format!("chmod 600 '{}'", path.display()),
         SealError::CannotOpen { .. } => {
-            "bring back sealing.key from the same backup as the rest of the state folder, or give the secret again with `livecert issue`".to_owned()
+            "bring it back from a backup that was made with this key, or give the secret again with `livecert issue`".to_owned()
         }
-        SealError::KeyDamaged { .. } => "bring back that file from a backup; without it, remove it, and give secrets and accounts anew".to_owned(),
+        SealError::KeyMissing { .. } => {
+            "bring the key back from a backup, or say where it is with --sealing-key; all else is there: certificates, \
+             their keys and settings, and secrets with a source. If it is gone for good, `livecert secret rotate \
+             --key-lost` makes a new one; then give the secrets above again"
+                .to_owned()
+        }
+        SealError::WrongKey { .. } => {
+            "bring back sealing.key from the same backup as the rest of the state folder, or name the right place with \
+             --sealing-key; a new key comes by `livecert secret rotate`"
+                .to_owned()
+        }
+        SealError::KeyDamaged { .. } => {
+            "bring it back from a backup. If it is gone for good, move it away, and `livecert secret rotate --key-lost` \
+             makes a new one"
+                .to_owned()
+        }
+        SealError::Keyring { source, .. } => match source {
+            KeyringError::Locked => "unlock it (log in, or open your password manager), and run it again".to_owned(),
+            _ => "run it where that keyring is, or keep the key elsewhere: livecert secret rotate --to file:PATH".to_owned(),
+        },
+        SealError::NoCredential { .. } => {
+            "run it in the unit with LoadCredential= or LoadCredentialEncrypted= for it (docs/security.md shows how)".to_owned()
+        }
+        SealError::NotWritable { .. } => {
+            "make it once: head -c 32 /dev/urandom | base64 | systemd-creds encrypt --name=NAME - \
+             /etc/credstore.encrypted/NAME"
+                .to_owned()
+        }
+        SealError::Occupied { .. } => {
+            "name another place with --to, or take away what is there if nothing needs it any more".to_owned()
+        }
         _ => "see that the state folder belongs to you and can be written".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use crate::certificate::{ServerUrl, SubjectName, check_bundle, due, names_of_req
 use crate::challenge::{StandingRecord, standing_name};
 use crate::dns::ResolverAddress;
 use crate::key::{ForeignRequest, PrivateKey};
-use crate::secret::{Sealed, SealingKey, Source};
+use crate::secret::{KeyMaterial, Sealed, SealingKey, Source};
 use crate::store::{CertName, CertificateRecord, HoldScope, JournalName, Store, server_folder};
 
 /// The name of a corpus, and what is done with an input: it panics on a finding.
@@ -129,10 +129,8 @@ fn source(input: &[u8]) {
     assert!(SEALING_KEY.as_ref().is_none_or(|key| key.open_text("place", &sealed).is_err()));
 }
 
-static SEALING_KEY: LazyLock<Option<SealingKey>> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().ok()?;
-    SealingKey::load_or_create(&folder.path().join("sealing.key")).ok()
-});
+static SEALING_KEY: LazyLock<Option<SealingKey>> =
+    LazyLock::new(|| KeyMaterial::generate().ok().map(SealingKey::from));
 
 /// The content of every state file at once: it is damaged for all of them, or for all but one.
 fn state(input: &[u8]) {

@@ -16,6 +16,7 @@ mod rehearse;
 mod renew;
 mod revoke;
 mod rollback;
+mod secret;
 mod server;
 mod show;
 mod timer;
@@ -59,6 +60,9 @@ pub(crate) enum Command {
     /// Renew by a systemd timer
     #[command(subcommand)]
     Timer(timer::Timer),
+    /// The key that stored secrets are sealed with
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Revoke a certificate of the store, or one in a file
     Revoke(revoke::Revoke),
     /// ACME servers: which there are, and what they offer
@@ -92,6 +96,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::List => list::run(globals, output),
         Command::Show(words) => show::run(&words, globals, output),
         Command::Rollback(words) => rollback::run(&words, globals, output),
+        Command::Secret(words) => secret::run(&words, globals, output),
         Command::Revoke(words) => revoke::run(&words, globals, output),
         Command::Server(words) => server::run(&words, globals, output),
         Command::Account(words) => account::run(words, globals, output),

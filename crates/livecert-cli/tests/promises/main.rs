@@ -35,6 +35,7 @@ mod records_are_seen_before_the_ca_looks;
 mod renewals_run_side_by_side;
 mod the_ca_says_when_to_renew;
 mod the_old_host_of_livedns_is_explained;
+mod the_sealing_key_moves_and_changes;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;
 

@@ -353,6 +353,7 @@ impl CertificateError {
             | CertificateError::File { .. }
             | CertificateError::Secret { .. }
             | CertificateError::ExternalAccountKey(_)
+            | CertificateError::Seal(SealError::NoPlace | SealError::Occupied { .. })
             | CertificateError::ExternalAccountRequired { .. }
             | CertificateError::NoAccount { .. }
             | CertificateError::NoIssuerName { .. }

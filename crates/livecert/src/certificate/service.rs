@@ -11,7 +11,7 @@ use super::account::acme;
 use super::{CertificateError, ServerUrl};
 use crate::plugin::Surroundings;
 use crate::progress::{Event, Progress};
-use crate::secret::SealingKey;
+use crate::secret::{KeyPlace, SealingKey};
 use crate::store::{CertLock, CertName, Store};
 
 /// How long another process may work on the same certificate before this one gives up.
@@ -24,6 +24,8 @@ const DIRECTORY_LIFE: Duration = Duration::from_secs(10 * 60);
 pub struct Service {
     pub(super) store: Store,
     pub(super) sealing_key: Arc<SealingKey>,
+    /// Where the sealing key is, if that was said.
+    pub(super) sealing_place: Option<KeyPlace>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) surroundings: Surroundings,
     pub(super) progress: Arc<dyn Progress>,
@@ -38,17 +40,28 @@ impl Service {
     /// A service on `store`. When `interrupt` is cancelled, work in progress cleans up and ends.
     ///
     /// # Errors
-    /// The sealing key cannot be read or made.
+    /// None at this time; the sealing key is read when it is needed.
     pub fn new(
         store: Store,
         surroundings: Surroundings,
         progress: Arc<dyn Progress>,
         interrupt: CancellationToken,
     ) -> Result<Self, CertificateError> {
-        let sealing_key = Arc::new(SealingKey::load_or_create(&store.sealing_key())?);
+        super::sealing::settle(&store);
+        let sealing_key = Arc::new(super::sealing::sealing_key(&store, None));
         let transport = Arc::new(HttpTransport::new(surroundings.http.clone()));
         let (rehearsing, servers) = (false, Mutex::default());
-        Ok(Service { store, sealing_key, transport, surroundings, progress, interrupt, rehearsing, servers })
+        Ok(Service {
+            store,
+            sealing_key,
+            sealing_place: None,
+            transport,
+            surroundings,
+            progress,
+            interrupt,
+            rehearsing,
+            servers,
+        })
     }
 
     /// The same service for a rehearsal in `store`.
@@ -56,6 +69,7 @@ impl Service {
         Service {
             store,
             sealing_key: self.sealing_key.clone(),
+            sealing_place: self.sealing_place.clone(),
             transport: self.transport.clone(),
             surroundings: self.surroundings.clone(),
             progress,

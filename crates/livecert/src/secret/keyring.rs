@@ -73,7 +73,6 @@ impl KeyringItem {
         service::read(self).await
     }
 
-    #[expect(dead_code, reason = "the sealing key")]
     /// Puts a secret into the default keyring, in the place of what it has for the item.
     pub(super) async fn write(&self, secret: &[u8]) -> Result<(), KeyringError> {
         service::write(self, secret).await

@@ -1,9 +1,11 @@
 //! Secrets: where they are read from, and how they rest on disk.
 
+mod key_place;
 mod keyring;
 mod sealed;
 mod source;
 
+pub use key_place::KeyPlace;
 pub use keyring::{KeyringError, KeyringItem};
-pub use sealed::{SealError, Sealed, SealingKey};
+pub use sealed::{KeyMaterial, Keys, SealError, Sealed, SealingKey};
 pub use source::{Prompter, SecretError, Source};

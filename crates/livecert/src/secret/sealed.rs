@@ -1,11 +1,12 @@
 //! Sealing: values that must rest on disk, encrypted with a key of their own.
 //!
 //! ChaCha20-Poly1305 (RFC 8439) with a random nonce and the value's place as associated data, so that a sealed value
-//! moved to another place does not open. The key lies in one file of mode 0600; whoever copies the state folder
-//! without that file has nothing to read. `docs/decisions/0007-sealing-with-ring-aead.md` says what this protects from.
+//! moved to another place does not open. `docs/decisions/0007-sealing-with-ring-aead.md` says what this protects from.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +16,16 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-const PREFIX: &str = "livecert-seal-1:";
+use super::KeyringError;
 
-/// A sealed value as it stands in a state file: `livecert-seal-1:` and base64 of nonce and ciphertext.
+/// The first form: base64 of nonce and ciphertext, and only the reader knows the place.
+const WITHOUT_PLACE: &str = "livecert-seal-1:";
+/// With the place behind it, so that a value can be sealed anew by somebody who does not know what it is.
+const WITH_PLACE: &str = "livecert-seal-2:";
+/// How each of them begins in a JSON text.
+const IN_JSON: &str = "\"livecert-seal-";
+
+/// A sealed value as it stands in a state file: `livecert-seal-2:`, base64 of nonce and ciphertext, `:`, the place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sealed(String);
@@ -26,6 +34,9 @@ pub struct Sealed(String);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
+    /// Not a place where a sealing key can be. The text is not repeated: it may be a secret.
+    #[error("the sealing key cannot be there: it is in file:PATH, systemd-cred:NAME or keyring:SERVICE/USER")]
+    NoPlace,
     /// The key file cannot be read or made.
     #[error("the sealing key {} cannot be used", path.display())]
     KeyFile {
@@ -43,12 +54,60 @@ pub enum SealError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The key file does not hold a key.
-    #[error("the sealing key {} is damaged: it should hold 32 bytes in base64", path.display())]
-    KeyDamaged {
-        /// Its path.
-        path: PathBuf,
+    /// The keyring cannot be used.
+    #[error("the sealing key {place} cannot be used")]
+    Keyring {
+        /// Where the key is.
+        place: String,
+        /// Why.
+        #[source]
+        source: KeyringError,
     },
+    /// systemd passes no credentials, or not this one.
+    #[error("systemd passes no credential for the sealing key {place}")]
+    NoCredential {
+        /// Where the key should be.
+        place: String,
+    },
+    /// A place that only a person can write.
+    #[error("the sealing key cannot be made in {place}: livecert cannot write there")]
+    NotWritable {
+        /// Where the key should be.
+        place: String,
+    },
+    /// There is something at the place where a new key should go.
+    #[error("there is a sealing key in {place} already, which is not the one of this state folder")]
+    Occupied {
+        /// The place.
+        place: String,
+    },
+    /// There is no key, and there are values that only it opens.
+    #[error("there is no sealing key in {place}, and without it nobody can read: {}", lost.join(", "))]
+    KeyMissing {
+        /// Where the key should be.
+        place: String,
+        /// What is sealed with it.
+        lost: Vec<String>,
+    },
+    /// Another key than the one that the values are sealed with.
+    #[error("the sealing key in {place} is not the one of this state folder{}", ids(found, wanted.as_deref()))]
+    WrongKey {
+        /// Where it was read.
+        place: String,
+        /// The id of the key that is there.
+        found: String,
+        /// The id of the key that should be there, where it is known.
+        wanted: Option<String>,
+    },
+    /// What is there is not a key.
+    #[error("the sealing key in {place} is damaged: it should be 32 bytes in base64")]
+    KeyDamaged {
+        /// Where it was read.
+        place: String,
+    },
+    /// The state folder.
+    #[error("the sealing key cannot be read")]
+    State(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The value is not from this key, not from this place, or was changed.
     #[error("the sealed value of {place} cannot be opened with this sealing key")]
     CannotOpen {
@@ -60,69 +119,56 @@ pub enum SealError {
     Crypto,
 }
 
-/// The key that values are sealed with.
-pub struct SealingKey(LessSafeKey);
+fn ids(found: &str, wanted: Option<&str>) -> String {
+    wanted.map(|wanted| format!(" (its id is {found}, and {wanted} is needed)")).unwrap_or_default()
+}
 
-impl std::fmt::Debug for SealingKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealingKey([REDACTED])")
+/// A key, and what seals with it.
+pub struct KeyMaterial {
+    bytes: Zeroizing<[u8; 32]>,
+    cipher: LessSafeKey,
+}
+
+impl fmt::Debug for KeyMaterial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyMaterial({})", self.id())
     }
 }
 
-impl SealingKey {
-    /// Reads the key from `path`; makes one there (mode 0600) if there is none yet.
+impl KeyMaterial {
+    /// A new key.
     ///
     /// # Errors
-    /// The file cannot be read, made, or is damaged, or others may read it.
-    pub fn load_or_create(path: &Path) -> Result<Self, SealError> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::from_text(path, Zeroizing::new(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path),
-            Err(source) => Err(SealError::KeyFile { path: path.to_owned(), source }),
-        }
-    }
-
-    fn from_text(path: &Path, text: Zeroizing<String>) -> Result<Self, SealError> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let metadata = std::fs::metadata(path)
-                .map_err(|source| SealError::KeyFile { path: path.to_owned(), source })?;
-            let mode = metadata.mode() & 0o7777;
-            if mode & 0o077 != 0 {
-                return Err(SealError::KeyFileMode { path: path.to_owned(), mode });
-            }
-        }
-        let damaged = || SealError::KeyDamaged { path: path.to_owned() };
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| damaged())?);
-        Self::from_bytes(&bytes).ok_or_else(damaged)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Some(SealingKey(LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, bytes).ok()?)))
-    }
-
-    fn create(path: &Path) -> Result<Self, SealError> {
-        let fail = |source| SealError::KeyFile { path: path.to_owned(), source };
+    /// The system gives no random bytes.
+    pub fn generate() -> Result<Self, SealError> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         SystemRandom::new().fill(bytes.as_mut()).map_err(|_| SealError::Crypto)?;
-        let text = Zeroizing::new(STANDARD.encode(bytes.as_ref()) + "\n");
-        let folder = path.parent().unwrap_or(Path::new("."));
-        // Two processes may both be the first: whoever links first wins, and the other one reads that key.
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        file.as_file().sync_all().map_err(fail)?;
-        match file.persist_noclobber(path) {
-            Ok(_) => {
-                std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
-                Self::from_bytes(bytes.as_ref()).ok_or(SealError::Crypto)
-            }
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let text = std::fs::read_to_string(path).map_err(fail)?;
-                Self::from_text(path, Zeroizing::new(text))
-            }
-            Err(error) => Err(fail(error.error)),
-        }
+        Self::from_bytes(bytes).ok_or(SealError::Crypto)
+    }
+
+    fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Option<Self> {
+        let cipher = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, bytes.as_ref()).ok()?);
+        Some(KeyMaterial { bytes, cipher })
+    }
+
+    /// The key in a text: 32 bytes in base64, with white space around it. `None` for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let decoded = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        (decoded.len() == bytes.len()).then(|| bytes.copy_from_slice(&decoded))?;
+        Self::from_bytes(bytes)
+    }
+
+    /// The key as it is written: base64.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.bytes.as_ref()))
+    }
+
+    /// What tells keys apart, and says nothing about them: eight bytes of an HMAC under the key, in hexadecimal digits.
+    pub fn id(&self) -> String {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.bytes.as_ref());
+        let tag = ring::hmac::sign(&key, b"livecert sealing key");
+        tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Seals `value` for `place`, such as `certificate/example.com/GandiPAT`.
@@ -132,17 +178,17 @@ impl SealingKey {
     pub fn seal(&self, place: &str, value: &[u8]) -> Result<Sealed, SealError> {
         let mut nonce = [0_u8; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).map_err(|_| SealError::Crypto)?;
-        let mut buffer = value.to_vec();
-        self.0
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(place.as_bytes()),
-                &mut buffer,
-            )
-            .map_err(|_| SealError::Crypto)?;
-        let mut all = nonce.to_vec();
-        all.extend_from_slice(&buffer);
-        Ok(Sealed(format!("{PREFIX}{}", STANDARD.encode(all))))
+        let mut buffer = Zeroizing::new(value.to_vec());
+        // The tag is added in place: no second, unwiped copy.
+        buffer.reserve_exact(CHACHA20_POLY1305.tag_len());
+        let sealed = self.cipher.seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(place.as_bytes()),
+            &mut buffer,
+        );
+        let tag = sealed.map_err(|_| SealError::Crypto)?;
+        let all = [&nonce, buffer.as_slice(), tag.as_ref()].concat();
+        Ok(Sealed(format!("{WITH_PLACE}{}:{place}", STANDARD.encode(all))))
     }
 
     /// Opens what [`seal`](Self::seal) made for the same `place`.
@@ -151,16 +197,155 @@ impl SealingKey {
     /// Another key, another place, or changed bytes.
     pub fn open(&self, place: &str, sealed: &Sealed) -> Result<SecretSlice<u8>, SealError> {
         let cannot = || SealError::CannotOpen { place: place.to_owned() };
-        let text = sealed.0.strip_prefix(PREFIX).ok_or_else(cannot)?;
-        let mut all = STANDARD.decode(text).map_err(|_| cannot())?;
+        let mut all = STANDARD.decode(sealed.bytes().ok_or_else(cannot)?).map_err(|_| cannot())?;
         if all.len() < NONCE_LEN {
             return Err(cannot());
         }
         let mut buffer = Zeroizing::new(all.split_off(NONCE_LEN));
         let nonce = Nonce::try_assume_unique_for_key(&all).map_err(|_| cannot())?;
-        let opened =
-            self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut buffer).map_err(|_| cannot())?;
-        Ok(SecretSlice::from(opened.to_vec()))
+        // The place that is bound, and not the one that is written beside it.
+        let opened = self.cipher.open_in_place(nonce, Aad::from(place.as_bytes()), &mut buffer);
+        Ok(SecretSlice::from(opened.map_err(|_| cannot())?.to_vec()))
+    }
+}
+
+impl Sealed {
+    fn bytes(&self) -> Option<&str> {
+        match self.0.strip_prefix(WITH_PLACE) {
+            Some(rest) => rest.split_once(':').map(|(bytes, _)| bytes),
+            None => self.0.strip_prefix(WITHOUT_PLACE),
+        }
+    }
+
+    /// What it is sealed for, as it says itself; `None` for the first form, which does not tell.
+    pub fn place(&self) -> Option<&str> {
+        self.0.strip_prefix(WITH_PLACE)?.split_once(':').map(|(_, place)| place)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// All sealed values in a JSON text, wherever they are in it.
+    pub fn all_in(text: &str) -> Vec<Sealed> {
+        let mut all = Vec::new();
+        // With no change to be made, nothing can fail.
+        let _ = Self::replace_in(text, |sealed| {
+            all.push(sealed.clone());
+            Ok::<_, SealError>(None)
+        });
+        all
+    }
+
+    /// A JSON text with other sealed values in the place of those for which `change` gives one. All else stays as it is,
+    /// to the letter.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn replace_in<E>(
+        text: &str,
+        mut change: impl FnMut(&Sealed) -> Result<Option<Sealed>, E>,
+    ) -> Result<String, E> {
+        let mut changed = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(IN_JSON) {
+            changed.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let mut literals = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+            let Some(Ok(value)) = literals.next() else {
+                // Cut short: no value that anybody could open.
+                changed.push_str(&rest[..1]);
+                rest = &rest[1..];
+                continue;
+            };
+            let end = literals.byte_offset();
+            match change(&Sealed(value))? {
+                Some(Sealed(new)) => changed.push_str(&serde_json::Value::from(new).to_string()),
+                None => changed.push_str(&rest[..end]),
+            }
+            rest = &rest[end..];
+        }
+        changed.push_str(rest);
+        Ok(changed)
+    }
+
+    /// For people: what the values with these places are.
+    pub fn tell(places: &BTreeSet<String>) -> Vec<String> {
+        let tell = |place: &String| match place.split_once('/') {
+            Some(("account", server)) => format!("the account key for {server}"),
+            Some(("certificate", rest)) => match rest.rsplit_once('/') {
+                Some((cert, what)) => format!("{what} of {cert}"),
+                None => place.clone(),
+            },
+            _ => place.clone(),
+        };
+        places.iter().map(tell).collect()
+    }
+}
+
+/// What is needed to open values: the key, and during a rotation the one before it, too.
+pub struct Keys {
+    /// The key in force.
+    pub current: KeyMaterial,
+    /// The one that some values may still be sealed with.
+    pub previous: Option<KeyMaterial>,
+    /// What keeps a rotation away while the keys are in use.
+    pub guard: Box<dyn Send + Sync>,
+}
+
+type Load = Box<dyn Fn() -> Result<Keys, SealError> + Send + Sync>;
+
+/// The key that values are sealed with, read when it is needed for the first time.
+pub struct SealingKey {
+    keys: OnceLock<Keys>,
+    load: Mutex<Load>,
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealingKey([REDACTED])")
+    }
+}
+
+impl SealingKey {
+    /// A key that `load` reads. It is called until it gives one.
+    pub fn lazy(load: impl Fn() -> Result<Keys, SealError> + Send + Sync + 'static) -> Self {
+        SealingKey { keys: OnceLock::new(), load: Mutex::new(Box::new(load)) }
+    }
+
+    fn keys(&self) -> Result<&Keys, SealError> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.keys.get() {
+            Some(keys) => Ok(keys),
+            None => {
+                let keys = load()?;
+                Ok(self.keys.get_or_init(|| keys))
+            }
+        }
+    }
+
+    /// Seals `value` for `place`, such as `certificate/example.com/GandiPAT`.
+    ///
+    /// # Errors
+    /// The key cannot be read, or the system gives no random bytes.
+    pub fn seal(&self, place: &str, value: &[u8]) -> Result<Sealed, SealError> {
+        self.keys()?.current.seal(place, value)
+    }
+
+    /// Opens what [`seal`](Self::seal) made for the same `place`.
+    ///
+    /// # Errors
+    /// The key cannot be read; another key, another place, or changed bytes.
+    pub fn open(&self, place: &str, sealed: &Sealed) -> Result<SecretSlice<u8>, SealError> {
+        let keys = self.keys()?;
+        match (keys.current.open(place, sealed), &keys.previous) {
+            (Err(SealError::CannotOpen { .. }), Some(previous)) => previous.open(place, sealed),
+            (opened, _) => opened,
+        }
     }
 
     /// Opens a sealed text.
@@ -175,42 +360,61 @@ impl SealingKey {
     }
 }
 
+impl From<KeyMaterial> for SealingKey {
+    fn from(current: KeyMaterial) -> Self {
+        let keys = Keys { current, previous: None, guard: Box::new(()) };
+        SealingKey { keys: OnceLock::from(keys), load: Mutex::new(Box::new(|| Err(SealError::Crypto))) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_sealed_value_opens_only_with_its_key_at_its_place_and_unchanged() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sealing.key");
-        let key = SealingKey::load_or_create(&path).unwrap();
+        let material = KeyMaterial::generate().unwrap();
+        let again = SealingKey::from(KeyMaterial::from_text(&material.to_text()).unwrap());
+        let id = material.id();
+        let key = SealingKey::from(material);
         let sealed = key.seal("a/b", b"a secret").unwrap();
-        assert!(!format!("{sealed:?}").contains("secret"));
+        assert!(!format!("{sealed:?} {key:?}").contains("secret"));
+        assert_eq!(sealed.place(), Some("a/b"));
 
-        let again = SealingKey::load_or_create(&path).unwrap();
         assert_eq!(again.open_text("a/b", &sealed).unwrap().expose_secret(), "a secret");
         assert!(matches!(again.open("a/c", &sealed), Err(SealError::CannotOpen { .. })));
+        // The place that is written is not the one that counts.
+        let moved = Sealed(sealed.0.replace(":a/b", ":a/c"));
+        assert!(matches!(again.open("a/c", &moved), Err(SealError::CannotOpen { .. })));
 
-        let other = SealingKey::load_or_create(&folder.path().join("other.key")).unwrap();
+        let other = KeyMaterial::generate().unwrap();
+        assert_ne!(other.id(), id);
         assert!(matches!(other.open("a/b", &sealed), Err(SealError::CannotOpen { .. })));
 
-        let mut text = sealed.0.clone();
-        let last = if text.ends_with("A=") { "B=" } else { "A=" };
-        text.replace_range(text.len() - 2.., last);
-        assert!(matches!(again.open("a/b", &Sealed(text)), Err(SealError::CannotOpen { .. })));
+        let changed = Sealed(sealed.0.replacen("2:", "2:AA", 1));
+        assert!(matches!(again.open("a/b", &changed), Err(SealError::CannotOpen { .. })));
         assert!(matches!(again.open("a/b", &Sealed("plain".into())), Err(SealError::CannotOpen { .. })));
     }
 
     #[test]
-    fn a_key_that_others_can_read_or_that_is_cut_short_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sealing.key");
-        SealingKey::load_or_create(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(SealingKey::load_or_create(&path), Err(SealError::KeyFileMode { mode: 0o644, .. })));
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        std::fs::write(&path, "AAAA").unwrap();
-        assert!(matches!(SealingKey::load_or_create(&path), Err(SealError::KeyDamaged { .. })));
+    fn the_first_form_still_opens() {
+        let key = KeyMaterial::generate().unwrap();
+        let sealed = key.seal("a/b", b"v").unwrap();
+        let old = Sealed(format!("{WITHOUT_PLACE}{}", sealed.bytes().unwrap()));
+        assert_eq!(key.open("a/b", &old).unwrap().expose_secret(), b"v");
+        assert_eq!(old.place(), None);
+    }
+
+    #[test]
+    fn sealed_values_are_found_wherever_they_are_and_all_else_stays() {
+        let key = KeyMaterial::generate().unwrap();
+        let (a, b) = (key.seal("a", b"1").unwrap(), key.seal("b/\"x\"", b"2").unwrap());
+        let quoted = serde_json::to_string(&b).unwrap();
+        let text = format!("{{\"x\" :[\"{}\",\n {{\"y\":{quoted}}}], \"z\": \"livecert-seal-2:cut", a.0);
+        assert_eq!(Sealed::all_in(&text), [a.clone(), b.clone()]);
+        let new = key.seal("b/\"x\"", b"3").unwrap();
+        let change = |sealed: &Sealed| Ok::<_, ()>((*sealed == b).then(|| new.clone()));
+        let changed = Sealed::replace_in(&text, change).unwrap();
+        assert_eq!(changed, text.replace(&quoted, &serde_json::to_string(&new).unwrap()));
     }
 }

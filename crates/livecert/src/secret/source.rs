@@ -220,7 +220,7 @@ fn clean(raw: SecretString, origin: &str) -> Result<SecretString, SecretError> {
     Ok(SecretString::from(text.to_owned()))
 }
 
-fn read_file(path: &Path, private: bool) -> Result<SecretString, SecretError> {
+pub(super) fn read_file(path: &Path, private: bool) -> Result<SecretString, SecretError> {
     let fail = |source| SecretError::File { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;

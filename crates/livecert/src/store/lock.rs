@@ -86,6 +86,32 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Has the lock `name` together with all others who share it. Whoever holds it alone does so for a moment, and is waited
+    /// for.
+    pub(super) fn share(folder: &Path, name: &str) -> Result<Self, StoreError> {
+        Self::blocking(folder, name, File::lock_shared)
+    }
+
+    /// Has the lock `name` alone, and waits for all who have it: only for locks that everybody holds for a moment.
+    pub(super) fn hold(folder: &Path, name: &str) -> Result<Self, StoreError> {
+        Self::blocking(folder, name, File::lock)
+    }
+
+    fn blocking(
+        folder: &Path,
+        name: &str,
+        lock: impl FnOnce(&File) -> std::io::Result<()>,
+    ) -> Result<Self, StoreError> {
+        let path = folder.join(format!("{name}.lock"));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(&path).map_err(StoreError::write(&path))?;
+        lock(&file).map_err(StoreError::write(&path))?;
+        Ok(Lock(file))
+    }
+}
+
 fn read_holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(300).read_to_string(&mut text));

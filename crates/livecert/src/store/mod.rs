@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! HOME/
-//!   sealing.key                               what sealed values are opened with (mode 0600)
+//!   sealing.key                               what sealed values are opened with (mode 0600), unless it is kept elsewhere
+//!   sealing.json                              where that key is, and its id
 //!   accounts/SERVER/account.json              the account's URL and its sealed key
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/renewal.json                   when the CA wants it to be renewed
@@ -33,6 +34,7 @@ mod lock;
 mod record;
 mod rehearsal;
 mod renewal;
+mod sealing;
 
 pub use account::{AccountRecord, server_folder};
 pub use deployment::{
@@ -50,3 +52,4 @@ pub use lock::{CertLock, Lock, LockHolder};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
 pub use rehearsal::RehearsalStore;
 pub use renewal::{RenewalRecord, RenewalWindow};
+pub use sealing::{AllLocks, Rotation, SealedFile, SealingRecord};

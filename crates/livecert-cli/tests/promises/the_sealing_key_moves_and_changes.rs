@@ -1,0 +1,155 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+use testbed::{Keyring, Outcome, PAT};
+
+use super::{Bench, document, expect, read, says};
+
+/// A state folder with a sealed token and a sealed account key.
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    let plain = bench.livecert.clone();
+    bench.livecert = bench.livecert.env("GANDI_PAT", PAT);
+    let words = bench.words_without_credential(&["example.com"], &[]);
+    expect(&bench.livecert.run(words).unwrap(), 0);
+    bench.livecert = plain;
+    bench
+}
+
+/// Everything that is sealed is needed for this.
+fn renew(bench: &Bench) -> Outcome {
+    bench.run(&["renew", "--force"])
+}
+
+fn state(bench: &Bench) -> Value {
+    serde_json::from_str(&read(&bench.testbed.home().join("sealing.json"))).unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+#[test]
+fn a_new_key_seals_everything_anew_where_the_old_one_was_or_elsewhere() {
+    let bench = bench();
+    let home = bench.testbed.home();
+    let (old, record) = (read(&home.join("sealing.key")), bench.cert("example.com").join("certificate.json"));
+    let before = read(&record);
+    let rotated = bench.run(&["secret", "rotate", "--json"]);
+    expect(&rotated, 0);
+    assert_eq!(document(&rotated)["sealed"], 2);
+    assert_ne!(read(&home.join("sealing.key")), old);
+    assert_ne!(read(&record), before);
+    expect(&renew(&bench), 0);
+
+    let elsewhere = bench.testbed.folder().join("kept apart.key");
+    let to = format!("file:{}", elsewhere.display());
+    expect(&bench.run(&["secret", "rotate", "--to", &to]), 0);
+    assert!(!home.join("sealing.key").exists());
+    assert_eq!(std::fs::metadata(&elsewhere).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(state(&bench)["source"], to);
+    expect(&renew(&bench), 0);
+
+    // What somebody has who has a copy of the state folder alone.
+    let copied = bench.testbed.folder().join("copy");
+    copy(&home, &copied);
+    let kept = std::fs::read(&elsewhere).unwrap();
+    std::fs::remove_file(&elsewhere).unwrap();
+    let thief = bench.livecert.clone().at(&copied);
+    let missing = thief.run(["renew", "--force"]).unwrap();
+    expect(&missing, 1);
+    says(
+        &missing,
+        &[
+            "there is no sealing key",
+            "the account key for",
+            "GandiPAT of example.com",
+            "--key-lost",
+            "certificates",
+        ],
+    );
+    assert!(!elsewhere.exists() && !copied.join("sealing.key").exists());
+    std::fs::write(&elsewhere, &old).unwrap();
+    std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let wrong = thief.run(["renew", "--force"]).unwrap();
+    expect(&wrong, 1);
+    says(&wrong, &["is not the one of this state folder", &elsewhere.display().to_string()]);
+
+    // Gone for good: another account, and the token again.
+    std::fs::remove_file(&elsewhere).unwrap();
+    let given_up = thief.run(["secret", "rotate", "--key-lost", "--json"]).unwrap();
+    expect(&given_up, 0);
+    assert_eq!(document(&given_up)["unreadable"].as_array().unwrap().len(), 2);
+    let words = bench.words(&["example.com"], &["--force"]);
+    expect(&thief.run(words).unwrap(), 0);
+    std::fs::write(&elsewhere, kept).unwrap();
+    // The new one was made for the copy; this home has its own again.
+    expect(&renew(&bench), 0);
+}
+
+#[test]
+fn it_can_be_in_the_keyring() {
+    let mut bench = bench();
+    let keyring = Keyring::start(bench.testbed.folder()).unwrap();
+    let without = bench.livecert.clone().env("XDG_RUNTIME_DIR", bench.testbed.folder().join("nobody"));
+    bench.livecert = bench.livecert.env("DBUS_SESSION_BUS_ADDRESS", keyring.address());
+    let to = "keyring:livecert/sealing";
+    expect(&bench.run(&["secret", "rotate", "--to", to]), 0);
+    assert!(!bench.testbed.home().join("sealing.key").exists());
+    let key = keyring.lookup("livecert", "sealing").unwrap().unwrap();
+    expect(&renew(&bench), 0);
+    expect(&bench.run(&["secret", "rotate"]), 0);
+    assert_ne!(keyring.lookup("livecert", "sealing").unwrap().unwrap(), key);
+    expect(&renew(&bench), 0);
+    let nowhere = without.run(["renew", "--force"]).unwrap();
+    expect(&nowhere, 1);
+    says(&nowhere, &[to, "no keyring (Secret Service)"]);
+}
+
+#[test]
+fn a_credential_of_systemd_is_waited_for() {
+    let bench = bench();
+    let home = bench.testbed.home();
+    let waiting = bench.run(&["secret", "rotate", "--to", "systemd-cred:sealing"]);
+    expect(&waiting, 0);
+    says(&waiting, &["systemd-creds encrypt --name=sealing", "not in force yet"]);
+    expect(&renew(&bench), 0);
+    // Asked again, it is the same key that waits.
+    let next = read(&home.join("sealing.key.next"));
+    expect(&bench.run(&["secret", "rotate"]), 0);
+    assert_eq!(read(&home.join("sealing.key.next")), next);
+
+    let credentials = bench.testbed.folder().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    std::fs::write(credentials.join("sealing"), &next).unwrap();
+    let unit = bench.livecert.clone().env("CREDENTIALS_DIRECTORY", &credentials);
+    expect(&unit.run(["renew", "--force"]).unwrap(), 0);
+    assert_eq!(state(&bench)["source"], "systemd-cred:sealing");
+    assert!(!home.join("sealing.key").exists() && !home.join("sealing.key.next").exists());
+    let outside = renew(&bench);
+    expect(&outside, 1);
+    says(&outside, &["systemd-cred:sealing", "LoadCredential"]);
+}
+
+#[test]
+fn a_killed_rotation_loses_nothing_and_a_running_renewal_is_waited_for() {
+    let bench = bench();
+    for step in 0..12 {
+        let mut child = bench.livecert.spawn(["secret", "rotate"]).unwrap();
+        // Somewhere on its way: the moments are spread over the life of a run.
+        std::thread::sleep(std::time::Duration::from_millis(step * 4));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let words = ["account", "export", "--server", &bench.testbed.pebble().directory()];
+        let exported = bench.run(&words);
+        expect(&exported, 0);
+        assert!(exported.stdout.contains("PRIVATE KEY"));
+    }
+    let mut renewal = bench.livecert.spawn(["renew", "--force"]).unwrap();
+    bench.until_something_is_written(&mut renewal);
+    expect(&bench.run(&["secret", "rotate"]), 0);
+    assert!(renewal.wait().unwrap().success());
+    expect(&renew(&bench), 0);
+}
