@@ -71,6 +71,8 @@ fn is_root() -> Result<bool, Failure> {
 pub(crate) fn run() -> Result<(), Failure> {
     // The CA, and the ACME clients that have livecert as their hook.
     programs(&["pebble", "certbot", "lego"])?;
+    // Readers of PFX files.
+    programs_of(&[("openssl", "openssl"), ("keytool", "default-jre-headless")])?;
     // Networks of their own for tests of DNS, and of servers that ask at port 53.
     programs_of(&[("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")])?;
     // A real keyring, on a message bus of its own.

@@ -7,9 +7,10 @@ use livecert::certificate::{
 use livecert::challenge::ChallengeError;
 use livecert::dns::AuthorityError;
 use livecert::import::ImportError;
+use livecert::key::{KeyError, Pkcs12Error};
 use livecert::plugin::{ArgumentError, PluginError};
 use livecert::secret::{KeyringError, KeyringItem, SealError, SecretError};
-use livecert::store::StoreError;
+use livecert::store::{AccessError, StoreError};
 use livecert_acme::{ErrorClass, Problem, ProblemKind, TransportError};
 
 /// The error's stable name.
@@ -37,6 +38,9 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Store(_) => "state-folder",
         CertificateError::Seal(_) => "sealing-key",
         CertificateError::Network(_) => "network",
+        CertificateError::Format(_)
+        | CertificateError::NoKeyFor { .. }
+        | CertificateError::Key(KeyError::Pkcs12(_)) => "output",
         CertificateError::Key(_) | CertificateError::AccountKey { .. } => "key",
         CertificateError::TermsNotAccepted { .. } => "terms-not-accepted",
         CertificateError::ExternalAccountRequired { .. } => "external-account-required",
@@ -45,6 +49,8 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::NoChallenge { .. } => "no-challenge",
         CertificateError::ChallengeChoice(_) | CertificateError::ChallengeMismatch(_) => "challenge",
         CertificateError::UnknownProfile { .. } => "profile",
+        CertificateError::NeedsAnother { .. } => "needs-another-certificate",
+        CertificateError::Access(_) => "access",
         CertificateError::Held { .. } => "rate-limited",
         CertificateError::NoStandingRecord { .. } => "no-standing-record",
         CertificateError::NoIssuerName { .. } => "no-issuer-name",
@@ -164,6 +170,22 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::FixedByRequest { .. } => {
             "make another request with what you want in it; --key-type lets livecert have the key itself again"
         }
+        CertificateError::NeedsAnother { .. } => {
+            "`livecert issue` with the names and --cert-name gets one in its place"
+        }
+        CertificateError::NoKeyFor { .. } => {
+            "make it beside your key, with `openssl pkcs12 -export`; --format pem and --pfx-password \"\" remove what is stored"
+        }
+        CertificateError::Format(format) => match format.0.as_str() {
+            "pfx" | "p12" | "pkcs12" => "PFX files need a password: --pfx-password SOURCE",
+            "jks" => "Java reads PFX files: --pfx-password SOURCE, and fullchain.pfx as the keystore",
+            _ => return None,
+        },
+        CertificateError::Key(KeyError::Pkcs12(error)) => match error {
+            Pkcs12Error::UnknownEncryption(_) => return None,
+            _ => "use letters, digits and signs of ASCII for it, and as many of them as you like",
+        },
+        CertificateError::Access(error) => return access(error),
         CertificateError::ChallengeMismatch(mismatch) => {
             return Some(format!(
                 "for {} give another --plugin: dns-01 and dns-account-01 go with gandi and manual, http-01 with webroot and selfhost, tls-alpn-01 with selfhost",
@@ -284,6 +306,25 @@ fn deployment(error: &DeploymentError) -> String {
     format!("mend what the hook needs; {again}. No other certificate is ordered for that")
 }
 
+fn access(error: &AccessError) -> Option<String> {
+    let text = match error {
+        AccessError::UnknownUser(_) | AccessError::UnknownGroup(_) => {
+            "check the spelling; a number does where it has no name here, as for a container"
+        }
+        AccessError::KeyForEverybody(_) => {
+            "give it to those who need it: --group GROUP lets a group read it, --owner USER one user"
+        }
+        AccessError::NoMode(_) | AccessError::Mode { .. } => {
+            "--key-mode 0640 lets the group read, --cert-mode 0644 everybody"
+        }
+        AccessError::NotAllowed { .. } => {
+            "run livecert as root; without that, --group works for a group that you are a member of"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
 fn name(error: &NameError) -> Option<String> {
     Some(match error {
         NameError::Wildcard(_) => {
@@ -335,7 +376,8 @@ fn argument(error: &ArgumentError) -> Option<String> {
             seal(source)
         }
         ArgumentError::Sealed { parameter, .. } => {
-            format!("give the secret again: livecert issue … --plugin-arg {parameter}=…")
+            let option = if parameter.starts_with("--") { "" } else { "--plugin-arg " };
+            format!("give the secret again: livecert set CERT {option}{parameter}=…")
         }
         ArgumentError::Invalid { parameter: "GandiApiBaseUrl", .. } => {
             "leave out GandiApiBaseUrl: the default is the current host".to_owned()

@@ -165,6 +165,9 @@ impl Lines {
             }
             Event::HookBegins { kind, command } => format!("running the {kind} hook: {command}"),
             Event::Deployed { generation } => format!("generation {generation} is deployed"),
+            Event::Rewritten { generation } => {
+                format!("its files are written anew (generation {generation})")
+            }
             Event::CleaningUp => "removing what was shown".to_owned(),
             Event::Ended { result: RenewalResult::Renewed(issued) } => {
                 format!("renewed, valid until {}", moment(issued.generation.info.not_after))
@@ -240,6 +243,13 @@ impl Progress for Lines {
             }
             Event::NoPreferredChain { preferred, offered, used } => self.terminal.say(&format!(
                 "warning: {cert}: no chain is from '{preferred}' (they end with: {offered}); the CA's own choice is used, from '{used}'\n"
+            )),
+            Event::Unreachable { obstacle } => self.terminal.say(&format!(
+                "warning: {cert}: {} cannot enter {}, and so not read the files\n  next: chmod {} '{}'\n",
+                obstacle.who,
+                obstacle.folder.display(),
+                obstacle.missing,
+                obstacle.folder.display()
             )),
             Event::StillShown { host, reason } => self.terminal.say(&format!(
                 "warning: {cert}: what was shown at {host} could not be taken away: {reason}\n  It does no harm.\n"

@@ -156,6 +156,16 @@ pub enum Event<'a> {
         /// The generation.
         generation: u32,
     },
+    /// A folder keeps somebody from the files that are for them.
+    Unreachable {
+        /// Who, where, and what is missing.
+        obstacle: &'a crate::store::Obstacle,
+    },
+    /// The files of the certificate are written in another way.
+    Rewritten {
+        /// Their generation.
+        generation: u32,
+    },
     /// The plugin's credential ends soon, or has ended.
     CredentialEnds {
         /// What it is.

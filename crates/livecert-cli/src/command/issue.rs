@@ -1,23 +1,22 @@
 //! `livecert issue`.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use livecert::certificate::{
     CertificateError, ExternalAccountRequest, IssueRequest, Issued, Outcome, ServerUrl, parse_names, window,
 };
-use livecert::challenge::ChallengeChoice;
 use livecert::key::KeyType;
-use livecert::plugin::{self, ArgumentError, Leftover};
+use livecert::plugin::Leftover;
 use livecert::secret::Source;
 use livecert::store::{CertName, RenewalRecord, Store};
 use serde_json::json;
 
-use super::deployment::{DeploymentView, DeploymentWords};
+use super::deployment::DeploymentView;
+use super::kept::Kept;
 use super::rehearse::{self, DryRun};
 use super::view::{GenerationView, distance, moment};
-use crate::arguments::{ExternalAccount, Globals, Propagation, duration};
+use crate::arguments::{ExternalAccount, Globals};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
@@ -43,9 +42,6 @@ pub(crate) struct Issue {
     /// Issue even if the stored certificate is not due
     #[arg(long)]
     pub(crate) force: bool,
-    /// How many generations stay on disk, the current one among them; older ones are removed [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) keep_generations: Option<u16>,
     #[command(flatten)]
     pub(crate) dry_run: DryRun,
 
@@ -80,22 +76,9 @@ pub(crate) struct Issue {
     /// How many days the certificate is asked to live (notBefore and notAfter of the order); 0 for the CA's choice
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(0..=3650), help_heading = "ACME")]
     pub(crate) lifetime_days: Option<u16>,
-    /// Take the chain with a certificate that this issuer (common name) made
-    #[arg(long, value_name = "CN", help_heading = "ACME")]
-    pub(crate) preferred_chain: Option<String>,
-    /// How long the CA may take to validate, such as 90s or 5m [default: 2m]
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "ACME")]
-    pub(crate) validation_timeout: Option<Duration>,
-
     /// Key type of the certificate: ec-256, ec-384, ec-521, rsa-2048 to rsa-4096 [default: ec-256]
     #[arg(long, value_name = "TYPE", help_heading = "Key")]
     pub(crate) key_type: Option<String>,
-    /// Make a new key at each renewal (the default)
-    #[arg(long, conflicts_with = "reuse_key", help_heading = "Key")]
-    pub(crate) always_new_key: bool,
-    /// Keep the key at renewals
-    #[arg(long, help_heading = "Key")]
-    pub(crate) reuse_key: bool,
     /// Send this certificate request (PEM or DER); the key stays with its owner, and the names are those in it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key_type", "reuse_key", "must_staple", "subject"], help_heading = "Key")]
     pub(crate) csr: Option<PathBuf>,
@@ -106,20 +89,8 @@ pub(crate) struct Issue {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Key")]
     pub(crate) must_staple: Option<bool>,
 
-    /// How the names are proved: dns-01, dns-account-01, dns-persist-01, http-01, tls-alpn-01, or auto for the best that
-    /// server, DNS and plugin allow [default: what the plugin is made for]
-    #[arg(long, value_name = "TYPE", help_heading = "Proof")]
-    pub(crate) challenge: Option<String>,
-    /// What publishes the proofs: gandi, manual, webroot or selfhost [default: manual]
-    #[arg(long, value_name = "NAME", help_heading = "DNS")]
-    pub(crate) plugin: Option<String>,
-    /// Parameter of the plugin; repeatable
-    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
-    pub(crate) plugin_arg: Vec<String>,
     #[command(flatten)]
-    pub(crate) propagation: Propagation,
-    #[command(flatten)]
-    pub(crate) deployment: DeploymentWords,
+    pub(crate) kept: Kept,
 }
 
 pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
@@ -143,17 +114,6 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
     let key_type = |text: &Option<String>| -> Result<Option<KeyType>, CertificateError> {
         Ok(text.as_deref().map(str::parse).transpose()?)
     };
-    let plugin = words.plugin.as_deref().map(plugin::find).transpose()?;
-    let arguments = match plugin {
-        Some(plugin) => plugin::parse_arguments(plugin, &words.plugin_arg)?,
-        None if words.plugin_arg.is_empty() => plugin::ArgumentSources::new(),
-        None => return Err(ArgumentError::WithoutPlugin.into()),
-    };
-    let reuse_key = match (words.reuse_key, words.always_new_key) {
-        (true, _) => Some(true),
-        (false, true) => Some(false),
-        (false, false) => None,
-    };
     let own_request = words.csr.as_ref().map(|path| read(path)).transpose()?;
     let mut names = parse_names(words.names.iter().map(String::as_str))?;
     if let Some(csr) = &own_request
@@ -161,7 +121,7 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
     {
         names = livecert::certificate::names_of_request(csr)?;
     }
-    Ok(IssueRequest {
+    let mut request = IssueRequest {
         names,
         cert_name: words.cert_name.as_deref().map(str::parse::<CertName>).transpose()?,
         servers: words.server.iter().map(|server| server.parse()).collect::<Result<Vec<ServerUrl>, _>>()?,
@@ -174,19 +134,13 @@ pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
         must_staple: words.must_staple,
         profile: words.profile,
         preferred_profile: words.preferred_profile,
-        preferred_chain: words.preferred_chain,
         lifetime_days: words.lifetime_days,
-        challenge: words.challenge.as_deref().map(str::parse::<ChallengeChoice>).transpose()?,
         key_type: key_type(&words.key_type)?,
-        reuse_key,
-        plugin,
-        arguments,
-        propagation: words.propagation.request(),
-        validation_timeout: words.validation_timeout,
-        keep_generations: words.keep_generations,
-        deployment: words.deployment.request()?,
         force: words.force,
-    })
+        ..IssueRequest::default()
+    };
+    words.kept.request(None, &mut request)?;
+    Ok(request)
 }
 
 /// The external account binding that the words name.
@@ -257,5 +211,5 @@ fn text(issued: &Issued) -> String {
         ),
     };
     let files = generation.files().into_iter();
-    head + &files.map(|(what, path)| format!("  {what:<10} {}\n", path.display())).collect::<String>()
+    head + &files.map(|(what, path)| format!("  {what:<13} {}\n", path.display())).collect::<String>()
 }

@@ -9,6 +9,7 @@ mod dns;
 mod files;
 mod import;
 mod issue;
+mod kept;
 mod list;
 mod persist;
 mod plan;
@@ -18,6 +19,7 @@ mod revoke;
 mod rollback;
 mod secret;
 mod server;
+mod set;
 mod show;
 mod timer;
 mod token;
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Rollback(rollback::Rollback),
     /// Take over what another ACME client keeps: accounts, keys, certificates and how they are renewed
     Import(Box<import::ImportWords>),
+    /// Change what is stored about a certificate, where that needs no new one
+    Set(Box<set::Set>),
     /// Write TXT values for another ACME client, or remove what an interrupted run left behind
     #[command(subcommand)]
     Dns(dns::Dns),
@@ -94,6 +98,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Plan(words) => plan::run(*words, globals, output),
         Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
+        Command::Set(words) => set::run(*words, globals, output),
         Command::Show(words) => show::run(&words, globals, output),
         Command::Rollback(words) => rollback::run(&words, globals, output),
         Command::Secret(words) => secret::run(&words, globals, output),

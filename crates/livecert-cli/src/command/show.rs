@@ -3,7 +3,7 @@
 use livecert::certificate::CertificateError;
 use livecert::store::CertName;
 
-use super::view::{CertificateView, distance, moment, whole};
+use super::view::{CertificateView, OutputView, distance, moment, whole};
 use crate::arguments::{Cert, Globals};
 use crate::context;
 use crate::failure::Failure;
@@ -43,6 +43,9 @@ fn text(certificate: &CertificateView) -> String {
     row("plugin", certificate.plugin.clone());
     for (key, value) in &certificate.plugin_args {
         row("", format!("{key} = {value}"));
+    }
+    for (what, value) in certificate.output.iter().flat_map(OutputView::rows) {
+        row(what, value);
     }
     if let Some(current) = &certificate.current {
         row("state", current.state(now).to_owned());

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 use livecert::certificate::{due, window};
 use livecert::store::{
-    CertName, CertificateRecord, FoundGeneration, Generation, RenewalRecord, RenewalWindow, StoreError,
-    StoredArgument,
+    CertName, CertificateRecord, FoundGeneration, Generation, OutputRecord, RenewalRecord, RenewalWindow,
+    StoreError, StoredArgument,
 };
 use serde::Serialize;
 
@@ -31,6 +31,8 @@ pub(crate) struct CertificateView {
     pub(crate) challenge: Option<String>,
     pub(crate) plugin: String,
     pub(crate) plugin_args: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output: Option<OutputView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +57,63 @@ pub(crate) struct PastView {
     /// Why it cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+}
+
+/// Which files are written beside the PEM files, and for whom. A password is shown by its source.
+#[derive(Debug, Serialize)]
+pub(crate) struct OutputView {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) formats: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pfx_password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pfx_encryption: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cert_mode: Option<String>,
+}
+
+impl OutputView {
+    fn new(output: &OutputRecord) -> Option<Self> {
+        (!output.is_default()).then(|| OutputView {
+            formats: output.formats.clone(),
+            pfx_password: output.pfx_password.as_ref().map(shown),
+            pfx_encryption: output.pfx_encryption.clone(),
+            owner: output.owner.clone(),
+            group: output.group.clone(),
+            key_mode: output.key_mode.clone(),
+            cert_mode: output.cert_mode.clone(),
+        })
+    }
+
+    /// What there is, in lines of a table.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        let formats = (!self.formats.is_empty()).then(|| self.formats.join(", "));
+        let all = [
+            ("formats", &formats),
+            ("pfx password", &self.pfx_password),
+            ("pfx kind", &self.pfx_encryption),
+            ("owner", &self.owner),
+            ("group", &self.group),
+            ("key mode", &self.key_mode),
+            ("cert mode", &self.cert_mode),
+        ];
+        all.into_iter().filter_map(|(what, value)| Some((what, value.clone()?))).collect()
+    }
+}
+
+/// A stored argument as it is shown: of a secret, where it is.
+fn shown(value: &StoredArgument) -> String {
+    match value {
+        StoredArgument::Plain(value) => value.clone(),
+        StoredArgument::Secret { source, sealed: None } => source.clone(),
+        StoredArgument::Secret { source, sealed: Some(_) } => format!("{source} (sealed)"),
+    }
 }
 
 /// What is in place.
@@ -127,14 +186,7 @@ impl CertificateView {
         current: Option<GenerationView>,
         generations: Vec<PastView>,
     ) -> Self {
-        let argument = |(key, value): (&String, &StoredArgument)| {
-            let shown = match value {
-                StoredArgument::Plain(value) => value.clone(),
-                StoredArgument::Secret { source, sealed: None } => source.clone(),
-                StoredArgument::Secret { source, sealed: Some(_) } => format!("{source} (sealed)"),
-            };
-            (key.clone(), shown)
-        };
+        let argument = |(key, value): (&String, &StoredArgument)| (key.clone(), shown(value));
         CertificateView {
             name: name.to_string(),
             names: record.names.clone(),
@@ -146,6 +198,7 @@ impl CertificateView {
             challenge: record.challenge.clone(),
             plugin: record.plugin.clone(),
             plugin_args: record.plugin_args.iter().map(argument).collect(),
+            output: OutputView::new(&record.output),
             last_error: record.last_error.clone(),
             last_attempt: record.last_attempt,
             current,

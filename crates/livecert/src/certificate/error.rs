@@ -52,6 +52,26 @@ pub enum CertificateError {
         /// The option.
         option: &'static str,
     },
+    /// A file that has the key in it, for a key that its owner keeps.
+    #[error(
+        "{what} has the private key in it, and with a certificate request of your own the key stays with you"
+    )]
+    NoKeyFor {
+        /// The file.
+        what: &'static str,
+    },
+    /// Settings that are in the certificate itself.
+    #[error("{what} needs another certificate, for it is in the certificate itself")]
+    NeedsAnother {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A form of the certificate that is none.
+    #[error(transparent)]
+    Format(#[from] super::FormatError),
+    /// Files for somebody that they cannot be for.
+    #[error(transparent)]
+    Access(#[from] crate::store::AccessError),
     /// A challenge that is none.
     #[error(transparent)]
     ChallengeChoice(#[from] crate::challenge::ChallengeChoiceError),
@@ -345,6 +365,10 @@ impl CertificateError {
             | CertificateError::AddressInDns { .. }
             | CertificateError::WildcardAtHost { .. }
             | CertificateError::FixedByRequest { .. }
+            | CertificateError::NoKeyFor { .. }
+            | CertificateError::Format(_)
+            | CertificateError::NeedsAnother { .. }
+            | CertificateError::Access(_)
             | CertificateError::ChallengeChoice(_)
             | CertificateError::ChallengeMismatch(_)
             | CertificateError::OtherNamesRequested { .. }
@@ -367,7 +391,9 @@ impl CertificateError {
                 NetworkError::BundleUnreadable { .. } | NetworkError::BundleEmpty { .. },
             ) => true,
             CertificateError::Rollback(error) => error.is_input(),
-            CertificateError::Key(error) => matches!(error, KeyError::UnknownType(_) | KeyError::Name(_)),
+            CertificateError::Key(error) => {
+                matches!(error, KeyError::UnknownType(_) | KeyError::Name(_) | KeyError::Pkcs12(_))
+            }
             _ => false,
         }
     }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 
 use super::account::AccountRequest;
+use super::amend::Amendment;
 use super::attempt::Attempt;
 use super::check::CaaSets;
 use super::ledger::{Ledger, publication};
@@ -15,16 +16,15 @@ use super::order::PlacedOrder;
 use super::settings::Settings;
 use super::work::{Key, Ready, Subject, Work, place};
 use super::{
-    BundleError, CertificateError, DeployRun, IssueRequest, ServerUrl, Service, check_bundle, with_causes,
+    BundleError, CertificateError, CheckedBundle, DeployRun, IssueRequest, ServerUrl, Service, check_bundle,
+    with_causes,
 };
 use crate::challenge::{
     ChallengeError, DnsSolver, Placement, Solvers, StandingWish, account_validation_name, validation_name,
 };
-use crate::plugin::{Arguments, Leftover};
+use crate::plugin::Leftover;
 use crate::progress::Event;
-use crate::store::{
-    CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS, PendingOrder,
-};
+use crate::store::{CertLock, CertName, Draft, Generation, KEEP_GENERATIONS, PendingOrder};
 
 /// How long an order that may still give a certificate keeps other servers from being asked.
 const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
@@ -127,15 +127,12 @@ impl Service {
             }
             let due = self.due(cert, generation, Timestamp::now());
             if !due.now {
-                let rechained = match stored.as_ref().map(|stored| &stored.preferred_chain) {
-                    Some(before) if *before != settings.preferred_chain => {
-                        self.rechain(cert, lock, &settings, generation)?
-                    }
-                    _ => None,
-                };
-                let generation = rechained.unwrap_or_else(|| generation.clone());
+                let (stored, current, new_password) = (stored.as_ref(), Some(generation), false);
+                let settings = &settings;
+                let to = Amendment { cert, lock, request, settings, stored, current, new_password };
+                let rewritten = self.amend(&to).await?.rewritten;
+                let generation = rewritten.unwrap_or_else(|| generation.clone());
                 let outcome = Outcome::NotDue(due.at);
-                self.keep_new_settings(cert, request, &settings, stored.as_ref()).await?;
                 self.deploy(cert, &generation, run).await?;
                 return Ok(Issued { cert: cert.clone(), outcome, generation, leftovers: Vec::new() });
             }
@@ -168,30 +165,6 @@ impl Service {
                 tracing::warn!(%cert, error = with_causes(&error), "old generations could not be removed");
             }
         }
-    }
-
-    /// Options that a certificate's content does not depend on are stored without a new certificate.
-    async fn keep_new_settings(
-        &self,
-        cert: &CertName,
-        request: &IssueRequest,
-        settings: &Settings,
-        stored: Option<&CertificateRecord>,
-    ) -> Result<(), CertificateError> {
-        let Some(stored) = stored else {
-            let arguments = self.arguments(cert, settings).await?;
-            return Ok(self.store.save_record(cert, &settings.record(arguments.stored()))?);
-        };
-        let mut record = settings.record(&stored.plugin_args);
-        if !request.arguments.is_empty() {
-            record.plugin_args = self.arguments(cert, settings).await?.stored().clone();
-        }
-        record.names.clone_from(&stored.names);
-        (record.last_error, record.last_attempt) = (stored.last_error.clone(), stored.last_attempt);
-        if record != *stored {
-            self.store.save_record(cert, &record)?;
-        }
-        Ok(())
     }
 
     /// Makes the certificate at its home, or at the first of the other servers that does better.
@@ -315,7 +288,7 @@ impl Service {
         let (chains, leftovers) = attempt.run(&mut draft, &csr).await.inspect_err(held)?;
 
         // 10. Checked, complete, and current by one rename.
-        let stored = self.store_checked(work, &pending, arguments, &draft, &key, &chains);
+        let stored = self.store_checked(work, &pending, ready, &draft, &key, &chains);
         if let Err(CertificateError::Bundle(error)) = &stored {
             // What the order has given is of no use, and will not be another time; a wrong clock can be set.
             draft.keep(matches!(error, BundleError::NotYet(_)));
@@ -414,7 +387,7 @@ impl Service {
         &self,
         work: &Work<'_>,
         order: &PendingOrder,
-        arguments: &Arguments,
+        ready: &Ready,
         draft: &Draft,
         key: &Key,
         chains: &[Certificate],
@@ -424,23 +397,31 @@ impl Service {
         let preferred = settings.preferred_chain.as_deref();
         let (public_key, now) = (key.public_key_info(), Timestamp::now());
         let checked = check_bundle(&chains, preferred, &public_key, &settings.names, &order.server, now)?;
-        if let (Some(preferred), false) = (preferred, checked.preferred_found) {
-            let (offered, used) = (checked.issuers.join(", "), checked.info.issuer.as_str());
-            self.progress.event(cert, Event::NoPreferredChain { preferred, offered: &offered, used });
-        }
+        self.tell_of_chain(cert, preferred, &checked);
+        let output = ready.output.files(cert, key.private(), &checked.bundle)?;
         let mut info = checked.info;
         info.account = Some(order.account.clone());
         // The record first: a certificate that nobody knows how to renew would end unseen.
         if let Some(csr) = &work.request.own_request {
             self.store.save_own_request(cert, csr)?;
         }
-        self.store.save_record(cert, &settings.record(arguments.stored()))?;
+        let record = settings.record(ready.arguments.stored(), ready.output.record());
+        self.store.save_record(cert, &record)?;
         let before = work.current.map(|current| current.number);
         self.intend_deployment(cert, work.lock, &settings.deployment, draft.number(), before)?;
-        let generation = draft.complete(&checked.bundle, info)?;
+        let generation = draft.complete(&checked.bundle, &output, info)?;
         self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });
+        self.warn_of_obstacles(cert, &ready.output, &generation);
         Ok(generation)
+    }
+
+    /// Warns where no chain is from the issuer that is preferred.
+    pub(super) fn tell_of_chain(&self, cert: &CertName, preferred: Option<&str>, checked: &CheckedBundle) {
+        if let (Some(preferred), false) = (preferred, checked.preferred_found) {
+            let (offered, used) = (checked.issuers.join(", "), checked.info.issuer.as_str());
+            self.progress.event(cert, Event::NoPreferredChain { preferred, offered: &offered, used });
+        }
     }
 }
 

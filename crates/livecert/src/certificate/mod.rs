@@ -4,6 +4,7 @@
 
 mod account;
 mod accounts;
+mod amend;
 mod attempt;
 mod bundle;
 mod check;
@@ -18,9 +19,9 @@ mod issue;
 mod ledger;
 mod name;
 mod order;
+mod output;
 mod persist;
 mod plan;
-mod rechain;
 mod rehearse;
 mod renew;
 mod renewal_info;
@@ -35,6 +36,7 @@ mod work;
 
 pub use account::AccountRequest;
 pub use accounts::KnownAccount;
+pub use amend::Amended;
 pub use bundle::{BundleError, CheckedBundle, check_bundle};
 pub use check::{CaaRefusal, Finding, Level};
 pub use credential::{CheckedCredential, Renewed, WARN_DAYS, Written};
@@ -45,6 +47,7 @@ pub use handover::{Care, HookRequest, Hooked};
 pub use import::{Import, ImportRequest, ImportedAccount, ImportedCertificate, Taken, plan_import};
 pub use issue::{Issued, Outcome};
 pub use name::{NameError, SubjectName, names_of_request, parse_names};
+pub use output::{FormatError, OutputFormat, OutputRequest};
 pub use persist::{PersistRequest, Persisted, Stands};
 pub use plan::{Plan, PlannedRrset};
 pub use rehearse::{RehearsalAccount, RehearsalStep, Rehearsed};

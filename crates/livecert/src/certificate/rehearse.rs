@@ -238,8 +238,9 @@ impl Progress for Steps {
                 taken.proved = open;
             }
         }
-        // Neither is a certificate in place, nor is the account in the store another one.
-        if !matches!(event, Event::Stored { .. } | Event::AccountReplaced { .. }) {
+        // No certificate is in place, which somebody would read, nor is the account in the store another one.
+        if !matches!(event, Event::Stored { .. } | Event::Unreachable { .. } | Event::AccountReplaced { .. })
+        {
             self.heard.event(cert, event);
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::rechain::public_key;
+use super::amend::public_key;
 use super::{BundleError, CertificateError, Due, Service, SubjectName, check_bundle};
 use crate::key::PrivateKey;
 use crate::store::{CertLock, CertName, FoundGeneration, Generation};

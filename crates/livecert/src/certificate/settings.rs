@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use livecert_acme::ChallengeType;
 
+use super::output::{OutputRequest, OutputSettings};
 use super::{CertificateError, DeploymentRequest, ServerUrl, SubjectName};
 use crate::challenge::{
     ChallengeChoice, PropagationMode, PropagationSettings, account_validation_name, is_in_dns,
@@ -14,7 +15,9 @@ use crate::dns::{Patience, ResolverAddress};
 use crate::key::KeyType;
 use crate::plugin::{self, ArgumentSource, ArgumentSources, PluginInfo, WebProofKind};
 use crate::secret::Source;
-use crate::store::{CertName, CertificateRecord, DeploymentRecord, GenerationInfo, PropagationRecord};
+use crate::store::{
+    CertName, CertificateRecord, DeploymentRecord, GenerationInfo, OutputRecord, PropagationRecord,
+};
 
 /// Longest name in DNS, in octets (RFC 1035 §2.3.4, as text).
 const MAX_NAME: usize = 253;
@@ -68,6 +71,8 @@ pub struct IssueRequest {
     pub keep_generations: Option<u16>,
     /// How the certificate is deployed.
     pub deployment: DeploymentRequest,
+    /// Which files are written, and for whom.
+    pub output: OutputRequest,
     /// Issue even if not due.
     pub force: bool,
 }
@@ -126,7 +131,8 @@ impl IssueRequest {
             ArgumentSource::Secret(source) => Some(source),
             _ => None,
         });
-        arguments.chain(self.external_account.as_ref().map(|external| &external.hmac_key))
+        let password = self.output.pfx_password.iter().flatten();
+        arguments.chain(password).chain(self.external_account.as_ref().map(|external| &external.hmac_key))
     }
 }
 
@@ -155,6 +161,7 @@ pub(super) struct Settings {
     pub(super) validation_timeout: Duration,
     pub(super) keep_generations: Option<u16>,
     pub(super) deployment: DeploymentRecord,
+    pub(super) output: OutputSettings,
     /// Whether what is stored was made for something else (other names, server or type of key).
     pub(super) changed: bool,
 }
@@ -219,6 +226,10 @@ impl Settings {
         if own_request && let Some((option, _)) = wished.iter().find(|(_, wished)| *wished) {
             return Err(CertificateError::FixedByRequest { option });
         }
+        let output = OutputSettings::new(&request.output, stored.map(|stored| &stored.output))?;
+        if own_request && let Some(what) = output.needs_key() {
+            return Err(CertificateError::NoKeyFor { what });
+        }
         if candidates.iter().all(is_in_dns)
             && let Some(address) = request.names.iter().find(|name| name.address().is_some())
         {
@@ -259,6 +270,7 @@ impl Settings {
                 .unwrap_or(Duration::from_secs(120)),
             keep_generations: request.keep_generations.or(stored.and_then(|stored| stored.keep_generations)),
             deployment: request.deployment.completed(stored.map(|stored| &stored.deployment)),
+            output,
             changed,
         })
     }
@@ -334,6 +346,7 @@ impl Settings {
     pub(super) fn record(
         &self,
         arguments: &std::collections::BTreeMap<String, crate::store::StoredArgument>,
+        output: &OutputRecord,
     ) -> CertificateRecord {
         let names = self.names.iter().map(|name| name.as_str().to_owned()).collect();
         let mut record =
@@ -362,6 +375,7 @@ impl Settings {
         record.validation_timeout = self.validation_timeout.as_secs();
         record.keep_generations = self.keep_generations;
         record.deployment.clone_from(&self.deployment);
+        record.output.clone_from(output);
         record
     }
 }
@@ -432,7 +446,7 @@ mod tests {
         assert_eq!(settings.home().as_str(), "https://acme.example/directory");
         assert_eq!(settings.arguments.len(), 2);
         assert_eq!(settings.domains(), ["example.com"]);
-        assert_eq!(settings.record(&stored.plugin_args).plugin_args, stored.plugin_args);
+        assert_eq!(settings.record(&stored.plugin_args, &stored.output).plugin_args, stored.plugin_args);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::output::ReadyOutput;
 use super::settings::Settings;
 use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName};
 use crate::challenge::Solvers;
@@ -15,6 +16,7 @@ pub(super) struct Ready {
     /// `None` where no challenge needs one.
     plugin: Option<Connected>,
     pub(super) solvers: Solvers,
+    pub(super) output: ReadyOutput,
 }
 
 impl Ready {
@@ -53,6 +55,14 @@ pub(super) enum Key {
 }
 
 impl Key {
+    /// The private key, where it is ours.
+    pub(super) fn private(&self) -> Option<&PrivateKey> {
+        match self {
+            Key::Ours(key) => Some(key),
+            Key::Theirs(_) => None,
+        }
+    }
+
     pub(super) fn public_key_info(&self) -> Vec<u8> {
         match self {
             Key::Ours(key) => key.public_key_info(),
@@ -91,6 +101,7 @@ impl Service {
         cert: &CertName,
         settings: &Settings,
     ) -> Result<Ready, CertificateError> {
+        let output = self.output(cert, &settings.output).await?;
         let arguments = self.arguments(cert, settings).await?;
         let plugin = match settings.needs_plugin() {
             true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
@@ -98,7 +109,7 @@ impl Service {
         };
         let (candidates, http) = (&settings.candidates, &self.surroundings.http);
         let solvers = Solvers::new(plugin.clone(), candidates, &settings.propagation, http)?;
-        Ok(Ready { arguments, plugin, solvers })
+        Ok(Ready { arguments, plugin, solvers, output })
     }
 
     pub(super) async fn arguments(

@@ -44,6 +44,9 @@ pub enum KeyError {
     /// A name that cannot stand in a request.
     #[error("'{0}' cannot stand in a certificate request")]
     Name(String),
+    /// A PKCS#12 file.
+    #[error(transparent)]
+    Pkcs12(#[from] super::Pkcs12Error),
     /// The request could not be signed.
     #[error("the certificate request could not be signed")]
     Signing,

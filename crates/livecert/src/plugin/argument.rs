@@ -189,7 +189,7 @@ pub fn parse_arguments(
         let source = match parameter.kind {
             ParameterKind::Plain => ArgumentSource::Plain(value.to_owned()),
             ParameterKind::Insecure { .. } => ArgumentSource::Literal(SecretString::from(value)),
-            ParameterKind::Secret => ArgumentSource::Secret(secret_source(parameter, value)?),
+            ParameterKind::Secret => ArgumentSource::Secret(secret_source(parameter.name, value)?),
         };
         if sources.insert(parameter.name, source).is_some() {
             return Err(ArgumentError::Repeated(parameter.name));
@@ -208,14 +208,18 @@ fn parameter(plugin: &'static PluginInfo, key: &str) -> Result<&'static Paramete
     })
 }
 
-fn secret_source(parameter: &'static Parameter, value: &str) -> Result<Source, ArgumentError> {
+/// The source that `value` names for `parameter`, a plugin's or another; a relative path is made absolute.
+///
+/// # Errors
+/// It names none: probably it is the secret itself, which is not repeated.
+pub fn secret_source(parameter: &'static str, value: &str) -> Result<Source, ArgumentError> {
     match value.parse::<Source>() {
         Ok(source) => source.absolute().map_err(|source| ArgumentError::Secret {
-            parameter: parameter.name,
+            parameter,
             source: SecretError::File { path: ".".into(), source },
         }),
-        Err(SecretError::Literal) => Err(ArgumentError::LiteralSecret(parameter.name)),
-        Err(source) => Err(ArgumentError::Secret { parameter: parameter.name, source }),
+        Err(SecretError::Literal) => Err(ArgumentError::LiteralSecret(parameter)),
+        Err(source) => Err(ArgumentError::Secret { parameter, source }),
     }
 }
 
@@ -297,30 +301,16 @@ impl Arguments {
             if let ParameterKind::Insecure { instead } = parameter.kind {
                 all.deprecated.push((name, instead));
             }
-            let sealed_place = format!("{place}/{name}");
-            let prompter = &surroundings.prompter;
             match source {
-                ArgumentSource::Plain(value) => all.take_plain(name, value),
-                ArgumentSource::Stored(StoredArgument::Plain(value)) => all.take_plain(name, value),
-                ArgumentSource::Literal(value) => {
-                    all.keep(name, LITERAL, value.clone(), key, &sealed_place)?
+                ArgumentSource::Plain(value) | ArgumentSource::Stored(StoredArgument::Plain(value)) => {
+                    all.take_plain(name, value);
                 }
-                ArgumentSource::Kept { value, source } => {
-                    all.keep(name, source, value.clone(), key, &sealed_place)?;
-                }
-                ArgumentSource::Secret(source) => {
-                    let failed = |source| ArgumentError::Secret { parameter: name, source };
-                    let value = source.read(name, prompter).await.map_err(failed)?;
-                    if source.must_be_kept() {
-                        all.keep(name, &source.to_string(), value, key, &sealed_place)?;
-                    } else {
-                        all.refer(name, source.to_string(), value);
-                    }
-                }
-                ArgumentSource::Stored(stored @ StoredArgument::Secret { .. }) => {
-                    let value = read_stored(name, stored, key, &sealed_place, prompter).await?;
+                secret => {
+                    let place = format!("{place}/{name}");
+                    let (value, stored) =
+                        read_secret(name, secret, &place, key, &surroundings.prompter).await?;
                     all.secrets.insert(name, value);
-                    all.stored.insert(name.to_owned(), stored.clone());
+                    all.stored.insert(name.to_owned(), stored);
                 }
             }
         }
@@ -341,26 +331,6 @@ impl Arguments {
     fn take_plain(&mut self, name: &'static str, value: &str) {
         self.plain.insert(name, value.to_owned());
         self.stored.insert(name.to_owned(), StoredArgument::Plain(value.to_owned()));
-    }
-
-    fn refer(&mut self, name: &'static str, source: String, value: SecretString) {
-        self.secrets.insert(name, value);
-        self.stored.insert(name.to_owned(), StoredArgument::Secret { source, sealed: None });
-    }
-
-    fn keep(
-        &mut self,
-        name: &'static str,
-        source: &str,
-        value: SecretString,
-        key: &SealingKey,
-        place: &str,
-    ) -> Result<(), ArgumentError> {
-        let failed = |source| ArgumentError::Sealed { parameter: name, source };
-        let sealed = Some(key.seal(place, value.expose_secret().as_bytes()).map_err(failed)?);
-        self.secrets.insert(name, value);
-        self.stored.insert(name.to_owned(), StoredArgument::Secret { source: source.to_owned(), sealed });
-        Ok(())
     }
 
     /// Arguments with this secret, and what is no secret out of `stored`.
@@ -426,6 +396,42 @@ impl Arguments {
     }
 }
 
+/// Reads one secret, `name` in errors, and gives what is to be stored of it: the source, and for a source that a renewal
+/// cannot ask the value too, sealed for `place`.
+///
+/// # Errors
+/// The source cannot be read, or a sealed value not be opened; a value that is no secret.
+pub(crate) async fn read_secret(
+    name: &'static str,
+    source: &ArgumentSource,
+    place: &str,
+    key: &SealingKey,
+    prompter: &Arc<dyn Prompter>,
+) -> Result<(SecretString, StoredArgument), ArgumentError> {
+    let keep = |source: String, value: &SecretString| {
+        let sealed = key.seal(place, value.expose_secret().as_bytes());
+        let sealed = sealed.map_err(|source| ArgumentError::Sealed { parameter: name, source })?;
+        Ok(StoredArgument::Secret { source, sealed: Some(sealed) })
+    };
+    match source {
+        ArgumentSource::Literal(value) => Ok((value.clone(), keep(LITERAL.to_owned(), value)?)),
+        ArgumentSource::Secret(source) => {
+            let failed = |source| ArgumentError::Secret { parameter: name, source };
+            let value = source.read(name, prompter).await.map_err(failed)?;
+            let stored = match source.must_be_kept() {
+                true => keep(source.to_string(), &value)?,
+                false => StoredArgument::Secret { source: source.to_string(), sealed: None },
+            };
+            Ok((value, stored))
+        }
+        ArgumentSource::Stored(stored) => {
+            Ok((read_stored(name, stored, key, place, prompter).await?, stored.clone()))
+        }
+        ArgumentSource::Kept { value, source } => Ok((value.clone(), keep(source.clone(), value)?)),
+        ArgumentSource::Plain(_) => Err(ArgumentError::LiteralSecret(name)),
+    }
+}
+
 /// Reads a stored secret: the source first where it still speaks (a corrected variable must win over an old copy),
 /// then the sealed copy.
 async fn read_stored(
@@ -462,6 +468,22 @@ pub(crate) fn stored_sources(
     plugin.parameters.iter().filter_map(known).collect()
 }
 
+/// Stored arguments with new ones in their places. A new credential replaces the old one, whatever its kind; an empty
+/// value removes the parameter.
+pub(crate) fn changed_sources(
+    plugin: &'static PluginInfo,
+    stored: &BTreeMap<String, StoredArgument>,
+    new: &ArgumentSources,
+) -> ArgumentSources {
+    let mut sources = stored_sources(plugin, stored);
+    if credentials(plugin).any(|name| new.contains_key(name)) {
+        credentials(plugin).for_each(|name| drop(sources.remove(name)));
+    }
+    sources.extend(new.iter().map(|(name, source)| (*name, source.clone())));
+    sources.retain(|_, source| !matches!(source, ArgumentSource::Plain(value) if value.is_empty()));
+    sources
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -479,6 +501,25 @@ mod tests {
         let sources = parse(&["gandipat=env:PAT", "GandiTTL=600"]).unwrap();
         assert!(matches!(&sources["GandiPAT"], ArgumentSource::Secret(Source::Env(name)) if name == "PAT"));
         assert!(matches!(&sources["GandiTTL"], ArgumentSource::Plain(value) if value == "600"));
+    }
+
+    #[test]
+    fn new_arguments_take_the_place_of_old_ones_and_a_credential_that_of_any() {
+        let text = |value: &str| StoredArgument::Plain(value.to_owned());
+        let secret = StoredArgument::Secret { source: "env:PAT".to_owned(), sealed: None };
+        let stored = BTreeMap::from([
+            ("GandiPAT".to_owned(), secret),
+            ("GandiTTL".to_owned(), text("600")),
+            ("GandiSharingId".to_owned(), text("x")),
+        ]);
+        let changed = |given: &[&str]| {
+            changed_sources(find("gandi").unwrap(), &stored, &parse(given).unwrap())
+                .into_keys()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(changed(&["GandiTTL=300"]), ["GandiPAT", "GandiSharingId", "GandiTTL"]);
+        assert_eq!(changed(&["GandiTTL="]), ["GandiPAT", "GandiSharingId"]);
+        assert_eq!(changed(&["GandiToken=env:X"]), ["GandiSharingId", "GandiTTL", "GandiToken"]);
     }
 
     #[test]

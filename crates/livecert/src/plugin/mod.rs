@@ -19,8 +19,11 @@ use std::sync::Arc;
 
 pub use argument::{
     ArgumentError, ArgumentSource, ArgumentSources, Arguments, Parameter, ParameterKind, parse_arguments,
+    secret_source,
 };
-pub(crate) use argument::{is_only_sealed, stored_sources, with_default_credential};
+pub(crate) use argument::{
+    changed_sources, is_only_sealed, read_secret, stored_sources, with_default_credential,
+};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use selfhost::fuzz;
 pub use web::{WebError, WebLeftover, WebPlugin, WebProof, WebProofKind};

@@ -68,7 +68,8 @@ pub(super) fn service(request: &TimerRequest) -> Result<String, QuoteError> {
         let writable = writable(request)?;
         if request.home == Path::new(STATE) {
             line(&mut text, "StateDirectory", "livecert");
-            line(&mut text, "StateDirectoryMode", "0700");
+            // systemd sets it at each start: certificates that are for other users have to stay in their reach.
+            line(&mut text, "StateDirectoryMode", "0711");
         }
         if !writable.is_empty() {
             line(&mut text, "ReadWritePaths", &writable.join(" "));

@@ -14,22 +14,24 @@ pub(super) const TEMPORARY: &str = ".livecert-";
 
 /// Replaces `path` by `bytes`: temporary file in the same folder, fsync, rename, fsync of the folder.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    let permissions = std::fs::Permissions::from_mode(mode);
+    replace_as(path, bytes, |file| file.set_permissions(permissions))
+}
+
+/// The same for a file whose owner and mode are set by `settle`. Until then it is for whoever runs livecert alone,
+/// whatever the umask says.
+pub(super) fn replace_as(
+    path: &Path,
+    bytes: &[u8],
+    settle: impl FnOnce(&File) -> std::io::Result<()>,
+) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
-    #[cfg(unix)]
-    let permissions = {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::Permissions::from_mode(mode)
-    };
-    #[cfg(unix)]
-    builder.permissions(permissions.clone());
     let write = || -> std::io::Result<()> {
-        let mut file = builder.tempfile_in(folder)?;
+        // Made with mode 0600.
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
         file.write_all(bytes)?;
-        // The creation mode went through the umask; the mode that was asked for is the one that counts.
-        #[cfg(unix)]
-        file.as_file().set_permissions(permissions.clone())?;
+        settle(file.as_file())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         sync_folder(folder)

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use super::file::{entries, private_folder, read_json, remove, replace, sync_folder, write_json};
+use super::file::{entries, private_folder, read_json, remove, replace, replace_as, sync_folder, write_json};
+use super::{Output, StoreError};
 
 /// 2: with the certificate's id (RFC 9773).
 const GENERATION_VERSION: u32 = 2;
@@ -93,8 +93,20 @@ pub struct Generation {
     pub current: PathBuf,
 }
 
-/// The files of a generation, in the order in which they are listed.
+/// The PEM files that every generation has.
 const FILES: [&str; 4] = ["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"];
+/// All files that a generation can have, with the words that scripts know them by, in the order of lists.
+const WORDS: [(&str, &str); 9] = [
+    ("privkey", FILES[0]),
+    ("cert", FILES[1]),
+    ("chain", FILES[2]),
+    ("fullchain", FILES[3]),
+    ("bundle", "bundle.pem"),
+    ("pfx", "cert.pfx"),
+    ("pfx_fullchain", "fullchain.pfx"),
+    ("der", "cert.der"),
+    ("der_privkey", "privkey.der"),
+];
 
 /// Where the generations of a certificate are.
 pub(super) fn generations(cert: &Path) -> PathBuf {
@@ -132,10 +144,10 @@ impl Generation {
     }
 
     /// Paths of its files through `current`: `privkey` (unless the key stays with its owner), `cert`, `chain`,
-    /// `fullchain`.
+    /// `fullchain`, and those of `bundle`, `pfx`, `pfx_fullchain`, `der` and `der_privkey` that were asked for.
     pub fn files(&self) -> Vec<(&'static str, PathBuf)> {
-        let all = FILES.map(|file| (file.trim_end_matches(".pem"), self.current.join(file)));
-        all.into_iter().filter(|(what, path)| *what != "privkey" || path.exists()).collect()
+        let all = WORDS.map(|(what, file)| (what, self.current.join(file)));
+        all.into_iter().filter(|(_, path)| path.exists()).collect()
     }
 
     /// The certificate itself, PEM.
@@ -328,22 +340,49 @@ impl Draft {
         self.keep = keep;
     }
 
-    /// Completes the generation and makes it the current one by one rename.
+    /// Completes the generation with the files of `output`, opens it for their readers, and makes it the current one by
+    /// one rename.
     ///
     /// # Errors
     /// Something cannot be written; the former generation is still the current one, and whole.
-    pub fn complete(&self, bundle: &Bundle, info: GenerationInfo) -> Result<Generation, StoreError> {
+    pub fn complete(
+        &self,
+        bundle: &Bundle,
+        output: &Output,
+        info: GenerationInfo,
+    ) -> Result<Generation, StoreError> {
         let reserve = self.folder.join(RESERVE);
         std::fs::remove_file(&reserve).map_err(StoreError::write(&reserve))?;
-        let file = |name: &str, text: &str| replace(&self.folder.join(name), text.as_bytes(), 0o644);
+        let access = &output.access;
+        let write = |name: &str, bytes: &[u8], secret: bool| {
+            replace_as(&self.folder.join(name), bytes, |file| access.give(file, secret))
+        };
+        let file = |name: &str, text: &str| write(name, text.as_bytes(), false);
         file(FILES[1], &bundle.leaf)?;
         file(FILES[2], &bundle.chain)?;
         file(FILES[3], &format!("{}{}", bundle.leaf, bundle.chain))?;
         for (number, chain) in bundle.offered.iter().enumerate() {
             file(&format!("chain{number}.pem"), chain)?;
         }
+        for file in &output.files {
+            write(file.name, &file.bytes, file.secret)?;
+        }
+        let key = self.folder.join(FILES[0]);
+        match std::fs::File::open(&key) {
+            Ok(file) => {
+                access.give(&file, true).and_then(|()| file.sync_all()).map_err(StoreError::write(&key))?
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::read(&key)(error)),
+        }
         write_json(&self.folder.join("generation.json"), &info)?;
         let generations = generations(&self.cert);
+        // Nobody else sees a draft before it is complete.
+        for folder in [&self.folder, &generations, &self.cert] {
+            access.open(folder)?;
+        }
+        // The folder of all certificates, and the state folder.
+        self.cert.ancestors().skip(1).take(2).for_each(|folder| access.open_way(folder));
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
@@ -417,14 +456,14 @@ mod tests {
         let draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key 1")).unwrap();
         assert_eq!(Generation::current(folder.path()).unwrap(), None);
-        let first = draft.complete(&bundle("1"), info("01")).unwrap();
+        let first = draft.complete(&bundle("1"), &Output::default(), info("01")).unwrap();
         assert_eq!(first.number, 1);
         assert_eq!(Generation::current(folder.path()).unwrap().unwrap(), first);
 
         let draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key 2")).unwrap();
         assert_eq!(first.private_key().unwrap().unwrap().expose_secret(), "key 1");
-        let second = draft.complete(&bundle("2"), info("02")).unwrap();
+        let second = draft.complete(&bundle("2"), &Output::default(), info("02")).unwrap();
         assert_eq!(second.number, 2);
         let text = |file| std::fs::read_to_string(second.current.join(file)).unwrap();
         assert_eq!(
@@ -464,7 +503,7 @@ mod tests {
         // Dead between the two renames: the generation is whole, and nobody points to it.
         let generations = folder.path().join("generations");
         let info = info("01");
-        draft.complete(&bundle("1"), info.clone()).unwrap();
+        draft.complete(&bundle("1"), &Output::default(), info.clone()).unwrap();
         std::fs::remove_file(folder.path().join("current")).unwrap();
         write_json(&generations.join("1").join(ORDER), &order).unwrap();
         finish_left_behind(folder.path()).unwrap();
@@ -482,7 +521,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key")).unwrap();
-        let generation = draft.complete(&bundle("1"), info("01")).unwrap();
+        let generation = draft.complete(&bundle("1"), &Output::default(), info("01")).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(&generation.current.join("privkey.pem")), 0o600);
         assert_eq!(mode(&generation.current), 0o700);

@@ -113,7 +113,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::store::{Bundle, GenerationInfo};
+    use crate::store::{Bundle, GenerationInfo, Output};
 
     async fn store_with(generations: u32) -> (tempfile::TempDir, Store, CertName, CertLock) {
         let folder = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ mod tests {
         let bundle = Bundle { leaf, chain, offered: Vec::new() };
         let validity = (Timestamp::UNIX_EPOCH, Timestamp::now());
         let info = GenerationInfo::new(vec![], number.to_string(), "CA".into(), validity, "https://x".into());
-        let made = store.begin(name, lock).unwrap().complete(&bundle, info).unwrap();
+        let made = store.begin(name, lock).unwrap().complete(&bundle, &Output::default(), info).unwrap();
         assert_eq!(made.number, number);
     }
 

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use super::file::{entries, private_folder, read_json, sync_folder, write_json};
 use super::record::RECORD_VERSION;
-use super::{CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, PendingOrder, StoreError};
+use super::{
+    Access, CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, PendingOrder, StoreError,
+};
 use crate::certificate::SubjectName;
 
 /// The name of a certificate in the store: a folder name that is safe everywhere.
@@ -179,6 +181,18 @@ impl Store {
         private_folder(&folder).map_err(StoreError::write(&folder))?;
         sync_folder(&self.certs()).map_err(StoreError::write(&folder))?;
         write_json(&self.record_path(name), record)
+    }
+
+    /// Closes the state folder to others again when no certificate is for them any more. What cannot be read may be.
+    pub fn close_unless_shared(&self) {
+        let Ok(names) = self.cert_names() else { return };
+        let private = |name: &CertName| match self.find_record(name) {
+            Ok(Some(record)) => Access::resolve(&record.output).is_ok_and(|access| !access.is_shared()),
+            _ => false,
+        };
+        if names.iter().all(private) {
+            super::access::close_way(&[self.certs(), self.home.clone()]);
+        }
     }
 
     fn own_request_path(&self, name: &CertName) -> PathBuf {

@@ -21,6 +21,7 @@
 //!
 //! A state file is JSON with a `version`, written to a temporary file, synced, renamed, and its folder synced.
 
+mod access;
 mod account;
 mod deployment;
 mod error;
@@ -31,11 +32,13 @@ mod hold;
 mod journal;
 mod layout;
 mod lock;
+mod output;
 mod record;
 mod rehearsal;
 mod renewal;
 mod sealing;
 
+pub use access::{Access, AccessError, Obstacle, cert_mode, key_mode};
 pub use account::{AccountRecord, server_folder};
 pub use deployment::{
     Deployed, DeploymentProblem, DeploymentRecord, DeploymentState, PendingDeployment, Return,
@@ -49,6 +52,7 @@ pub use hold::{Hold, HoldScope};
 pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder};
+pub use output::{Output, OutputFile, OutputRecord};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
 pub use rehearsal::RehearsalStore;
 pub use renewal::{RenewalRecord, RenewalWindow};

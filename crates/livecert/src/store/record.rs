@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::DeploymentRecord;
+use super::{DeploymentRecord, OutputRecord};
 use crate::key::KeyType;
 use crate::secret::Sealed;
 
@@ -72,6 +72,9 @@ pub struct CertificateRecord {
     /// How it is deployed.
     #[serde(default, skip_serializing_if = "DeploymentRecord::is_default")]
     pub deployment: DeploymentRecord,
+    /// Which files are written, and for whom.
+    #[serde(default, skip_serializing_if = "OutputRecord::is_default")]
+    pub output: OutputRecord,
     /// What went wrong at the last try, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -94,6 +97,15 @@ pub enum StoredArgument {
     },
     /// A parameter that is no secret.
     Plain(String),
+}
+
+impl StoredArgument {
+    /// Where a secret is read from; the value itself of what is no secret.
+    pub fn source(&self) -> &str {
+        match self {
+            StoredArgument::Secret { source, .. } | StoredArgument::Plain(source) => source,
+        }
+    }
 }
 
 /// How a certificate's publications are watched.
@@ -147,6 +159,7 @@ impl CertificateRecord {
             validation_timeout: 120,
             keep_generations: None,
             deployment: DeploymentRecord::default(),
+            output: OutputRecord::default(),
             last_error: None,
             last_attempt: None,
         }

@@ -96,7 +96,6 @@ impl Service {
     ///
     /// # Errors
     /// [`CertificateError::Deployment`]: it is in place, and not deployed; the next run tries again.
-    #[allow(dead_code, reason = "what goes back, and what changes files, is to call it")]
     pub(super) async fn deploy_alone(
         &self,
         cert: &CertName,

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::work::place;
 use super::{CertificateError, PropagationRequest, Service};
 use crate::import::{self, Client, FoundHook, Hints, Obstacle};
+use crate::key::PrivateKey;
 use crate::plugin::{ArgumentSources, Arguments, PluginInfo};
 use crate::store::{CertName, Store};
 
@@ -228,6 +229,9 @@ impl Service {
         let (key, surroundings) = (&self.sealing_key, &self.surroundings);
         let reading = Arguments::resolve(settings.plugin, &settings.arguments, &place, key, surroundings);
         let arguments = self.unless_interrupted(reading).await??;
+        let output = self.output(cert, &settings.output).await?;
+        let key = prepared.key.as_ref().map(PrivateKey::from_pem).transpose()?;
+        let files = output.files(cert, key.as_ref(), &prepared.bundle)?;
         let draft = self.store.begin(cert, &lock)?;
         if let Some(key) = &prepared.key {
             draft.write_key(key)?;
@@ -236,8 +240,8 @@ impl Service {
             self.store.save_own_request(cert, request)?;
         }
         // The record first: a certificate that nobody knows how to renew would end unseen.
-        self.store.save_record(cert, &settings.record(arguments.stored()))?;
-        let generation = draft.complete(&prepared.bundle, prepared.info.clone())?;
+        self.store.save_record(cert, &settings.record(arguments.stored(), output.record()))?;
+        let generation = draft.complete(&prepared.bundle, &files, prepared.info.clone())?;
         if let Some(id) = &generation.info.certificate_id {
             // The other client has asked for its window a moment ago, or does not care.
             self.note_unasked(cert, id);

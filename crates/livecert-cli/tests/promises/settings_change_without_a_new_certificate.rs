@@ -1,0 +1,103 @@
+use serde_json::Value;
+
+use super::{Bench, document, expect, read, says};
+
+fn record(bench: &Bench) -> Value {
+    serde_json::from_str(&read(&bench.cert("www.example.com").join("certificate.json"))).unwrap()
+}
+
+#[test]
+fn files_are_written_anew_and_the_rest_is_kept_for_the_next_renewal() {
+    let bench = Bench::new();
+    let password = bench.testbed.secret_file("pfx", "a password").unwrap();
+    let password = format!("file:{}", password.display());
+    expect(&bench.issue(&["www.example.com"], &["--dns-sleep", "1s"]), 0);
+    let asked = bench.testbed.pebble().requests().len();
+    let cert = bench.cert("www.example.com");
+    let (leaf, key) = (read(&cert.join("current/cert.pem")), read(&cert.join("current/privkey.pem")));
+    let set = |words: &[&str]| bench.run(&[&["set", "www.example.com", "--json"], words].concat());
+
+    let files = set(&["--pfx-password", &password, "--format", "bundle", "--group", "4712"]);
+    expect(&files, 0);
+    let files = document(&files);
+    assert_eq!((&files["result"], &files["rewritten"]), (&"changed".into(), &true.into()));
+    assert_eq!(files["certificate"]["generation"], 2);
+    assert!(
+        files["certificate"]["files"]["pfx"].is_string()
+            && files["certificate"]["files"]["bundle"].is_string()
+    );
+    assert_eq!(read(&cert.join("current/cert.pem")), leaf);
+    assert_eq!(read(&cert.join("current/privkey.pem")), key);
+
+    // What is no matter of files makes no generation.
+    let later = set(&["--validation-timeout", "5m", "--reuse-key", "--plugin-arg", "GandiTTL=600"]);
+    expect(&later, 0);
+    let later = document(&later);
+    assert_eq!((&later["result"], &later["rewritten"]), (&"changed".into(), &false.into()));
+    let kept = record(&bench);
+    assert_eq!((&kept["validation_timeout"], &kept["reuse_key"]), (&300.into(), &true.into()));
+    assert_eq!((&kept["plugin_args"]["GandiTTL"], &kept["propagation"]["sleep"]), (&"600".into(), &1.into()));
+    assert!(kept["plugin_args"]["GandiPAT"]["source"].is_string(), "{kept}");
+    assert_eq!(kept["output"]["pfx_password"]["source"], password.as_str());
+    let again = set(&["--validation-timeout", "5m", "--group", "4712", "--format", "bundle"]);
+    expect(&again, 0);
+    assert_eq!(document(&again)["result"], "unchanged");
+
+    // A password that is given is written, though its place is the old one.
+    let anew = document(&set(&["--pfx-password", &password]));
+    assert_eq!((&anew["rewritten"], &anew["certificate"]["generation"]), (&true.into(), &3.into()));
+    let none = document(&set(&["--pfx-password", "", "--format", "", "--group", ""]));
+    assert_eq!((&none["rewritten"], &none["certificate"]["generation"]), (&true.into(), &4.into()));
+    assert!(none["certificate"]["files"]["pfx"].is_null() && record(&bench)["output"].is_null());
+    assert_eq!(bench.testbed.pebble().requests().len(), asked);
+}
+
+#[test]
+fn issue_does_the_same_where_nothing_is_due() {
+    let bench = Bench::new();
+    let livecert = bench.testbed.livecert(&super::binary()).env("PFX", "a password");
+    let issue = |more: &[&str]| {
+        let outcome = livecert.run(bench.words(&["www.example.com"], more)).unwrap();
+        expect(&outcome, 0);
+        document(&outcome)["certificate"]["generation"].clone()
+    };
+    let words = ["--pfx-password", "env:PFX", "--json"];
+    assert_eq!(issue(&["--json"]), 1);
+    let asked = bench.testbed.pebble().requests().len();
+    assert_eq!(issue(&words), 2);
+    let sealed = record(&bench);
+    // The same words every night make nothing new.
+    assert_eq!(issue(&words), 2);
+    assert_eq!(record(&bench), sealed);
+    assert_eq!(issue(&["--json"]), 2);
+    assert_eq!(issue(&["--json", "--pfx-encryption", "legacy"]), 3);
+    assert_eq!(bench.testbed.pebble().requests().len(), asked);
+}
+
+#[test]
+fn what_is_in_the_certificate_is_left_to_issue() {
+    let bench = Bench::new();
+    let missing = bench.run(&["set", "www.example.com", "--group", "0"]);
+    expect(&missing, 2);
+    says(&missing, &["no certificate named"]);
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let before = record(&bench);
+    for (words, part) in [
+        (&["--key-type", "rsa-2048"][..], "--key-type needs another certificate"),
+        (&["--profile", "shortlived"], "--profile needs"),
+        (&["--subject", "www.example.com"], "--subject needs"),
+        (&["--must-staple"], "--must-staple needs"),
+        (&["--lifetime-days", "7"], "--lifetime-days needs"),
+        (&["mail.example.com"], "a change of names needs"),
+        (&["--server", "LE_STAGE"], "another first server needs"),
+    ] {
+        let refused = bench.run(&[&["set", "www.example.com"], words].concat());
+        expect(&refused, 2);
+        says(&refused, &[part, "livecert issue"]);
+    }
+    assert_eq!(record(&bench), before);
+    // Servers to fall back to are no matter of the certificate.
+    let home = bench.testbed.pebble().directory();
+    expect(&bench.run(&["set", "www.example.com", "--server", &home, "--server", "LE_STAGE"]), 0);
+    assert!(record(&bench)["fallbacks"][0].as_str().unwrap().contains("staging"));
+}
