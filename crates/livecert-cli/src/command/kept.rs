@@ -28,7 +28,7 @@ pub(crate) struct Kept {
     pub(crate) reuse_key: bool,
 
     /// How the names are proved: dns-01, dns-account-01, dns-persist-01, http-01, tls-alpn-01, or auto for the best that
-    /// server, DNS and plugin allow [default: what the plugin is made for]
+    /// server, DNS and plugin allow; "" for what the plugin is made for [default: that]
     #[arg(long, value_name = "TYPE", help_heading = "Proof")]
     pub(crate) challenge: Option<String>,
     /// What publishes the proofs: gandi, manual, webroot or selfhost [default: manual]
@@ -96,7 +96,11 @@ impl Kept {
             (false, false) => None,
         };
         request.preferred_chain = self.preferred_chain;
-        request.challenge = self.challenge.as_deref().map(str::parse::<ChallengeChoice>).transpose()?;
+        let choice = |word: &str| match word {
+            "" => Ok(ChallengeChoice::default()),
+            word => word.parse(),
+        };
+        request.challenge = self.challenge.as_deref().map(choice).transpose()?;
         request.propagation = self.propagation.request();
         request.validation_timeout = self.validation_timeout;
         request.keep_generations = self.keep_generations;

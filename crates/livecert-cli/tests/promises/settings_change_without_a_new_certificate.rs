@@ -46,8 +46,17 @@ fn files_are_written_anew_and_the_rest_is_kept_for_the_next_renewal() {
     // A password that is given is written, though its place is the old one.
     let anew = document(&set(&["--pfx-password", &password]));
     assert_eq!((&anew["rewritten"], &anew["certificate"]["generation"]), (&true.into(), &3.into()));
-    let none = document(&set(&["--pfx-password", "", "--format", "", "--group", ""]));
+    // Who reads the files is told that there are new ones.
+    let told = bench.testbed.folder().join("told");
+    let hook = format!("echo $LIVECERT_CERT >> '{}'", told.display());
+    expect(&set(&["--deploy-hook", &hook, "--challenge", "dns-01"]), 0);
+    assert!(!told.exists() && record(&bench)["challenge"] == "dns-01");
+    let none = ["--pfx-password", "", "--format", "", "--group", "", "--challenge", ""];
+    let none = document(&set(&none));
     assert_eq!((&none["rewritten"], &none["certificate"]["generation"]), (&true.into(), &4.into()));
+    assert_eq!(none["deployment"]["state"], "deployed", "{none}");
+    assert_eq!(read(&told), "www.example.com\n");
+    assert!(record(&bench)["challenge"].is_null());
     assert!(none["certificate"]["files"]["pfx"].is_null() && record(&bench)["output"].is_null());
     assert_eq!(bench.testbed.pebble().requests().len(), asked);
 }

@@ -16,7 +16,7 @@ const WRONG: [(&[&str], &str); 15] = [
     ),
     (
         &["issue", "example.com", "--plugin", "gandi", "--plugin-arg", "GandiPAT=keyring:a/b"],
-        "not supported yet",
+        "cannot be read from the keyring",
     ),
     (&["issue", "example.com", "--plugin-arg", "GandiPAT=env:X"], "--plugin gandi"),
     (&["issue", "example.com", "--server", "LE_PRD"], "did you mean LE_PROD?"),
