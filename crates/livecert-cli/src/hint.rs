@@ -509,11 +509,26 @@ fn store(error: &StoreError) -> Option<String> {
             "see that the disk has room and the folder belongs to you; what was there before is still whole"
                 .to_owned()
         }
-        StoreError::Damaged { path, .. } => format!(
-            "bring back {} from a backup, or move it away and issue the certificate again; the others are not affected",
-            path.display()
+        StoreError::Damaged { path, .. } => match error.backup() {
+            Some(copy) => format!(
+                "{} is how it was before an update of livecert: look at it, and copy it to {} if nothing was changed since",
+                copy.display(),
+                path.display()
+            ),
+            None => format!(
+                "bring back {} from a backup, or move it away and issue the certificate again; the others are not affected",
+                path.display()
+            ),
+        },
+        StoreError::NewerVersion { path, found, known } => format!(
+            "use the newer livecert that wrote it{}",
+            (1..=*known)
+                .rev()
+                .map(|version| format!("{}.v{version}", path.display()))
+                .find(|copy| std::path::Path::new(copy).exists())
+                .map(|copy| format!("; {copy} is how it was before it wrote version {found}"))
+                .unwrap_or_default()
         ),
-        StoreError::NewerVersion { .. } => "use the newer livecert that wrote it".to_owned(),
         StoreError::NoSuchCertificate { similar: Some(similar), .. } => format!("did you mean {similar}?"),
         StoreError::NoSuchCertificate { .. } => "`livecert list` shows what is there".to_owned(),
         StoreError::Locked { .. } => "wait until it has ended, or end it".to_owned(),

@@ -10,7 +10,7 @@ use super::{Store, StoreError};
 use crate::secret::Sealed;
 
 /// 2: with the key that a roll-over is about to bring into force.
-const ACCOUNT_VERSION: u32 = 2;
+pub(super) const ACCOUNT_VERSION: u32 = 2;
 
 /// `account.json`: one account at one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

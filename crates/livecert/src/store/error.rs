@@ -71,6 +71,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The copy of a damaged state file that was kept when its layout was last changed, if there is one.
+    pub fn backup(&self) -> Option<PathBuf> {
+        match self {
+            StoreError::Damaged { path, .. } => super::file::backup(path),
+            _ => None,
+        }
+    }
+
     pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
         move |source| StoreError::Read { path: path.to_owned(), source }
     }

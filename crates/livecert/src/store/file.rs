@@ -114,30 +114,66 @@ pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// Writes a state file, as JSON that a person can read.
+/// Writes a state file, as JSON that a person can read. One of another version that is in its place is kept beside it, as
+/// is one that cannot be read.
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let mut text = serde_json::to_string_pretty(value)
-        .map_err(|source| StoreError::Damaged { path: path.to_owned(), source })?;
+    let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
+    let mut text = serde_json::to_string_pretty(value).map_err(damaged)?;
     text.push('\n');
+    if let Ok(old) = std::fs::read(path) {
+        match version(&old) {
+            Ok(old_version) if old_version == version(text.as_bytes()).map_err(damaged)? => {}
+            Ok(old_version) => replace(&beside(path, &format!("v{old_version}")), &old, 0o600)?,
+            Err(_) => replace(&beside(path, "damaged"), &old, 0o600)?,
+        }
+    }
     replace(path, text.as_bytes(), 0o600)
 }
 
-/// Reads a state file of at most version `known`; `None` if it is not there.
+/// Reads a state file of at most version `known`, and gives an older one as one of that version; `None` if it is not there.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path, known: u32) -> Result<Option<T>, StoreError> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let text = match std::fs::read_to_string(path) {
+    let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StoreError::read(path)(error)),
     };
     let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
     // The version first: a newer file need not look like ours in anything else.
-    let Version { version } = serde_json::from_str(&text).map_err(damaged)?;
-    if version > known {
-        return Err(StoreError::NewerVersion { path: path.to_owned(), found: version, known });
+    let found = version(&text).map_err(damaged)?;
+    if found > known {
+        return Err(StoreError::NewerVersion { path: path.to_owned(), found, known });
     }
-    serde_json::from_str(&text).map(Some).map_err(damaged)
+    if found == known {
+        return serde_json::from_slice(&text).map(Some).map_err(damaged);
+    }
+    // What an older layout lacks has a default that means the same.
+    let mut value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
+    value["version"] = known.into();
+    serde_json::from_value(value).map(Some).map_err(damaged)
+}
+
+fn version(text: &[u8]) -> Result<u32, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    serde_json::from_slice(text).map(|Version { version }| version)
+}
+
+/// `certificate.json.v2` for `certificate.json`.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{what}"));
+    path.with_file_name(name)
+}
+
+/// The copy of a state file that was kept when a newer livecert first wrote it: the newest of them.
+pub(super) fn backup(path: &Path) -> Option<PathBuf> {
+    let stem = beside(path, "v");
+    let stem = stem.file_name()?.to_str()?.to_owned();
+    let versions = entries(path.parent()?).ok()?.into_iter().filter_map(|(path, name)| {
+        let version: u32 = name.strip_prefix(&stem)?.parse().ok()?;
+        Some((version, path))
+    });
+    versions.max().map(|(_, path)| path)
 }

@@ -9,8 +9,8 @@ use super::file::{entries, private_folder, read_json, remove, replace, replace_a
 use super::{Output, StoreError};
 
 /// 2: with the certificate's id (RFC 9773).
-const GENERATION_VERSION: u32 = 2;
-const ORDER_VERSION: u32 = 1;
+pub(super) const GENERATION_VERSION: u32 = 2;
+pub(super) const ORDER_VERSION: u32 = 1;
 const PARTIAL: &str = ".partial";
 /// Holds room on the disk for the files to come: that it is full should be known before a certificate is ordered.
 const RESERVE: &str = "reserve";

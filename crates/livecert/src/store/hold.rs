@@ -9,7 +9,7 @@ use super::account::server_folder;
 use super::file::{private_folder, read_json, remove, write_json};
 use super::{CertName, Store, StoreError};
 
-const HOLDS_VERSION: u32 = 1;
+pub(super) const HOLDS_VERSION: u32 = 1;
 
 /// One server's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

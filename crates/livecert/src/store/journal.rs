@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{entries, private_folder, read_json, remove, sync_folder, write_json};
 use super::{CertName, Lock, Store, StoreError, StoredArgument};
 
-const JOURNAL_VERSION: u32 = 1;
+pub(super) const JOURNAL_VERSION: u32 = 1;
 
 /// Which piece of work a journal belongs to: the stem of its file, and of the lock that guards it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

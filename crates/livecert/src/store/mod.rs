@@ -19,7 +19,8 @@
 //!   locks/CERT.lock                           held while a certificate is worked on
 //! ```
 //!
-//! A state file is JSON with a `version`, written to a temporary file, synced, renamed, and its folder synced.
+//! A state file is JSON with a `version`, written to a temporary file, synced, renamed, and its folder synced. An older
+//! version is read, and kept beside the new file (`certificate.json.v2`) when that is first written.
 
 mod access;
 mod account;
@@ -37,6 +38,8 @@ mod record;
 mod rehearsal;
 mod renewal;
 mod sealing;
+#[cfg(test)]
+mod version_tests;
 
 pub use access::{Access, AccessError, Obstacle, cert_mode, key_mode};
 pub use account::{AccountRecord, server_folder};

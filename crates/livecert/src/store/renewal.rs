@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{read_json, write_json};
 use super::{CertName, Store, StoreError};
 
-const RENEWAL_VERSION: u32 = 1;
+pub(super) const RENEWAL_VERSION: u32 = 1;
 
 /// `renewal.json`: the window that the CA suggests for one certificate, and the moment in it that was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

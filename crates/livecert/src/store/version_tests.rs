@@ -1,0 +1,163 @@
+//! State files of every version that livecert ever wrote, in `fixtures/`: each is read, and what is written from it has
+//! the newest version, with the old file beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::hold::HoldScope;
+use super::journal::JournalName;
+use super::{CertName, Store, StoreError, server_folder};
+
+const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+struct Home {
+    _folder: tempfile::TempDir,
+    store: Store,
+    cert: CertName,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        Home { store, cert: "example.com".parse().unwrap(), _folder: folder }
+    }
+
+    /// Puts a fixture where it lies in a state folder.
+    fn put(&self, fixture: &str, at: PathBuf) -> PathBuf {
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        fs::copy(fixtures().join(fixture), &at).unwrap();
+        at
+    }
+
+    fn certificate(&self, version: u32) -> PathBuf {
+        let at = self.store.cert_folder(&self.cert).join("certificate.json");
+        self.put(&format!("certificate.v{version}.json"), at)
+    }
+
+    fn account(&self, version: u32) -> PathBuf {
+        let at = self.store.accounts().join(server_folder(LETS_ENCRYPT)).join("account.json");
+        self.put(&format!("account.v{version}.json"), at)
+    }
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/fixtures")
+}
+
+fn version(path: &Path) -> u64 {
+    let value: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    value["version"].as_u64().unwrap()
+}
+
+/// After `save`, the file has version `newest`, and the old one is beside it, as it was; later saves leave it so.
+fn migrated(path: &Path, old: u32, newest: u64, save: impl Fn()) {
+    let before = fs::read(path).unwrap();
+    let copy = path.with_file_name(format!("{}.v{old}", path.file_name().unwrap().to_str().unwrap()));
+    save();
+    assert_eq!(version(path), newest);
+    assert_eq!(fs::read(&copy).unwrap(), before);
+    save();
+    assert_eq!(fs::read(&copy).unwrap(), before);
+}
+
+#[test]
+fn certificates_of_all_versions_are_read_and_migrated() {
+    let home = Home::new();
+    for old in [1, 2] {
+        let path = home.certificate(old);
+        let record = home.store.record(&home.cert).unwrap();
+        assert_eq!(record.version, super::record::RECORD_VERSION);
+        match old {
+            1 => {
+                assert_eq!(record.names, ["example.com", "*.example.com"]);
+                assert_eq!((record.propagation.resolvers.len(), record.propagation.timeout), (1, Some(900)));
+                assert!(record.last_error.is_some() && record.fallbacks.is_empty());
+            }
+            _ => assert_eq!((record.fallbacks.len(), record.lifetime_days), (1, Some(6))),
+        }
+        migrated(&path, old, super::record::RECORD_VERSION.into(), || {
+            home.store.save_record(&home.cert, &record).unwrap();
+        });
+        assert_eq!(home.store.record(&home.cert).unwrap(), record);
+    }
+    home.certificate(3);
+    let record = home.store.record(&home.cert).unwrap();
+    assert_eq!((record.own_request, record.keep_generations), (true, Some(2)));
+}
+
+#[test]
+fn accounts_of_all_versions_are_read_and_migrated() {
+    let home = Home::new();
+    let path = home.account(1);
+    let account = home.store.account(LETS_ENCRYPT).unwrap().unwrap();
+    assert_eq!((account.contact.len(), &account.next_key), (1, &None));
+    migrated(&path, 1, 2, || home.store.save_account(&account).unwrap());
+    // What is listed is the account, not the file that was kept beside it.
+    assert_eq!(home.store.account_records().unwrap(), [account]);
+    home.account(2);
+    assert!(home.store.account(LETS_ENCRYPT).unwrap().unwrap().next_key.is_some());
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_generation_is_read_in_all_versions() {
+    let home = Home::new();
+    let cert = home.store.cert_folder(&home.cert);
+    home.put("generation.v1.json", cert.join("generations/1/generation.json"));
+    home.put("generation.v2.json", cert.join("generations/2/generation.json"));
+    home.put("order.v1.json", cert.join("generations/3.partial/order.json"));
+    home.put("renewal.v1.json", cert.join("renewal.json"));
+    let all = home.store.generations(&home.cert).unwrap();
+    let serials: Vec<_> = all.iter().map(|found| found.read.as_ref().unwrap().info.serial.as_str()).collect();
+    assert_eq!(serials, ["03a1b2c3", "04a1b2c3"]);
+    let id = all[1].read.as_ref().unwrap().info.certificate_id.clone().unwrap();
+    assert_eq!(home.store.renewal(&home.cert, &id).unwrap().share, 0.25);
+    let lock = home.store.lock(&home.cert, Duration::ZERO, |_| ()).await.unwrap();
+    let (_, order) = home.store.left_behind(&home.cert, &lock).unwrap().unwrap();
+    assert_eq!(order.names, ["example.com"]);
+}
+
+#[test]
+fn journals_and_holds_of_all_versions_are_read() {
+    let home = Home::new();
+    home.put("journal.v1.json", home.store.home().join("journal/example.com.json"));
+    let publications = home.store.publications(&JournalName::from(&home.cert)).unwrap();
+    assert_eq!(publications[0].records[0].fqdn, "_acme-challenge.example.com");
+    home.put("holds.v1.json", home.store.accounts().join(server_folder(LETS_ENCRYPT)).join("holds.json"));
+    assert!(home.store.hold(HoldScope::Server, LETS_ENCRYPT, &[]).is_some());
+}
+
+#[test]
+fn no_fixture_is_of_a_version_that_is_unknown_and_none_is_missing() {
+    let newest = [
+        ("certificate", super::record::RECORD_VERSION),
+        ("account", super::account::ACCOUNT_VERSION),
+        ("generation", super::generation::GENERATION_VERSION),
+        ("order", super::generation::ORDER_VERSION),
+        ("renewal", super::renewal::RENEWAL_VERSION),
+        ("holds", super::hold::HOLDS_VERSION),
+        ("journal", super::journal::JOURNAL_VERSION),
+    ];
+    for (file, newest) in newest {
+        for number in 1..=newest {
+            let path = fixtures().join(format!("{file}.v{number}.json"));
+            assert_eq!(version(&path), u64::from(number), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_told_with_its_older_copy_and_kept_when_it_is_written_anew() {
+    let home = Home::new();
+    let path = home.certificate(2);
+    let record = home.store.record(&home.cert).unwrap();
+    home.store.save_record(&home.cert, &record).unwrap();
+    fs::write(&path, "{\"version\": 3, \"na").unwrap();
+    let error = home.store.record(&home.cert).unwrap_err();
+    assert!(matches!(&error, StoreError::Damaged { path: named, .. } if *named == path));
+    assert_eq!(error.backup(), Some(path.with_file_name("certificate.json.v2")));
+    home.store.save_record(&home.cert, &record).unwrap();
+    let kept = fs::read_to_string(path.with_file_name("certificate.json.damaged")).unwrap();
+    assert_eq!(kept, "{\"version\": 3, \"na");
+}
