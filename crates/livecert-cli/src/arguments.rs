@@ -38,6 +38,10 @@ pub(crate) struct Globals {
     /// remembered [default: HOME/sealing.key]
     #[arg(long, global = true, env = "LIVECERT_SEALING_KEY", hide_env_values = true, value_name = "SOURCE")]
     pub(crate) sealing_key: Option<String>,
+    /// How long another livecert process may work on the same certificate before this one gives up, such as 30s, or 0s for
+    /// not at all [default: 15m]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration_or_none)]
+    pub(crate) lock_timeout: Option<Duration>,
     /// Print exactly one JSON document on stdout, also on failure
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -150,9 +154,17 @@ pub(crate) struct Propagation {
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is not a duration such as 90s, 5m or 1h30m");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
+    duration_or_none(text).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| no_duration(text))
+}
+
+/// A duration that may be zero.
+pub(crate) fn duration_or_none(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| no_duration(text))?;
+    Duration::try_from(parsed).map_err(|_| no_duration(text))
+}
+
+fn no_duration(text: &str) -> String {
+    format!("'{text}' is not a duration such as 90s, 5m or 1h30m")
 }
 
 fn dns_server(text: &str) -> Result<SocketAddr, String> {
@@ -182,6 +194,8 @@ mod tests {
         for wrong in ["", "5", "0s", "-5s", "soon"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(duration_or_none("0s"), Ok(Duration::ZERO));
+        assert!(duration_or_none("-1s").is_err());
         assert_eq!(dns_server("192.0.2.1").unwrap().to_string(), "192.0.2.1:53");
         assert_eq!(dns_server("::1").unwrap().to_string(), "[::1]:53");
         assert_eq!(dns_server("[::1]:5353").unwrap().to_string(), "[::1]:5353");

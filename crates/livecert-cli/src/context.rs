@@ -58,6 +58,10 @@ pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     let progress = Arc::new(Lines::new(globals.quiet, terminal.clone()));
     let surroundings = Surroundings { http, prompter: terminal, locks: store.locks() };
     let service = Service::new(store, surroundings, progress, token)?;
+    let service = match globals.lock_timeout {
+        Some(patience) => service.with_lock_patience(patience),
+        None => service,
+    };
     Ok(match &globals.sealing_key {
         Some(place) => service.sealed_by(key_place(place)?),
         None => service,

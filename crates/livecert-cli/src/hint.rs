@@ -531,7 +531,13 @@ fn store(error: &StoreError) -> Option<String> {
         ),
         StoreError::NoSuchCertificate { similar: Some(similar), .. } => format!("did you mean {similar}?"),
         StoreError::NoSuchCertificate { .. } => "`livecert list` shows what is there".to_owned(),
-        StoreError::Locked { .. } => "wait until it has ended, or end it".to_owned(),
+        StoreError::Locked { .. } => {
+            "wait until it has ended, or end it; --lock-timeout DURATION waits longer".to_owned()
+        }
+        StoreError::NotLockable { .. } => {
+            "put the state folder on a local disk, or on a mount that has locks (docs/store.md tells which)"
+                .to_owned()
+        }
         _ => return None,
     })
 }

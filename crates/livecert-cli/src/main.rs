@@ -13,7 +13,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use arguments::Arguments;
 use output::Output;
@@ -21,7 +21,7 @@ use output::Output;
 fn main() -> ExitCode {
     // Asked before parsing, because a JSON document is promised for wrong words too.
     let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => return failure::wrong_words(&error, json),
     };
@@ -33,4 +33,12 @@ fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(failure) => failure.report(&output),
     }
+}
+
+fn parse() -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let word = matches.subcommand_name().unwrap_or_default();
+    livecert::store::introduce(&format!("livecert {word}"));
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }

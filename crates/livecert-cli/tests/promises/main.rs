@@ -121,7 +121,12 @@ impl Bench {
     /// Waits until the running command has written its first value; that it ends before is a failure.
     #[track_caller]
     fn until_something_is_written(&self, child: &mut std::process::Child) {
-        while self.txt("_acme-challenge").is_none() {
+        self.until_something_is_written_at("_acme-challenge", child);
+    }
+
+    #[track_caller]
+    fn until_something_is_written_at(&self, name: &str, child: &mut std::process::Child) {
+        while self.txt(name).is_none() {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("livecert has ended before it wrote a value: {status}");
             }

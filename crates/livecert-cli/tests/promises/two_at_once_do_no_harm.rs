@@ -1,19 +1,23 @@
-use super::{Bench, expect};
+use std::time::{Duration, Instant};
+
+use testbed::Outcome;
+
+use super::{Bench, document, expect, says, signal};
 
 #[test]
 fn on_one_certificate_the_second_waits_and_finds_it_done() {
     let bench = Bench::new();
-    bench.testbed.gandi().set_publication_delay(0, std::time::Duration::from_millis(500));
+    bench.testbed.gandi().set_publication_delay(0, Duration::from_millis(500));
     let words = bench.words(&["example.com", "*.example.com"], &[]);
     let mut first = bench.livecert.spawn(&words).unwrap();
     bench.until_something_is_written(&mut first);
     let second = bench.livecert.spawn(&words).unwrap();
     let process = first.id();
     let first = first.wait_with_output().unwrap().into();
-    let second: testbed::Outcome = second.wait_with_output().unwrap().into();
+    let second: Outcome = second.wait_with_output().unwrap().into();
     expect(&first, 0);
     expect(&second, 0);
-    assert!(second.stderr.contains(&format!("livecert process {process}")), "{}", second.stderr);
+    says(&second, &[&format!("waiting: process {process} on "), "(livecert issue, since 2"]);
     assert!(second.stdout.contains("Nothing to do"), "{}", second.stdout);
     assert!(!bench.cert("example.com").join("generations/2").exists());
 }
@@ -32,4 +36,59 @@ fn for_two_certificates_at_one_name_both_succeed_and_one_account_is_made() {
     assert_eq!(bench.txt("_acme-challenge"), before);
     let accounts = bench.testbed.pebble().requests().iter().filter(|one| one.contains("sign-me-up")).count();
     assert_eq!(accounts, 1);
+}
+
+#[test]
+fn of_a_crowd_on_one_certificate_one_orders_and_on_many_all_do() {
+    let bench = Bench::counting();
+    let spawn = |name: &str| bench.livecert.spawn(bench.words(&[name], &[])).unwrap();
+    let names = (0..8).map(|number| format!("host{number}.example.com"));
+    let same: Vec<_> = (0..16).map(|_| spawn("www.example.com")).collect();
+    let others: Vec<_> = names.map(|name| spawn(&name)).collect();
+    let done: Vec<Outcome> =
+        same.into_iter().chain(others).map(|child| child.wait_with_output().unwrap().into()).collect();
+    for outcome in &done {
+        expect(outcome, 0);
+    }
+    let idle = done[..16].iter().filter(|outcome| outcome.stdout.contains("Nothing to do")).count();
+    assert_eq!(idle, 15);
+    let orders = bench.testbed.pebble().requests().iter().filter(|one| one.contains("order-plz")).count();
+    assert_eq!(orders, 9);
+}
+
+#[test]
+fn the_lock_of_a_killed_process_is_free_at_once() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let forever = ["--force", "--propagation", "sleep", "--dns-sleep", "1h"];
+    let mut holder = bench.livecert.spawn(bench.words(&["www.example.com"], &forever)).unwrap();
+    bench.until_something_is_written_at("_acme-challenge.www", &mut holder);
+
+    let refused = bench.run(&["renew", "www.example.com", "--force", "--lock-timeout", "0s", "--json"]);
+    expect(&refused, 1);
+    let error = &document(&refused)["certificates"][0]["error"];
+    assert_eq!(error["kind"], "locked");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(&format!("process {} on ", holder.id())), "{message}");
+
+    let waiting = bench.livecert.spawn(["renew", "www.example.com", "--force"]).unwrap();
+    signal(&holder, "KILL");
+    holder.wait().unwrap();
+    let killed = Instant::now();
+    // Its order is taken up, so this is short; an hour would have been the alternative.
+    expect(&waiting.wait_with_output().unwrap().into(), 0);
+    assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
+}
+
+#[test]
+fn a_lock_that_another_host_did_not_give_back_is_told_of() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let lock = bench.testbed.home().join("locks/www.example.com.lock");
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "");
+    std::fs::write(&lock, "process 12 on mail2 (livecert renew, since 2026-11-01T04:00:00Z)\n").unwrap();
+    let renewed = bench.run(&["renew", "www.example.com", "--force"]);
+    expect(&renewed, 0);
+    says(&renewed, &["another host did not give this lock back", "process 12 on mail2"]);
+    assert!(!bench.run(&["renew", "www.example.com", "--force"]).stderr.contains("another host"));
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName, with_causes};
-use crate::certificate::service::LOCK_PATIENCE;
 use crate::plugin::Leftover;
 use crate::progress::{Event, Progress};
 use crate::store::{CertName, GenerationInfo, LockHolder};
@@ -100,7 +99,7 @@ impl Service {
         let waiting = |holder: &LockHolder| {
             self.progress.event(&cert, Event::WaitingForLock { holder: &holder.0 });
         };
-        let making = self.store.rehearsal(&cert, twin.as_str(), LOCK_PATIENCE, waiting);
+        let making = self.store.rehearsal(&cert, twin.as_str(), self.lock_patience, waiting);
         let stage = self.unless_interrupted(making).await??;
         let steps = Arc::new(Steps::new(self.progress.clone()));
         let service = self.rehearsing_in(stage.store().clone(), steps.clone());

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 
-use super::service::LOCK_PATIENCE;
 use super::{CertificateError, Service};
 use crate::secret::{KeyMaterial, KeyPlace, Keys, SealError, Sealed, SealingKey};
 use crate::store::{Rotation, SealingRecord, Store, StoreError};
@@ -214,7 +213,7 @@ impl Service {
         }
         // A state folder that has no key yet gets its first one here; whatever is wrong with the old one is told.
         drop(load(&self.store, self.sealing_place.as_ref())?);
-        let locks = self.store.lock_all(LOCK_PATIENCE, waiting);
+        let locks = self.store.lock_all(self.lock_patience, waiting);
         let _locks = self.unless_interrupted(locks).await??;
         let store = &self.store;
         let Some(mut record) = store.sealing_record()? else { return Err(SealError::Crypto.into()) };
@@ -271,7 +270,7 @@ impl Service {
         to: Option<&KeyPlace>,
         waiting: impl FnOnce(&str),
     ) -> Result<Rotated, CertificateError> {
-        let locks = self.store.lock_all(LOCK_PATIENCE, waiting);
+        let locks = self.store.lock_all(self.lock_patience, waiting);
         let _locks = self.unless_interrupted(locks).await??;
         let record = self.store.sealing_record()?;
         let place = match (to.or(self.sealing_place.as_ref()), record) {

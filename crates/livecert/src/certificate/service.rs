@@ -14,8 +14,8 @@ use crate::progress::{Event, Progress};
 use crate::secret::{KeyPlace, SealingKey};
 use crate::store::{CertLock, CertName, Store};
 
-/// How long another process may work on the same certificate before this one gives up.
-pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long another process may work on the same certificate before this one gives up, where nothing else is said.
+const LOCK_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How long a server's directory is believed: for the certificates of one run, and not for the life of a process.
 const DIRECTORY_LIFE: Duration = Duration::from_secs(10 * 60);
@@ -34,6 +34,7 @@ pub struct Service {
     pub(super) rehearsing: bool,
     /// The servers that were connected to, with their nonces: certificates side by side share them.
     servers: Mutex<BTreeMap<String, (Server, Instant)>>,
+    pub(super) lock_patience: Duration,
 }
 
 impl Service {
@@ -50,7 +51,7 @@ impl Service {
         super::sealing::settle(&store);
         let sealing_key = Arc::new(super::sealing::sealing_key(&store, None));
         let transport = Arc::new(HttpTransport::new(surroundings.http.clone()));
-        let (rehearsing, servers) = (false, Mutex::default());
+        let (rehearsing, servers, lock_patience) = (false, Mutex::default(), LOCK_PATIENCE);
         Ok(Service {
             store,
             sealing_key,
@@ -61,6 +62,7 @@ impl Service {
             interrupt,
             rehearsing,
             servers,
+            lock_patience,
         })
     }
 
@@ -76,6 +78,7 @@ impl Service {
             interrupt: self.interrupt.clone(),
             rehearsing: true,
             servers: Mutex::default(),
+            lock_patience: self.lock_patience,
         }
     }
 
@@ -92,11 +95,18 @@ impl Service {
         Ok(server)
     }
 
+    /// With this much patience for another process that works on the same certificate (15 minutes else); zero for none.
+    #[must_use]
+    pub fn with_lock_patience(mut self, patience: Duration) -> Self {
+        self.lock_patience = patience;
+        self
+    }
+
     pub(super) async fn lock(&self, cert: &CertName) -> Result<CertLock, CertificateError> {
         let waiting = |holder: &crate::store::LockHolder| {
             self.progress.event(cert, Event::WaitingForLock { holder: &holder.0 });
         };
-        Ok(self.unless_interrupted(self.store.lock(cert, LOCK_PATIENCE, waiting)).await??)
+        Ok(self.unless_interrupted(self.store.lock(cert, self.lock_patience, waiting)).await??)
     }
 
     /// Drops `work` where it stands when the service is interrupted: only for work that leaves nothing behind.

@@ -61,12 +61,21 @@ pub enum StoreError {
         similar: Option<String>,
     },
     /// Another process works on the same certificate and did not finish in time.
-    #[error("the certificate '{name}' is being worked on by {holder}")]
+    #[error("'{name}' is being worked on by {holder}")]
     Locked {
         /// The certificate.
         name: String,
         /// Who holds the lock, as it wrote itself down.
         holder: String,
+    },
+    /// The file system has no locks, or its server does not answer.
+    #[error("{} cannot be locked", path.display())]
+    NotLockable {
+        /// The lock file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
     },
 }
 

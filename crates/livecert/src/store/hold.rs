@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::server_folder;
 use super::file::{private_folder, read_json, remove, write_json};
-use super::{CertName, Store, StoreError};
+use super::{CertName, Lock, Store, StoreError};
 
 pub(super) const HOLDS_VERSION: u32 = 1;
 
@@ -52,6 +52,13 @@ impl Store {
         folder.join("holds.json")
     }
 
+    /// All certificates of a server write into one file; that of a certificate has the certificate's lock.
+    fn lock_holds(&self, scope: HoldScope<'_>, server: &str) -> Result<Option<Lock>, StoreError> {
+        let name = format!("holds@{}", server_folder(server));
+        let server_wide = scope == HoldScope::Server;
+        server_wide.then(|| Lock::hold(&self.locks(), &name)).transpose()
+    }
+
     /// What holds certificates with these names back at a server at this moment; the names of a hold for all certificates
     /// are none.
     pub fn hold(&self, scope: HoldScope<'_>, server: &str, names: &[String]) -> Option<Hold> {
@@ -73,6 +80,7 @@ impl Store {
         if !path.exists() {
             return Ok(());
         }
+        let _lock = self.lock_holds(scope, server)?;
         let mut holds = read(&path);
         holds.retain(|hold| hold.server != server || hold.made >= before);
         if holds.is_empty() {
@@ -89,6 +97,7 @@ impl Store {
         let path = self.holds_path(scope, &hold.server);
         let folder = path.parent().unwrap_or(self.home());
         private_folder(folder).map_err(StoreError::write(folder))?;
+        let _lock = self.lock_holds(scope, &hold.server)?;
         let mut holds = read(&path);
         let longer = |other: &Hold| other.server == hold.server && other.until > hold.until;
         if scope == HoldScope::Server && holds.iter().any(longer) {
@@ -114,6 +123,26 @@ fn read(path: &Path) -> Vec<Hold> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn holds_of_several_processes_at_once_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let server = "https://a/";
+        // The longest counts: it is lost if two read the same file and the shorter is written last.
+        std::thread::scope(|scope| {
+            for hours in 1..=16 {
+                let store = &store;
+                scope.spawn(move || {
+                    let until = Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+                    let (names, words) = (Vec::new(), hours.to_string());
+                    let hold = Hold { server: server.into(), names, made: Timestamp::now(), until, words };
+                    store.save_hold(HoldScope::Server, &hold).unwrap();
+                });
+            }
+        });
+        assert_eq!(store.hold(HoldScope::Server, server, &[]).unwrap().words, "16");
+    }
 
     #[test]
     fn a_hold_is_for_one_server_and_ends() {

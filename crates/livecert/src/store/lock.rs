@@ -1,8 +1,11 @@
 //! One process at a time works on a certificate. The kernel frees the lock when its holder dies.
+//!
+//! These are the kernel's locks (`flock`), which NFS passes on to its server; `docs/decisions/0011` says where that holds.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::{CertName, StoreError};
@@ -23,7 +26,15 @@ pub struct CertLock {
 
 /// A lock file, held until dropped.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct Lock(File);
+
+static COMMAND: OnceLock<String> = OnceLock::new();
+
+/// What this process says of itself in the locks that it holds, such as `livecert renew`: words without arguments, because
+/// every user of the machine may see them. The first call counts; without one it is `livecert`.
+pub fn introduce(command: &str) {
+    let _ = COMMAND.set(command.to_owned());
+}
 
 impl CertLock {
     pub(super) fn proves(&self, name: &CertName) {
@@ -54,20 +65,13 @@ impl Lock {
         waiting: impl FnOnce(&LockHolder),
     ) -> Result<Self, StoreError> {
         let path = folder.join(format!("{name}.lock"));
-        // The file is never removed: a process that waits for it would then hold the lock of a file without a name.
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(StoreError::write(&path))?;
+        let mut file = open(&path)?;
         let deadline = tokio::time::Instant::now() + patience;
         let mut waiting = Some(waiting);
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(std::fs::TryLockError::Error(source)) => return Err(StoreError::write(&path)(source)),
+                Err(std::fs::TryLockError::Error(source)) => return Err(not_lockable(&path, source)),
                 Err(std::fs::TryLockError::WouldBlock) => {
                     let holder = LockHolder(read_holder(&mut file));
                     if let Some(tell) = waiting.take() {
@@ -80,13 +84,14 @@ impl Lock {
                 }
             }
         }
+        if let Some(last) = read_line(&mut file) {
+            tell_of_last(name, &last);
+        }
         // Only for the message that another process shows: that it cannot be written must not stop the work.
         let _ = write_holder(&mut file);
         Ok(Lock(file))
     }
-}
 
-impl Lock {
     /// Has the lock `name` together with all others who share it. Whoever holds it alone does so for a moment, and is waited
     /// for.
     pub(super) fn share(folder: &Path, name: &str) -> Result<Self, StoreError> {
@@ -104,27 +109,66 @@ impl Lock {
         lock: impl FnOnce(&File) -> std::io::Result<()>,
     ) -> Result<Self, StoreError> {
         let path = folder.join(format!("{name}.lock"));
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path).map_err(StoreError::write(&path))?;
-        lock(&file).map_err(StoreError::write(&path))?;
+        let file = open(&path)?;
+        lock(&file).map_err(|source| not_lockable(&path, source))?;
         Ok(Lock(file))
     }
 }
 
-fn read_holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.take(300).read_to_string(&mut text));
-    match read {
-        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-        _ => "another livecert process".to_owned(),
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // So that a line which is still there tells of a process that was killed.
+        let _ = self.0.set_len(0);
     }
 }
 
+fn open(path: &Path) -> Result<File, StoreError> {
+    // The file is never removed: a process that waits for it would then hold the lock of a file without a name.
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).open(path).map_err(StoreError::write(path))
+}
+
+fn not_lockable(path: &Path, source: std::io::Error) -> StoreError {
+    StoreError::NotLockable { path: path.to_owned(), source }
+}
+
+/// The last holder was killed, and its kernel has freed the lock. If that is another host's kernel, it may as well be that
+/// locks do not reach this one.
+fn tell_of_last(name: &str, last: &str) {
+    let host = last.split_once(" on ").and_then(|(_, rest)| rest.split_once(" (")).map(|(host, _)| host);
+    if host.is_some_and(|host| host != this_host()) {
+        tracing::warn!(
+            lock = name,
+            holder = last,
+            "another host did not give this lock back; if that process is still running, the file system of the state \
+             folder does not share locks (docs/store.md)"
+        );
+    } else {
+        tracing::info!(lock = name, holder = last, "the last holder of this lock was killed");
+    }
+}
+
+fn this_host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn read_holder(file: &mut File) -> String {
+    read_line(file).unwrap_or_else(|| "another livecert process".to_owned())
+}
+
+fn read_line(file: &mut File) -> Option<String> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.take(300).read_to_string(&mut text)).ok()?;
+    Some(text.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
 fn write_holder(file: &mut File) -> std::io::Result<()> {
+    let command = COMMAND.get().map_or("livecert", String::as_str);
+    let (host, since) = (this_host(), jiff::Timestamp::now());
+    let line = format!("process {} on {host} ({command}, since {since:.0})\n", std::process::id());
     file.rewind()?;
     file.set_len(0)?;
-    writeln!(file, "livecert process {} (since {:.0})", std::process::id(), jiff::Timestamp::now())
+    file.write_all(line.as_bytes())
 }
 
 #[cfg(test)]
@@ -143,8 +187,45 @@ mod tests {
         })
         .await;
         assert!(matches!(second, Err(StoreError::Locked { .. })));
-        assert!(told.unwrap().0.contains(&std::process::id().to_string()));
+        let told = told.unwrap().0;
+        let (process, host) = (format!("process {} on ", std::process::id()), this_host());
+        assert!(
+            told.starts_with(&process) && told.contains(&format!(" on {host} (livecert, since 2")),
+            "{told}"
+        );
         drop(first);
         assert!(take(0).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_given_back_is_empty_and_a_line_that_a_killed_process_left_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        drop(Lock::take(folder.path(), "a", Duration::ZERO, |_| ()).await.unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        let long = "process 1 on elsewhere (livecert renew, since 2026-01-01T00:00:00Z)".repeat(3);
+        std::fs::write(&path, long).unwrap();
+        let _lock = Lock::take(folder.path(), "a", Duration::ZERO, |_| ()).await.unwrap();
+        let line = std::fs::read_to_string(&path).unwrap();
+        assert!(line.lines().count() == 1 && !line.contains("elsewhere"), "{line}");
+    }
+
+    #[test]
+    fn brief_work_waits_for_brief_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = folder.path().join("count");
+        std::fs::write(&count, "0").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let _lock = Lock::hold(folder.path(), "a").unwrap();
+                        let number: u32 = std::fs::read_to_string(&count).unwrap().parse().unwrap();
+                        std::fs::write(&count, (number + 1).to_string()).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_to_string(&count).unwrap(), "400");
     }
 }

@@ -54,7 +54,7 @@ pub use history::{FoundGeneration, KEEP_GENERATIONS};
 pub use hold::{Hold, HoldScope};
 pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
-pub use lock::{CertLock, Lock, LockHolder};
+pub use lock::{CertLock, Lock, LockHolder, introduce};
 pub use output::{Output, OutputFile, OutputRecord};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
 pub use rehearsal::RehearsalStore;
