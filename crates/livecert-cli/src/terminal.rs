@@ -52,6 +52,17 @@ impl Terminal {
         (question.leave)();
     }
 
+    /// Asks a question that has to be answered with yes; `None` if nobody is there to answer.
+    pub(crate) fn agrees(&self, question: &str) -> Option<bool> {
+        if !self.interactive() {
+            return None;
+        }
+        write_err(&format!("{question} [y/N] "));
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        Some(read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Says something, after the answer if a question is open.
     fn say(&self, text: &str) {
         let mut state = self.state();

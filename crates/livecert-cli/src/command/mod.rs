@@ -14,6 +14,7 @@ mod list;
 mod persist;
 mod plan;
 mod rehearse;
+mod remove;
 mod renew;
 mod revoke;
 mod rollback;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Import(Box<import::ImportWords>),
     /// Change what is stored about a certificate, where that needs no new one
     Set(Box<set::Set>),
+    /// Forget a certificate, with its files and keys
+    Remove(remove::Remove),
     /// Write TXT values for another ACME client, or remove what an interrupted run left behind
     #[command(subcommand)]
     Dns(dns::Dns),
@@ -102,6 +105,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Show(words) => show::run(&words, globals, output),
         Command::Rollback(words) => rollback::run(&words, globals, output),
         Command::Secret(words) => secret::run(&words, globals, output),
+        Command::Remove(words) => remove::run(&words, globals, output),
         Command::Revoke(words) => revoke::run(&words, globals, output),
         Command::Server(words) => server::run(&words, globals, output),
         Command::Account(words) => account::run(words, globals, output),

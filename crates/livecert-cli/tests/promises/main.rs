@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod a_certificate_can_be_forgotten;
 mod a_certificate_can_be_rolled_back;
 mod a_certificate_is_made_kept_and_renewed;
 mod a_deployment_is_never_forgotten;

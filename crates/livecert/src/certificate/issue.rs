@@ -75,7 +75,8 @@ impl Service {
         }
     }
 
-    /// The same without a sweep, as a part of `run`; `windows_known` says that the CA has been asked when to renew.
+    /// The same without a sweep, as a part of `run`; `windows_known` says that it is a certificate of the store, for which
+    /// the CA has been asked when to renew.
     pub(super) async fn issue_unswept(
         &self,
         request: &IssueRequest,
@@ -101,7 +102,11 @@ impl Service {
         run: &DeployRun,
     ) -> Result<Issued, CertificateError> {
         run.hide(request.sources());
-        let stored = self.store.find_record(cert)?;
+        let stored = match windows_known && !self.rehearsing {
+            // It was there before the lock, and may have been removed while this one waited.
+            true => Some(self.store.record(cert)?),
+            false => self.store.find_record(cert)?,
+        };
         let mut settings = Settings::new(request, stored.as_ref())?;
         if let Some(own) = &request.own_request
             && stored.is_some()

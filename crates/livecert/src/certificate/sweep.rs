@@ -103,6 +103,9 @@ impl Service {
     /// The sweep before work on the certificates `due`, whose orders are left for that work: what cannot be done is told
     /// and does not stop it.
     pub(super) async fn sweep_first(&self, due: &[CertName]) {
+        if let Err(error) = self.store.tidy() {
+            tracing::warn!(error = with_causes(&error), "files that dead runs left could not be removed");
+        }
         let due: Vec<JournalName> = due.iter().map(JournalName::from).collect();
         self.tell_swept(self.sweep_but(None, |name| due.contains(name)).await);
     }

@@ -97,6 +97,24 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Removes a folder with all that is in it; that it is not there is as good.
+pub(super) fn remove_tree(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(StoreError::write(path)),
+    }
+}
+
+/// Removes temporary files of dead processes from a folder in which nobody else writes at the moment.
+pub(super) fn remove_temporaries(folder: &Path) -> Result<(), StoreError> {
+    for (path, name) in entries(folder)? {
+        if name.starts_with(TEMPORARY) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes renames and new names in `folder` survive a power loss.
 pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()

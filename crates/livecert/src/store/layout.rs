@@ -252,7 +252,9 @@ impl Store {
     /// The folder cannot be read or written.
     pub fn finish_left_behind(&self, name: &CertName, lock: &CertLock) -> Result<(), StoreError> {
         lock.proves(name);
-        super::generation::finish_left_behind(&self.cert_folder(name))
+        let cert = self.cert_folder(name);
+        super::file::remove_temporaries(&cert)?;
+        super::generation::finish_left_behind(&cert)
     }
 
     /// Takes the lock of a certificate, waiting for another process up to `patience`; `waiting` is told once who

@@ -36,6 +36,7 @@ mod lock;
 mod output;
 mod record;
 mod rehearsal;
+mod removal;
 mod renewal;
 mod sealing;
 #[cfg(test)]

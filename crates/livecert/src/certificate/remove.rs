@@ -1,0 +1,68 @@
+//! A certificate is forgotten: its files, its keys, what a renewal would need.
+
+use jiff::Timestamp;
+use livecert_acme::ProblemKind;
+
+use super::{CertificateError, RevocationRequest, Service};
+use crate::plugin::TxtRecord;
+use crate::store::{CertName, JournalName, StoreError};
+
+/// What became of a certificate that is not in the store any more.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Removed {
+    /// The name that it had.
+    pub cert: CertName,
+    /// It was revoked, now or before.
+    pub revoked: bool,
+    /// TXT values of ours that may still be in DNS; the journal knows of them, and each sweep tries to remove them.
+    pub left: Vec<TxtRecord>,
+}
+
+impl Service {
+    /// Removes a certificate from the store, with all generations; first it is revoked, if `revoke` says so and it has not
+    /// ended. Before that, what dead runs left in DNS is removed; what cannot be is remembered without the certificate.
+    ///
+    /// # Errors
+    /// There is no such certificate, it is worked on, the revocation failed (it is still there then), or its files cannot
+    /// be removed.
+    pub async fn remove(&self, cert: &CertName, revoke: bool) -> Result<Removed, CertificateError> {
+        // One whose record is damaged, or was never written, can be removed like any other.
+        if let Err(error @ StoreError::NoSuchCertificate { .. }) = self.store.record(cert)
+            && !self.store.cert_folder(cert).exists()
+        {
+            return Err(error.into());
+        }
+        self.unless_interrupted(self.sweep_first(&[])).await?;
+        let lock = self.lock(cert).await?;
+        let revoked = revoke && self.revoke_first(cert).await?;
+        self.store.remove(cert, &lock)?;
+        let publications = self.store.publications(&JournalName::from(cert))?;
+        let records = publications.iter().flat_map(|publication| &publication.records);
+        let left = records.map(super::ledger::txt_record).collect();
+        Ok(Removed { cert: cert.clone(), revoked, left })
+    }
+
+    /// Whether there is a revoked certificate now.
+    async fn revoke_first(&self, cert: &CertName) -> Result<bool, CertificateError> {
+        let current = self.store.current(cert)?;
+        if current.is_none_or(|current| current.info.not_after <= Timestamp::now()) {
+            return Ok(false);
+        }
+        let request = RevocationRequest {
+            cert: Some(cert.clone()),
+            cert_file: None,
+            key_file: None,
+            server: None,
+            reason: None,
+        };
+        match self.revoke(&request).await {
+            Err(CertificateError::Acme { source, .. })
+                if source.problem().is_some_and(|problem| problem.kind() == ProblemKind::AlreadyRevoked) =>
+            {
+                Ok(true)
+            }
+            revoked => revoked.map(|_| true),
+        }
+    }
+}
