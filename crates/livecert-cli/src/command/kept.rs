@@ -56,7 +56,7 @@ pub(crate) struct Files {
     #[arg(long, value_name = "FORM", value_delimiter = ',', help_heading = "Files")]
     pub(crate) format: Vec<String>,
     /// Write cert.pfx and fullchain.pfx (PKCS#12) under this password, which is read from prompt, env:VAR, file:PATH,
-    /// cmd:COMMAND or systemd-cred:NAME; "" for none any more
+    /// cmd:COMMAND, systemd-cred:NAME or keyring:SERVICE/USER; "" for none any more
     #[arg(long, value_name = "SOURCE", help_heading = "Files")]
     pub(crate) pfx_password: Option<String>,
     /// How PFX files are encrypted: modern (AES-256), or legacy (3DES) for Windows Server 2016 and old Java
