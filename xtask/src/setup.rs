@@ -73,6 +73,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     programs(&["pebble", "certbot", "lego"])?;
     // Readers of PFX files.
     programs_of(&[("openssl", "openssl"), ("keytool", "default-jre-headless")])?;
+    // The server that a deploy hook reloads.
+    programs(&["nginx"])?;
     // Networks of their own for tests of DNS, and of servers that ask at port 53.
     programs_of(&[("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")])?;
     // A real keyring, on a message bus of its own.

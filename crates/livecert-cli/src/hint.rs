@@ -80,6 +80,7 @@ pub(crate) fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Import(ImportError::NoSuchCertificate { .. }) => "no-such-certificate",
         CertificateError::Import(_) => "import",
         CertificateError::PreHook(_) => "pre-hook",
+        CertificateError::ServedAt(_) => "served-at",
         CertificateError::Deployment(error) if error.failure.is_not_served() => "not-served",
         CertificateError::Deployment(_) => "not-deployed",
         CertificateError::Interrupted => "interrupted",
@@ -303,7 +304,11 @@ fn deployment(error: &DeploymentError) -> String {
         }
         None => "`livecert renew` tries again".to_owned(),
     };
-    format!("mend what the hook needs; {again}. No other certificate is ordered for that")
+    let what = match error.failure.is_not_served() {
+        true => "see that the hook makes the service load the files in `livecert files CERT`",
+        false => "mend what the hook needs",
+    };
+    format!("{what}; {again}. No other certificate is ordered for that")
 }
 
 fn access(error: &AccessError) -> Option<String> {

@@ -175,7 +175,9 @@ impl Lines {
                 format!("the new certificate is in place (generation {generation})")
             }
             Event::HookBegins { kind, command } => format!("running the {kind} hook: {command}"),
-            Event::Deployed { generation } => format!("generation {generation} is deployed"),
+            Event::Verifying { at } => format!("looking whether {at} serves it"),
+            Event::Deployed { generation, served: false } => format!("generation {generation} is deployed"),
+            Event::Deployed { generation, .. } => format!("generation {generation} is deployed, and served"),
             Event::Rewritten { generation } => {
                 format!("its files are written anew (generation {generation})")
             }
@@ -269,6 +271,12 @@ impl Progress for Lines {
                 "warning: {cert}: the standing record at {at} {} ({until:.0}). Renewals fail after that. \
                  Write it anew with `livecert persist publish`.\n",
                 if *days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") }
+            )),
+            Event::Returned { from, to } => self.terminal.say(&format!(
+                "warning: {cert}: generation {from} is not in use, so generation {to} is made current again\n"
+            )),
+            Event::NotReturned { to, reason } => self.terminal.say(&format!(
+                "warning: {cert}: generation {to} could not be brought back into use: {reason}\n"
             )),
             Event::PostHookFailed { reason } => self.terminal.say(&format!(
                 "warning: {cert}: {reason}\n  What the pre hook has stopped may not run. The next run tries it again.\n"

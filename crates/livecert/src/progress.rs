@@ -151,10 +151,31 @@ pub enum Event<'a> {
         /// Why, with its causes.
         reason: &'a str,
     },
+    /// It is looked whether a service shows the new certificate.
+    Verifying {
+        /// The service, as it was given.
+        at: &'a str,
+    },
     /// The hooks have done their work.
     Deployed {
         /// The generation.
         generation: u32,
+        /// Whether the services show it.
+        served: bool,
+    },
+    /// The former generation is current again, because the new one is not in use.
+    Returned {
+        /// The new one.
+        from: u32,
+        /// The former one.
+        to: u32,
+    },
+    /// The former generation is not current again, or its hooks failed.
+    NotReturned {
+        /// The former one.
+        to: u32,
+        /// Why, with its causes.
+        reason: &'a str,
     },
     /// A folder keeps somebody from the files that are for them.
     Unreachable {

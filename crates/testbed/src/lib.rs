@@ -1,6 +1,6 @@
 //! Real servers for livecert's end-to-end tests and its demo: Pebble as the CA, the LiveDNS simulator as Gandi and as
 //! DNS, all on free loopback ports, with a certificate authority of their own. Beside them, where somebody asks: more
-//! ACME servers, Caddy and acme2certifier.
+//! ACME servers, Caddy and acme2certifier, and services that show a certificate: nginx and mail servers.
 
 mod acme2certifier;
 mod acme_sim;
@@ -9,6 +9,8 @@ mod caddy;
 mod gate;
 mod keyring;
 mod livecert;
+mod mail;
+mod nginx;
 mod pebble;
 mod process;
 
@@ -27,6 +29,8 @@ pub use gate::{Exchange, Gate, Side};
 pub use keyring::Keyring;
 pub use livecert::{Livecert, Outcome};
 pub use livedns_sim as sim;
+pub use mail::{MailProtocol, MailServer};
+pub use nginx::Nginx;
 pub use pebble::{Pebble, PebbleOptions};
 
 /// A token that the simulator knows, for all zones.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use livecert::certificate::{CertificateError, DeploymentRequest};
+use livecert::deploy::ServedAt;
 use livecert::store::DeploymentState;
 use serde::Serialize;
 
@@ -30,6 +31,15 @@ pub(crate) struct DeploymentWords {
     /// How long each hook may take [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Deployment")]
     pub(crate) hook_timeout: Option<Duration>,
+    /// After the hooks, look whether this service shows the new certificate; repeatable; "" for none
+    #[arg(long, value_name = "HOST:PORT[,starttls=smtp|imap|pop3][,sni=NAME]", help_heading = "Deployment")]
+    pub(crate) verify_served: Vec<String>,
+    /// How long the services may take to show it [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Deployment")]
+    pub(crate) verify_timeout: Option<Duration>,
+    /// Go back to the former generation when the new one is not deployed or not served
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Deployment")]
+    pub(crate) rollback_on_failure: Option<bool>,
 }
 
 impl DeploymentWords {
@@ -41,6 +51,9 @@ impl DeploymentWords {
             post_hook: self.post_hook.map(hook).transpose()?,
             failure_hook: self.failure_hook.map(hook).transpose()?,
             hook_timeout: self.hook_timeout,
+            verify_served: places(&self.verify_served)?,
+            verify_timeout: self.verify_timeout,
+            rollback_on_failure: self.rollback_on_failure,
         })
     }
 }
@@ -54,6 +67,12 @@ fn hook(text: String) -> Result<String, CertificateError> {
     let absolute = std::path::absolute(path);
     let absolute = absolute.map_err(|source| CertificateError::File { path: path.to_owned(), source })?;
     Ok(absolute.to_string_lossy().into_owned())
+}
+
+fn places(texts: &[String]) -> Result<Option<Vec<ServedAt>>, CertificateError> {
+    let given = texts.iter().filter(|text| !text.is_empty()).map(|text| text.parse());
+    let given = given.collect::<Result<Vec<_>, _>>().map_err(CertificateError::ServedAt)?;
+    Ok(if texts.is_empty() { None } else { Some(given) })
 }
 
 /// How far the deployment is.

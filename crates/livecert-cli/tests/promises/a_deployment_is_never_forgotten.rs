@@ -7,7 +7,7 @@ use testbed::Outcome;
 use super::{Bench, document, expect, read, says, signal};
 
 /// How many orders Pebble has seen.
-fn orders(bench: &Bench) -> usize {
+pub(super) fn orders(bench: &Bench) -> usize {
     bench.testbed.pebble().requests().iter().filter(|request| request.ends_with("/order-plz")).count()
 }
 
@@ -31,13 +31,13 @@ impl Hook {
     }
 }
 
-fn pending(bench: &Bench, cert: &str) -> Value {
+pub(super) fn pending(bench: &Bench, cert: &str) -> Value {
     let state: Value = serde_json::from_str(&read(&bench.cert(cert).join("deployment.json"))).unwrap();
     state["pending"].clone()
 }
 
 /// Makes the last try of a deployment older, so that its time has come again.
-fn let_time_pass(bench: &Bench, cert: &str) {
+pub(super) fn let_time_pass(bench: &Bench, cert: &str) {
     let path = bench.cert(cert).join("deployment.json");
     let mut state: Value = serde_json::from_str(&read(&path)).unwrap();
     state["pending"]["last_attempt"] = "2026-01-01T00:00:00Z".into();

@@ -6,6 +6,7 @@
 mod a_certificate_can_be_forgotten;
 mod a_certificate_can_be_rolled_back;
 mod a_certificate_is_made_kept_and_renewed;
+mod a_certificate_is_seen_where_it_is_served;
 mod a_deployment_is_never_forgotten;
 mod a_killed_run_is_swept;
 mod a_lost_account_does_not_wedge_renewal;

@@ -10,7 +10,7 @@ use super::{BundleError, CertificateError, IssueRequest, Service, SubjectName, c
 use crate::key::PrivateKey;
 use crate::plugin;
 use crate::progress::Event;
-use crate::store::{Bundle, CertLock, CertName, CertificateRecord, Generation};
+use crate::store::{Bundle, CertLock, CertName, CertificateRecord, Generation, PendingDeployment};
 
 /// A certificate whose settings are to change.
 pub(super) struct Amendment<'a> {
@@ -75,10 +75,7 @@ impl Service {
             self.store.deployment(cert).is_ok_and(|state| state.waiting(generation.number).is_some())
         };
         match amended.rewritten.as_ref().filter(waits) {
-            Some(generation) => {
-                let before = current.map(|current| current.number);
-                self.deploy_alone(cert, lock, generation, before, false).await?;
-            }
+            Some(generation) => self.deploy_alone(cert, lock, generation).await?,
             None => self.prune(cert, &lock),
         }
         Ok(amended)
@@ -155,7 +152,8 @@ impl Service {
         if let Some(pem) = &pem {
             draft.write_key(pem)?;
         }
-        self.intend_deployment(cert, to.lock, &record.deployment, draft.number(), Some(current.number))?;
+        let pending = PendingDeployment::new(draft.number(), Some(current.number));
+        self.intend_deployment(cert, to.lock, &record.deployment, pending)?;
         let generation = draft.complete(&bundle, &files, current.info.clone())?;
         self.progress.event(cert, Event::Rewritten { generation: generation.number });
         self.warn_of_obstacles(cert, &output, &generation);

@@ -309,6 +309,9 @@ pub enum CertificateError {
     /// A pre hook. Nothing was asked of the CA.
     #[error("the CA was not asked")]
     PreHook(#[source] std::sync::Arc<crate::deploy::HookError>),
+    /// Where a certificate should be seen cannot be understood.
+    #[error(transparent)]
+    ServedAt(crate::deploy::ServedAtError),
     /// The certificate is there, and not in use.
     #[error(transparent)]
     Deployment(Box<super::DeploymentError>),
@@ -363,6 +366,7 @@ impl CertificateError {
             | CertificateError::RecordValue
             | CertificateError::Resolver(_)
             | CertificateError::AddressInDns { .. }
+            | CertificateError::ServedAt(_)
             | CertificateError::WildcardAtHost { .. }
             | CertificateError::FixedByRequest { .. }
             | CertificateError::NoKeyFor { .. }

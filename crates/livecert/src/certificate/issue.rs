@@ -24,7 +24,9 @@ use crate::challenge::{
 };
 use crate::plugin::Leftover;
 use crate::progress::Event;
-use crate::store::{CertLock, CertName, Draft, Generation, KEEP_GENERATIONS, PendingOrder};
+use crate::store::{
+    CertLock, CertName, Draft, Generation, KEEP_GENERATIONS, PendingDeployment, PendingOrder,
+};
 
 /// How long an order that may still give a certificate keeps other servers from being asked.
 const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
@@ -117,6 +119,9 @@ impl Service {
             run.owe(cert, &settings.deployment);
         }
         self.store.finish_left_behind(cert, lock)?;
+        if !request.force && !settings.changed {
+            self.put_forth(cert, lock, run)?;
+        }
         let current = self.store.current(cert)?;
         // A certificate without a record is of a run that died in between, or of a folder that was damaged.
         let other = |current: &Generation| !settings.made(&current.info);
@@ -413,7 +418,8 @@ impl Service {
         let record = settings.record(ready.arguments.stored(), ready.output.record());
         self.store.save_record(cert, &record)?;
         let before = work.current.map(|current| current.number);
-        self.intend_deployment(cert, work.lock, &settings.deployment, draft.number(), before)?;
+        let pending = PendingDeployment::new(draft.number(), before);
+        self.intend_deployment(cert, work.lock, &settings.deployment, pending)?;
         let generation = draft.complete(&checked.bundle, &output, info)?;
         self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::amend::public_key;
 use super::{BundleError, CertificateError, Due, Service, SubjectName, check_bundle};
 use crate::key::PrivateKey;
-use crate::store::{CertLock, CertName, FoundGeneration, Generation};
+use crate::store::{CertLock, CertName, DeploymentRecord, FoundGeneration, Generation, PendingDeployment};
 
 /// Why the current generation is still the one that it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,16 +102,28 @@ impl Service {
         to: Option<u32>,
         force: bool,
     ) -> Result<RolledBack, CertificateError> {
-        self.store.record(cert)?;
+        let record = self.store.record(cert)?.deployment;
         let lock = self.lock(cert).await?;
-        self.roll_back(cert, &lock, to, force)
+        let rolled = self.roll_back((cert, &lock), &record, to, force)?;
+        self.deploy_alone(cert, lock, &rolled.generation).await?;
+        Ok(rolled)
     }
 
-    /// The same, for work that has the certificate's lock already.
-    pub(super) fn roll_back(
+    /// The generation `number`, if it is whole and its certificate has not ended.
+    pub(super) fn usable(&self, cert: &CertName, number: u32) -> Result<Generation, CertificateError> {
+        let (generation, now) = (self.chosen(cert, None, Some(number))?, Timestamp::now());
+        let until = generation.info.not_after;
+        if until <= now {
+            return Err(RollbackError::Ended { number, until }.into());
+        }
+        self.check_whole(cert, &generation, now)?;
+        Ok(generation)
+    }
+
+    fn roll_back(
         &self,
-        cert: &CertName,
-        lock: &CertLock,
+        (cert, lock): (&CertName, &CertLock),
+        record: &DeploymentRecord,
         to: Option<u32>,
         force: bool,
     ) -> Result<RolledBack, CertificateError> {
@@ -129,7 +141,12 @@ impl Service {
         self.check_whole(cert, &generation, if ended { generation.info.not_before } else { now })?;
         let due = self.due(cert, &generation, now);
         let rolled = RolledBack { cert: cert.clone(), from, generation, due, ended };
-        if !rolled.is_unchanged() {
+        let number = rolled.generation.number;
+        if rolled.is_unchanged() {
+            self.stay_with(cert, lock, number)?;
+        } else {
+            let pending = PendingDeployment { went_back: true, ..PendingDeployment::new(number, from) };
+            self.intend_deployment(cert, lock, record, pending)?;
             self.store.make_current(cert, lock, rolled.generation.number)?;
         }
         Ok(rolled)

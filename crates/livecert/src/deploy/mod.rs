@@ -1,7 +1,14 @@
-//! Deployment: commands of the user's own around a certificate. It has heard of no certificate and of no store.
+//! Deployment: commands of the user's own around a certificate, and whether a service really shows it. It has heard of no
+//! store and of no CA.
 
+mod handshake;
 mod hook;
 mod running;
+mod served;
+mod served_at;
+mod starttls;
 mod tail;
 
 pub use hook::{HookCall, HookError, HookFailure, HookKind, HookOutput, run_hook};
+pub use served::{Expected, ServedError, ServedFailure, ServedFinding, served};
+pub use served_at::{ServedAt, ServedAtError, StartTls};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::{CertificateError, with_causes};
-use crate::deploy::{HookError, HookFailure};
+use crate::deploy::{HookError, HookFailure, ServedAtError, ServedError};
 use crate::store::{DeploymentProblem, PendingDeployment};
 
 /// Why a certificate that is there is not in use. The next run tries again, without another order.
@@ -33,6 +33,12 @@ pub enum DeploymentFailure {
     /// A deploy or post hook.
     #[error(transparent)]
     Hook(#[from] Arc<HookError>),
+    /// A service does not show the certificate.
+    #[error(transparent)]
+    NotServed(#[from] ServedError),
+    /// Where it should be seen cannot be understood.
+    #[error(transparent)]
+    Place(#[from] ServedAtError),
     /// It failed in an earlier run, and is not tried again yet.
     #[error("{}", .0.error)]
     Earlier(DeploymentProblem),
@@ -73,7 +79,10 @@ impl DeploymentFailure {
     /// Whether the hooks have done their work, and a service does not show the certificate.
     pub fn is_not_served(&self) -> bool {
         match self {
-            DeploymentFailure::Hook(_) | DeploymentFailure::Interrupted => false,
+            DeploymentFailure::NotServed(_) => true,
+            DeploymentFailure::Hook(_) | DeploymentFailure::Place(_) | DeploymentFailure::Interrupted => {
+                false
+            }
             DeploymentFailure::Earlier(problem) => problem.not_served,
         }
     }
@@ -83,7 +92,7 @@ impl DeploymentFailure {
         match self {
             DeploymentFailure::Hook(error) => &error.output,
             DeploymentFailure::Earlier(problem) => &problem.output,
-            DeploymentFailure::Interrupted => "",
+            _ => "",
         }
     }
 
@@ -92,7 +101,7 @@ impl DeploymentFailure {
         match self {
             DeploymentFailure::Hook(error) => matches!(error.failure, HookFailure::Interrupted),
             DeploymentFailure::Interrupted => true,
-            DeploymentFailure::Earlier(_) => false,
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,9 @@ use super::{DeployRun, DeploymentError, DeploymentFailure};
 use crate::deploy::{HookError, HookKind};
 use crate::progress::Event;
 use crate::store::{CertLock, CertName, Deployed, DeploymentRecord};
+
+/// Services that are looked at at a time.
+const SIDE_BY_SIDE: usize = 16;
 
 /// A post hook with those that it is run for.
 struct PostHook {
@@ -42,7 +46,8 @@ impl Service {
                 errors.push((cert.clone(), error));
             }
         }
-        for mut deployment in std::mem::take(&mut parts.deployments) {
+        let mut deployments = std::mem::take(&mut parts.deployments);
+        for deployment in &mut deployments {
             let commands = self.commands(HookKind::Post, &deployment.record.deployment);
             if deployment.failure.is_none() {
                 deployment.failure = match first_failure(&commands, &done) {
@@ -51,21 +56,48 @@ impl Service {
                     None => Some(DeploymentFailure::Interrupted),
                 };
             }
+        }
+        let looks = stream::iter(&mut deployments).map(|one| self.verify(one));
+        let looked: Vec<_> = looks.buffered(SIDE_BY_SIDE).collect().await;
+        let mut back = Parts::default();
+        for (mut deployment, looked) in deployments.into_iter().zip(looked) {
             let cert = deployment.cert.clone();
-            let Some(lock) = parts.locks.get(&cert) else { continue };
-            match self.judge(deployment, lock) {
-                Ok(()) => self.prune(&cert, lock),
-                Err(error) => {
-                    errors.retain(|(other, _)| *other != cert);
-                    errors.push((cert, error));
+            let Some(lock) = parts.locks.remove(&cert) else { continue };
+            let judged = match looked {
+                Ok(()) => self.judge(&mut deployment, &lock),
+                Err(error) => Err(error),
+            };
+            if judged.is_ok() {
+                self.prune(&cert, &lock);
+            }
+            let Err(mut error) = judged else { continue };
+            if let CertificateError::Deployment(error) = &mut error
+                && !error.failure.is_interrupted()
+            {
+                match self.go_back(&deployment, &lock, &hidden).await {
+                    Ok(Some(former)) => {
+                        error.returned_to = Some(former.generation.number);
+                        back.deployments.push(former);
+                        back.locks.insert(cert.clone(), lock);
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        let (to, reason) = (deployment.pending.previous.unwrap_or(0), with_causes(&error));
+                        self.progress.event(&cert, Event::NotReturned { to, reason: &reason });
+                    }
                 }
             }
+            errors.retain(|(other, _)| *other != cert);
+            errors.push((cert, error));
+        }
+        if !back.deployments.is_empty() {
+            self.settle_returns(back, &hidden).await;
         }
         errors
     }
 
     /// Runs the post hooks, each command once.
-    async fn post_hooks(&self, parts: &Parts, hidden: &[String]) -> Once {
+    pub(super) async fn post_hooks(&self, parts: &Parts, hidden: &[String]) -> Once {
         // What a pre hook has stopped is started again, also when the rest is given up.
         let (whatever, interrupted) = (CancellationToken::new(), self.interrupt.is_cancelled());
         let owed = parts.owed.iter();
@@ -98,7 +130,8 @@ impl Service {
                 renewed: renewed(),
                 failed: parts.failed.clone(),
                 documents: parts.deployments.iter().map(document).collect(),
-                went_back: false,
+                went_back: !parts.deployments.is_empty()
+                    && parts.deployments.iter().all(|one| one.pending.went_back),
             };
             let what = (HookKind::Post, command.as_str(), limit);
             let called = self.call_hook(&certs[0], what, &facts, hidden, interrupt).await;
@@ -127,26 +160,28 @@ impl Service {
     }
 
     /// Notes what came of a deployment.
-    fn judge(&self, deployment: Deployment, lock: &CertLock) -> Result<(), CertificateError> {
-        let Deployment { cert, mut pending, failure, generation, .. } = deployment;
-        let mut state = self.store.deployment(&cert)?;
-        let Some(failure) = failure else {
+    fn judge(&self, deployment: &mut Deployment, lock: &CertLock) -> Result<(), CertificateError> {
+        let (cert, number) = (&deployment.cert, deployment.generation.number);
+        let served = !deployment.record.deployment.verify_served.is_empty();
+        let mut state = self.store.deployment(cert)?;
+        let Some(failure) = deployment.failure.take() else {
             state.pending = None;
-            state.deployed =
-                Some(Deployed { generation: generation.number, at: Timestamp::now(), served: false });
-            self.store.save_deployment(&cert, lock, &state)?;
-            self.progress.event(&cert, Event::Deployed { generation: generation.number });
+            state.deployed = Some(Deployed { generation: number, at: Timestamp::now(), served });
+            self.store.save_deployment(cert, lock, &state)?;
+            self.progress.event(cert, Event::Deployed { generation: number, served });
             return Ok(());
         };
+        let pending = &mut deployment.pending;
+        pending.returned_to = None;
         // One that was stopped is no failure of its own, and is taken up by the next run.
         if !failure.is_interrupted() {
             pending.attempts = pending.attempts.saturating_add(1);
             pending.last_attempt = Some(Timestamp::now());
             pending.problem = Some(failure.problem());
             state.pending = Some(pending.clone());
-            self.store.save_deployment(&cert, lock, &state)?;
+            self.store.save_deployment(cert, lock, &state)?;
         }
-        Err(DeploymentError::new(&pending, failure).into())
+        Err(DeploymentError::new(pending, failure).into())
     }
 }
 

@@ -5,14 +5,17 @@
 //! 1. That it is to be deployed is noted (`deployment.json`), before it becomes current.
 //! 2. It is current; its deploy hooks are run.
 //! 3. At the end of the run, the post hooks are run, each command once for all certificates.
-//! 4. That it is deployed is noted; or what went wrong, and the next run tries again, without another order.
+//! 4. The services are looked at, where that is wanted.
+//! 5. That it is deployed is noted; or what went wrong, and the next run tries again, without another order.
 
+mod back;
 mod error;
 mod facts;
 mod finish;
 mod hooks;
 mod request;
 mod run;
+mod verify;
 
 pub use error::{DeploymentError, DeploymentFailure};
 pub use request::DeploymentRequest;
@@ -26,23 +29,30 @@ use crate::store::{CertLock, CertName, DeploymentRecord, Generation, PendingDepl
 use facts::Facts;
 
 impl Service {
-    /// Notes that the generation `number` is to be deployed, in the place of `previous`. To be called before it becomes
-    /// current.
+    /// Notes that a generation is to be deployed. To be called before it becomes current.
     pub(super) fn intend_deployment(
         &self,
         cert: &CertName,
         lock: &CertLock,
         record: &DeploymentRecord,
-        number: u32,
-        previous: Option<u32>,
+        pending: PendingDeployment,
     ) -> Result<(), StoreError> {
         let mut state = self.store.deployment(cert)?;
-        let pending = self.has_steps(record).then(|| PendingDeployment::new(number, previous));
+        let pending = self.has_steps(record).then_some(pending);
         if pending.is_none() && state.pending.is_none() {
             return Ok(());
         }
         state.pending = pending;
         self.store.save_deployment(cert, lock, &state)
+    }
+
+    /// Notes that the current generation is wanted as it is: what waits to be put in its place does not any more.
+    pub(super) fn stay_with(&self, cert: &CertName, lock: &CertLock, current: u32) -> Result<(), StoreError> {
+        let mut state = self.store.deployment(cert)?;
+        if state.pending.take_if(|pending| pending.generation != current).is_some() {
+            self.store.save_deployment(cert, lock, &state)?;
+        }
+        Ok(())
     }
 
     /// Whether something is done with a new generation.
@@ -74,7 +84,7 @@ impl Service {
     ) -> Result<(), CertificateError> {
         let state = self.store.deployment(cert)?;
         let Some(pending) = state.waiting(generation.number) else { return Ok(()) };
-        if run.is_rehearsal() {
+        if run.is_rehearsal() || pending.generation != generation.number {
             return Ok(());
         }
         wait_or_try(pending, run)?;
@@ -91,8 +101,8 @@ impl Service {
         Ok(())
     }
 
-    /// Deploys what has become current outside a run of `issue` or `renew`, from the first hook to the verdict.
-    /// `previous` is the generation that was current before; `went_back` says that somebody wanted an older one again.
+    /// Deploys what has become current outside a run of `issue` or `renew`, from the first hook to the verdict. That it is to
+    /// be deployed was noted before.
     ///
     /// # Errors
     /// [`CertificateError::Deployment`]: it is in place, and not deployed; the next run tries again.
@@ -101,18 +111,7 @@ impl Service {
         cert: &CertName,
         lock: CertLock,
         generation: &Generation,
-        previous: Option<u32>,
-        went_back: bool,
     ) -> Result<(), CertificateError> {
-        let record = self.store.record(cert)?.deployment;
-        self.intend_deployment(cert, &lock, &record, generation.number, previous)?;
-        if went_back {
-            let mut state = self.store.deployment(cert)?;
-            if let Some(pending) = &mut state.pending {
-                pending.went_back = true;
-                self.store.save_deployment(cert, &lock, &state)?;
-            }
-        }
         let run = DeployRun::new(true);
         let deployed = self.deploy(cert, generation, &run).await;
         run.end_of(cert, lock, deployed.as_ref().err());

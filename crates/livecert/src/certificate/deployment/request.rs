@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::deploy::ServedAt;
 use crate::store::DeploymentRecord;
 
 /// How a certificate is deployed. What is `None` comes from the store, or else from the defaults; an empty text removes
@@ -18,6 +19,12 @@ pub struct DeploymentRequest {
     pub failure_hook: Option<String>,
     /// How long each hook may take.
     pub hook_timeout: Option<Duration>,
+    /// Where the new certificate has to be seen; nowhere if it is empty.
+    pub verify_served: Option<Vec<ServedAt>>,
+    /// How long the services may take to show it.
+    pub verify_timeout: Option<Duration>,
+    /// Go back to the former generation when the new one is not deployed.
+    pub rollback_on_failure: Option<bool>,
 }
 
 impl DeploymentRequest {
@@ -36,6 +43,12 @@ impl DeploymentRequest {
             }
         }
         record.hook_timeout = self.hook_timeout.map(|limit| limit.as_secs().max(1)).or(record.hook_timeout);
+        if let Some(places) = &self.verify_served {
+            record.verify_served = places.iter().map(ToString::to_string).collect();
+        }
+        record.verify_timeout =
+            self.verify_timeout.map(|limit| limit.as_secs().max(1)).or(record.verify_timeout);
+        record.rollback_on_failure = self.rollback_on_failure.unwrap_or(record.rollback_on_failure);
         record
     }
 }
