@@ -98,14 +98,14 @@ pub(crate) fn describe(error: &CertificateError) -> String {
 /// An error as `--json` shows it.
 pub(crate) fn error_document(error: &CertificateError) -> Value {
     let mut document = json!({
-        "kind": hint::kind(error),
+        "kind": error.kind(),
         "message": error.to_string(),
         "causes": causes(error),
     });
     if let Some(hint) = hint::hint(error) {
         document["hint"] = hint.into();
     }
-    if let CertificateError::Held { until, .. } = error {
+    if let CertificateError::Held { until, .. } | CertificateError::Waiting { until, .. } = error {
         document["until"] = until.to_string().into();
     }
     let output = hook_output(error);

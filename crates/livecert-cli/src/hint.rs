@@ -1,4 +1,4 @@
-//! The next step for each error, and its stable name for scripts.
+//! The next step for each error.
 
 use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKind};
 use livecert::certificate::{
@@ -12,117 +12,6 @@ use livecert::plugin::{ArgumentError, PluginError};
 use livecert::secret::{KeyringError, KeyringItem, SealError, SecretError};
 use livecert::store::{AccessError, StoreError};
 use livecert_acme::{ErrorClass, Problem, ProblemKind, TransportError};
-
-/// The error's stable name.
-pub(crate) fn kind(error: &CertificateError) -> &'static str {
-    match error {
-        CertificateError::NoNames
-        | CertificateError::AddressInDns { .. }
-        | CertificateError::WildcardAtHost { .. }
-        | CertificateError::OtherNamesRequested { .. }
-        | CertificateError::Name(_)
-        | CertificateError::ValidationNameTooLong { .. } => "name",
-        CertificateError::CertName(_) => "cert-name",
-        CertificateError::Server(_) => "server",
-        CertificateError::NoTwin { .. } | CertificateError::NotATwin { .. } => "no-staging-server",
-        CertificateError::Argument(ArgumentError::Secret { .. } | ArgumentError::NoCredential { .. }) => {
-            "credential"
-        }
-        CertificateError::Argument(ArgumentError::Sealed { .. }) => "sealing-key",
-        CertificateError::Argument(_) => "plugin-argument",
-        CertificateError::Store(StoreError::NoSuchCertificate { .. }) => "no-such-certificate",
-        CertificateError::Store(StoreError::Locked { .. }) => "locked",
-        CertificateError::Store(StoreError::Damaged { .. } | StoreError::NewerVersion { .. }) => {
-            "state-damaged"
-        }
-        CertificateError::Store(_) => "state-folder",
-        CertificateError::Seal(_) => "sealing-key",
-        CertificateError::Network(_) => "network",
-        CertificateError::Format(_)
-        | CertificateError::NoKeyFor { .. }
-        | CertificateError::Key(KeyError::Pkcs12(_)) => "output",
-        CertificateError::Key(_) | CertificateError::AccountKey { .. } => "key",
-        CertificateError::TermsNotAccepted { .. } => "terms-not-accepted",
-        CertificateError::ExternalAccountRequired { .. } => "external-account-required",
-        CertificateError::Acme { source, .. } => acme_kind(source),
-        CertificateError::NoServer { source, .. } => kind(source),
-        CertificateError::NoChallenge { .. } => "no-challenge",
-        CertificateError::ChallengeChoice(_) | CertificateError::ChallengeMismatch(_) => "challenge",
-        CertificateError::UnknownProfile { .. } => "profile",
-        CertificateError::NeedsAnother { .. } => "needs-another-certificate",
-        CertificateError::Access(_) => "access",
-        CertificateError::Held { .. } => "rate-limited",
-        CertificateError::NoStandingRecord { .. } => "no-standing-record",
-        CertificateError::NoIssuerName { .. } => "no-issuer-name",
-        CertificateError::OwnRequest(_) | CertificateError::FixedByRequest { .. } => "certificate-request",
-        CertificateError::NothingToRevoke { .. } => "nothing-to-revoke",
-        CertificateError::File { .. } => "file",
-        CertificateError::Secret { .. } | CertificateError::ExternalAccountKey(_) => "credential",
-        CertificateError::NoAccount { .. } => "no-account",
-        CertificateError::AccountExists { .. } => "account-exists",
-        CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
-        CertificateError::Challenge(ChallengeError::Plugin(error) | ChallengeError::Prepare(error)) => {
-            plugin_kind(error)
-        }
-        CertificateError::Challenge(_) => "dns",
-        CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
-        CertificateError::LeftBehind { source, .. } => plugin_kind(source),
-        CertificateError::Caa { .. } => "caa",
-        CertificateError::Credential(_) => "credential-not-renewed",
-        CertificateError::NewCredential { .. } => "credential-not-proved",
-        CertificateError::Refused { .. } => "refused",
-        CertificateError::Bundle(_) => "certificate-rejected",
-        CertificateError::Rollback(error) => match error {
-            RollbackError::NothingBefore { .. } | RollbackError::NoSuchGeneration { .. } => "no-generation",
-            RollbackError::Ended { .. } => "certificate-ended",
-            _ => "generation-damaged",
-        },
-        CertificateError::Import(ImportError::NoSuchCertificate { .. }) => "no-such-certificate",
-        CertificateError::Import(_) => "import",
-        CertificateError::PreHook(_) => "pre-hook",
-        CertificateError::ServedAt(_) => "served-at",
-        CertificateError::Deployment(error) if error.failure.is_not_served() => "not-served",
-        CertificateError::Deployment(_) => "not-deployed",
-        CertificateError::Interrupted => "interrupted",
-        _ => "other",
-    }
-}
-
-fn acme_kind(error: &livecert_acme::Error) -> &'static str {
-    use livecert_acme::Error;
-    match error {
-        Error::Transport { source: TransportError::Tls(_), .. } => "tls-not-trusted",
-        Error::Transport { .. } => "server-unreachable",
-        Error::NotADirectory { .. } => "not-acme",
-        Error::RetryLater { .. } => "rate-limited",
-        Error::Unsettled { .. } => "timeout",
-        Error::NotOffered(_) => "not-offered",
-        _ => match error.class() {
-            ErrorClass::RateLimited => "rate-limited",
-            ErrorClass::AccountGone => "account-gone",
-            ErrorClass::Terms => "terms-not-accepted",
-            _ => "acme",
-        },
-    }
-}
-
-fn plugin_kind(error: &PluginError) -> &'static str {
-    use gandi_livedns::Error;
-    let PluginError::Gandi { source, .. } = error else { return "plugin" };
-    match source {
-        Error::Unauthorized { .. } => "gandi-unauthorized",
-        Error::Forbidden { .. } => "gandi-forbidden",
-        Error::NoZone { .. } | Error::ZoneNotVisible { .. } => "gandi-no-zone",
-        Error::RateLimited { .. } => "gandi-rate-limited",
-        Error::Network { kind: NetworkKind::Tls, .. } => "gandi-tls",
-        Error::Network { kind: NetworkKind::Oversized, .. } => "gandi-answer",
-        Error::Network { .. } | Error::OutOfTime { .. } => "gandi-unreachable",
-        Error::Conflict { .. } | Error::OtherCase { .. } => "gandi-conflict",
-        Error::LostUpdate { .. } => "gandi-lost-update",
-        Error::Malformed { .. } | Error::Unexpected { .. } => "gandi-answer",
-        _ => "gandi",
-    }
-}
 
 /// What to do next, where there is something to do.
 pub(crate) fn hint(error: &CertificateError) -> Option<String> {
@@ -201,6 +90,12 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         }
         CertificateError::Held { .. } => {
             "wait until then; --server, repeated, names servers to fall back to; --force asks all the same"
+        }
+        CertificateError::Waiting { cert, costly, .. } => {
+            return Some(format!(
+                "mend what the last error says; then `livecert renew {cert}{}` tries at once",
+                if *costly { " --force" } else { "" }
+            ));
         }
         CertificateError::NoStandingRecord { at, wanted, .. } => {
             return Some(format!(

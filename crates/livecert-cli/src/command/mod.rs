@@ -22,6 +22,7 @@ mod secret;
 mod server;
 mod set;
 mod show;
+mod status;
 mod timer;
 mod token;
 pub(crate) mod view;
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Plan(Box<issue::Issue>),
     /// List the certificates in the store
     List,
+    /// What needs a person, at a glance: exit status 4 if anything does; asks nobody, and changes nothing
+    Status(status::StatusWords),
     /// Show a certificate
     Show(Cert),
     /// Print the paths of a certificate's files
@@ -102,6 +105,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
         Command::Set(words) => set::run(*words, globals, output),
+        Command::Status(words) => status::run(&words, globals, output),
         Command::Show(words) => show::run(&words, globals, output),
         Command::Rollback(words) => rollback::run(&words, globals, output),
         Command::Secret(words) => secret::run(&words, globals, output),

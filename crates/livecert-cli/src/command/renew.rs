@@ -13,7 +13,6 @@ use super::view::{distance, moment};
 use crate::arguments::Globals;
 use crate::context;
 use crate::failure::{Failure, describe, error_document};
-use crate::hint::kind;
 use crate::output::{Output, Status, table};
 use crate::terminal::write_err;
 
@@ -62,6 +61,13 @@ struct Totals {
     renewed: usize,
     not_due: usize,
     failed: usize,
+    /// How many of the failed ones were not tried, because they had failed before.
+    waiting: usize,
+}
+
+/// Whether it was not tried, because it had failed before.
+fn is_waiting(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Waiting { .. })
 }
 
 impl Totals {
@@ -71,15 +77,19 @@ impl Totals {
             renewed: count(|result| matches!(result, RenewalResult::Renewed(_))),
             not_due: count(|result| matches!(result, RenewalResult::NotDue(_))),
             failed: count(|result| matches!(result, RenewalResult::Failed(_))),
+            waiting: count(|result| matches!(result, RenewalResult::Failed(error) if is_waiting(error))),
         }
     }
 
     fn document(&self) -> Value {
-        json!({"renewed": self.renewed, "not_due": self.not_due, "failed": self.failed})
+        let Totals { renewed, not_due, failed, waiting } = self;
+        json!({"renewed": renewed, "not_due": not_due, "failed": failed, "waiting": waiting})
     }
 
     fn text(&self) -> String {
-        format!("{} renewed, {} not due, {} failed", self.renewed, self.not_due, self.failed)
+        let Totals { renewed, not_due, failed, waiting } = self;
+        let waiting = if *waiting > 0 { format!(" ({waiting} not tried again yet)") } else { String::new() };
+        format!("{renewed} renewed, {not_due} not due, {failed} failed{waiting}")
     }
 }
 
@@ -94,7 +104,8 @@ fn document(renewal: &Renewal, store: &Store) -> Value {
             document
         }
         RenewalResult::Failed(error) => {
-            json!({"name": name, "result": "failed", "error": error_document(error)})
+            let result = if is_waiting(error) { "waiting" } else { "failed" };
+            json!({"name": name, "result": result, "error": error_document(error)})
         }
         _ => json!({"name": name}),
     }
@@ -113,7 +124,8 @@ fn text(renewals: &[Renewal], totals: &Totals) -> String {
             RenewalResult::Renewed(issued) => {
                 ("renewed", format!("valid until {}", moment(issued.generation.info.not_after)))
             }
-            RenewalResult::Failed(error) => ("FAILED", format!("{}: {error}", kind(error))),
+            RenewalResult::Failed(error) if is_waiting(error) => ("WAITING", error.to_string()),
+            RenewalResult::Failed(error) => ("FAILED", format!("{}: {error}", error.kind())),
             _ => ("", String::new()),
         };
         vec![renewal.cert.to_string(), result.to_owned(), when]

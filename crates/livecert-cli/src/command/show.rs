@@ -91,5 +91,8 @@ fn text(certificate: &CertificateView) -> String {
     if let Some(at) = certificate.last_attempt {
         row("last try", whole(at).to_string());
     }
+    if let (Some(failures @ 1..), Some(at)) = (certificate.failures, certificate.next_try) {
+        row("next try", format!("{}, after {failures} failed in a row", whole(at)));
+    }
     table(&rows)
 }

@@ -37,6 +37,10 @@ pub(crate) struct CertificateView {
     pub(crate) last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_attempt: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failures: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_try: Option<Timestamp>,
     #[serde(flatten)]
     pub(crate) current: Option<GenerationView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +205,8 @@ impl CertificateView {
             output: OutputView::new(&record.output),
             last_error: record.last_error.clone(),
             last_attempt: record.last_attempt,
+            failures: None,
+            next_try: None,
             current,
             deployment: None,
             generations,
@@ -217,7 +223,13 @@ impl CertificateView {
         let all = store.generations(name)?.into_iter().rev().map(past).collect();
         let state = store.deployment(name)?;
         let deployment = current_number.and_then(|number| DeploymentView::new(&state, number));
-        Ok(CertificateView { deployment, ..CertificateView::new(name, &record, current, all) })
+        let mut view = CertificateView { deployment, ..CertificateView::new(name, &record, current, all) };
+        // Damage there is told by `status`.
+        if let Some(failures) = store.failures(name).ok().flatten() {
+            (view.last_error, view.last_attempt) = (Some(failures.error), Some(failures.last));
+            (view.failures, view.next_try) = (Some(failures.count), Some(failures.next_try));
+        }
+        Ok(view)
     }
 }
 

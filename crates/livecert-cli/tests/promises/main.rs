@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod a_broken_set_up_does_not_hammer;
 mod a_certificate_can_be_forgotten;
 mod a_certificate_can_be_rolled_back;
 mod a_certificate_is_made_kept_and_renewed;
@@ -13,6 +14,7 @@ mod a_lost_account_does_not_wedge_renewal;
 mod a_neighbours_value_survives;
 mod a_rehearsal_stores_nothing;
 mod a_secret_never_shows;
+mod a_silent_failure_is_seen;
 mod a_standing_record_needs_no_token;
 mod a_strict_server_finds_no_fault;
 mod a_timer_renews;

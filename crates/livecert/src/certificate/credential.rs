@@ -19,7 +19,7 @@ use crate::plugin::{
 };
 use crate::progress::Event;
 use crate::secret::Source;
-use crate::store::{CertName, StoredArgument, replace_secret, write_secret};
+use crate::store::{CertName, CredentialRecord, StoredArgument, replace_secret, write_secret};
 
 /// With fewer days left than this, a run warns.
 pub const WARN_DAYS: i64 = 30;
@@ -250,6 +250,7 @@ impl Service {
     /// Warns of a credential that ends soon. It never delays a run by more than half a second.
     pub(super) async fn warn_of_end(&self, cert: &CertName, watch: CredentialWatch) {
         if let Ok(Ok(Some(end))) = tokio::time::timeout(COURTESY, watch.0).await {
+            self.note_end(cert, &end);
             self.warn_if_soon(cert, &end);
         }
     }
@@ -262,6 +263,16 @@ impl Service {
             let (kind, name) = (report.kind, report.name.as_deref());
             let (permissions, domains) = (report.permissions.as_slice(), report.domains.as_slice());
             self.progress.event(cert, Event::CredentialSays { kind, name, permissions, domains });
+        }
+    }
+
+    /// Keeps when the credential ends, for `status`.
+    fn note_end(&self, cert: &CertName, end: &CredentialEnd) {
+        let record = CredentialRecord::new(end.kind, end.at);
+        if !self.rehearsing
+            && let Err(error) = self.store.save_credential_end(cert, &record)
+        {
+            tracing::warn!(%cert, %error, "when the credential ends is not noted");
         }
     }
 
@@ -279,10 +290,11 @@ impl Service {
         let Ok(all) = self.credentials_in_use(None).await else { return };
         let concerned = all.iter().filter_map(|used| {
             let cert = used.certs.iter().find(|cert| certs.contains(cert))?;
-            Some(async move { (cert, used.plugin.credential_end().await) })
+            Some(async move { (cert, &used.certs, used.plugin.credential_end().await) })
         });
-        for (cert, end) in join_all(concerned).await {
+        for (cert, users, end) in join_all(concerned).await {
             if let Some(end) = end {
+                users.iter().for_each(|user| self.note_end(user, &end));
                 self.warn_if_soon(cert, &end);
             }
         }

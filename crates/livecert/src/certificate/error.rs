@@ -110,6 +110,20 @@ pub enum CertificateError {
         /// What it said.
         words: String,
     },
+    /// It failed before, and is not tried again yet.
+    #[error("waiting after {failures} {} until {until:.0}: {last}", if *failures == 1 { "failure" } else { "failures" })]
+    Waiting {
+        /// The certificate's name in the store.
+        cert: String,
+        /// How many tries have failed.
+        failures: u32,
+        /// When it is tried again.
+        until: jiff::Timestamp,
+        /// Whether the tries cost the CA so much that it waits also where it is named.
+        costly: bool,
+        /// The last error.
+        last: String,
+    },
     /// No standing record grants what is wanted.
     #[error("no TXT record at {at} lets this account have a certificate for {name}")]
     NoStandingRecord {

@@ -10,6 +10,7 @@ use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 use super::account::AccountRequest;
 use super::amend::Amendment;
 use super::attempt::Attempt;
+use super::back_off::Occasion;
 use super::check::CaaSets;
 use super::ledger::{Ledger, publication};
 use super::order::PlacedOrder;
@@ -70,24 +71,24 @@ impl Service {
         let cert = request.check()?;
         self.unless_interrupted(self.sweep_first(&[cert])).await?;
         let run = DeployRun::new(true);
-        let issued = self.issue_unswept(request, false, &run).await;
+        let issued = self.issue_unswept(request, Occasion::Issue, &run).await;
         match self.finish_deployments(run).await.into_iter().next() {
             Some((_, error)) => issued.and(Err(error)),
             None => issued,
         }
     }
 
-    /// The same without a sweep, as a part of `run`; `windows_known` says that it is a certificate of the store, for which
-    /// the CA has been asked when to renew.
+    /// The same without a sweep, as a part of `run`. For a renewal the certificate is one of the store, and the CA has been
+    /// asked already when it wants it.
     pub(super) async fn issue_unswept(
         &self,
         request: &IssueRequest,
-        windows_known: bool,
+        occasion: Occasion,
         run: &DeployRun,
     ) -> Result<Issued, CertificateError> {
         let cert = request.check()?;
         let lock = self.lock(&cert).await?;
-        let issued = self.issue_locked((&cert, &lock), request, windows_known, run).await;
+        let issued = self.issue_locked((&cert, &lock), request, occasion, run).await;
         // Last of all: until then there may be a reason to go back.
         if issued.is_ok() && !run.has(&cert) {
             self.prune(&cert, &lock);
@@ -100,11 +101,11 @@ impl Service {
         &self,
         (cert, lock): (&CertName, &CertLock),
         request: &IssueRequest,
-        windows_known: bool,
+        occasion: Occasion,
         run: &DeployRun,
     ) -> Result<Issued, CertificateError> {
         run.hide(request.sources());
-        let stored = match windows_known && !self.rehearsing {
+        let stored = match occasion != Occasion::Issue && !self.rehearsing {
             // It was there before the lock, and may have been removed while this one waited.
             true => Some(self.store.record(cert)?),
             false => self.store.find_record(cert)?,
@@ -132,7 +133,7 @@ impl Service {
             && !request.force
             && !settings.changed
         {
-            if !windows_known {
+            if occasion == Occasion::Issue {
                 self.unless_interrupted(self.ask_for_windows(std::slice::from_ref(cert))).await?;
             }
             let due = self.due(cert, generation, Timestamp::now());
@@ -147,17 +148,14 @@ impl Service {
                 return Ok(Issued { cert: cert.clone(), outcome, generation, leftovers: Vec::new() });
             }
         }
+        if !request.force {
+            self.after_failures(cert, &settings, occasion)?;
+        }
         let work = Work { cert, lock, request, settings: &settings, current: current.as_ref(), run };
         let result = self.make(&work).await;
-        if let Err(error) = &result
-            && let Some(mut record) = stored
-        {
-            record.last_error = Some(with_causes(error));
-            record.last_attempt = Some(Timestamp::now());
-            // Its own failure (a full disk, say) must not hide the first one.
-            if let Err(error) = self.store.save_record(cert, &record) {
-                tracing::warn!(%cert, %error, "that the last try failed is not remembered");
-            }
+        match &result {
+            Ok(_) => self.forget_failures(cert),
+            Err(error) => self.remember_failure(&work, occasion, error),
         }
         let (generation, leftovers) = result?;
         self.deploy(cert, &generation, run).await?;

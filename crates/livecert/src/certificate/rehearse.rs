@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::back_off::Occasion;
 use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName, with_causes};
@@ -104,7 +105,7 @@ impl Service {
         let steps = Arc::new(Steps::new(self.progress.clone()));
         let service = self.rehearsing_in(stage.store().clone(), steps.clone());
         let request = self.request_at(&twin, &home, request).await?;
-        let issued = service.issue_unswept(&request, true, &DeployRun::rehearsal()).await;
+        let issued = service.issue_unswept(&request, Occasion::Named, &DeployRun::rehearsal()).await;
         let account = self.end_account(&service, &twin).await;
         let issued = issued?;
         let (steps, proved) = steps.end();

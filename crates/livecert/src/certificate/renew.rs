@@ -7,6 +7,7 @@ use futures_util::future::{join, join_all};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
+use super::back_off::Occasion;
 use super::{CertificateError, DeployRun, IssueRequest, Issued, Service, SubjectName};
 use crate::plugin;
 use crate::progress::Event;
@@ -73,6 +74,7 @@ impl Service {
     /// # Errors
     /// A name that is not in the store (nothing was done then), or the store as a whole cannot be read.
     pub async fn renew(&self, request: &RenewRequest) -> Result<Vec<Renewal>, CertificateError> {
+        let began = Timestamp::now();
         let mut certs =
             if request.certs.is_empty() { self.store.cert_names()? } else { request.certs.clone() };
         certs.sort();
@@ -97,6 +99,8 @@ impl Service {
                 self.progress.event(&cert, Event::Ended { result: &renewal.result });
             }
         }
+        self.note_run(request, began, &renewals).await;
+        self.tell_of_failures(&renewals).await;
         // What was done has to be told, also where somebody does not wait for the warnings.
         let _ = self.unless_interrupted(self.warn_of(&renewals)).await;
         Ok(renewals)
@@ -156,7 +160,7 @@ impl Service {
     async fn renew_told(&self, cert: CertName, request: &RenewRequest, run: &DeployRun) -> Renewal {
         let result = match self.interrupt.is_cancelled() {
             true => Err(CertificateError::Interrupted),
-            false => self.renew_one(&cert, request.force, run).await,
+            false => self.renew_one(&cert, request, run).await,
         };
         let result = result.unwrap_or_else(|error| RenewalResult::Failed(Box::new(error)));
         self.progress.event(&cert, Event::Ended { result: &result });
@@ -166,9 +170,11 @@ impl Service {
     async fn renew_one(
         &self,
         cert: &CertName,
-        force: bool,
+        request: &RenewRequest,
         run: &DeployRun,
     ) -> Result<RenewalResult, CertificateError> {
+        let force = request.force;
+        let occasion = if request.certs.is_empty() { Occasion::Due } else { Occasion::Named };
         let record = self.store.record(cert)?;
         // Without a lock first: most certificates are not due, and need not wait for anybody.
         if let Some(generation) = self.store.current(cert)?
@@ -188,7 +194,7 @@ impl Service {
             force,
             ..IssueRequest::default()
         };
-        let issued = self.issue_unswept(&request, true, run).await?;
+        let issued = self.issue_unswept(&request, occasion, run).await?;
         Ok(match issued.outcome {
             super::Outcome::NotDue(at) => RenewalResult::NotDue(at),
             super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),

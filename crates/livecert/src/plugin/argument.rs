@@ -161,6 +161,21 @@ pub(crate) fn is_only_sealed(source: &str) -> bool {
     matches!(source, "prompt" | LITERAL) || source.starts_with(IMPORTED)
 }
 
+impl ArgumentSource {
+    /// Where it comes from, or what it is if it is no secret.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            ArgumentSource::Secret(source) => source.to_string(),
+            ArgumentSource::Literal(_) => "literal".to_owned(),
+            ArgumentSource::Plain(value) | ArgumentSource::Stored(StoredArgument::Plain(value)) => {
+                value.clone()
+            }
+            ArgumentSource::Kept { source, .. }
+            | ArgumentSource::Stored(StoredArgument::Secret { source, .. }) => source.clone(),
+        }
+    }
+}
+
 /// Sources of the arguments of one plugin, by the parameter's declared name.
 pub type ArgumentSources = BTreeMap<&'static str, ArgumentSource>;
 

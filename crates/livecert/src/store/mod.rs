@@ -4,9 +4,12 @@
 //! HOME/
 //!   sealing.key                               what sealed values are opened with (mode 0600), unless it is kept elsewhere
 //!   sealing.json                              where that key is, and its id
+//!   status.json                               what the renewal runs did
 //!   accounts/SERVER/account.json              the account's URL and its sealed key
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/renewal.json                   when the CA wants it to be renewed
+//!   certs/CERT/credential.json                when the credential ends, as it was said last
+//!   certs/CERT/failures.json                  what went wrong since the last success, and when it is tried again
 //!   certs/CERT/holds.json                     until when a CA does not want to be asked for it
 //!   certs/CERT/deployment.json                which generation is deployed, and what is still to be done
 //!   certs/CERT/generations/N/…                privkey.pem cert.pem chain.pem fullchain.pem generation.json
@@ -26,6 +29,7 @@ mod access;
 mod account;
 mod deployment;
 mod error;
+mod failure;
 mod file;
 mod generation;
 mod history;
@@ -38,6 +42,7 @@ mod record;
 mod rehearsal;
 mod removal;
 mod renewal;
+mod run;
 mod sealing;
 #[cfg(test)]
 mod version_tests;
@@ -48,6 +53,7 @@ pub use deployment::{
     Deployed, DeploymentProblem, DeploymentRecord, DeploymentState, PendingDeployment, Return,
 };
 pub use error::StoreError;
+pub use failure::FailureRecord;
 pub(crate) use file::replace as replace_file;
 pub use file::{replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};
@@ -60,4 +66,5 @@ pub use output::{Output, OutputFile, OutputRecord};
 pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
 pub use rehearsal::RehearsalStore;
 pub use renewal::{RenewalRecord, RenewalWindow};
+pub use run::{CertificateRun, CredentialRecord, FinishedRun, RunRecord};
 pub use sealing::{AllLocks, Rotation, SealedFile, SealingRecord};

@@ -75,10 +75,10 @@ pub struct CertificateRecord {
     /// Which files are written, and for whom.
     #[serde(default, skip_serializing_if = "OutputRecord::is_default")]
     pub output: OutputRecord,
-    /// What went wrong at the last try, if it failed.
+    /// What went wrong at the last try; older versions kept it here, and `failures.json` has it now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// When the last try ended.
+    /// When the last try ended; as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<Timestamp>,
 }

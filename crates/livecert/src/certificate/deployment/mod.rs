@@ -11,6 +11,7 @@
 mod back;
 mod error;
 mod facts;
+mod failure;
 mod finish;
 mod hooks;
 mod request;

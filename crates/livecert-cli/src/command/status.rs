@@ -1,0 +1,135 @@
+//! `livecert status`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use livecert::certificate::{CertificateError, Standing, StatusReport, StatusRequest, Trouble, status};
+use serde_json::{Value, json};
+
+use super::view::{distance, moment};
+use crate::arguments::{Globals, duration};
+use crate::context;
+use crate::failure::Failure;
+use crate::output::{Output, Status};
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusWords {
+    /// A run of `livecert renew` over all certificates has to have ended within this time, such as 26h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) max_age: Option<Duration>,
+    /// How long after its moment a certificate may wait for its renewal [default: 0s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) grace: Option<Duration>,
+    /// Write the numbers to this file too, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prometheus: Option<PathBuf>,
+}
+
+pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    let signed = |time: Duration| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    let request = StatusRequest {
+        max_age: words.max_age.map(signed),
+        grace: words.grace.map(signed).unwrap_or_default(),
+    };
+    let now = Timestamp::now();
+    let report = status(&context::store(globals)?, &request, now).map_err(CertificateError::from)?;
+    if let Some(path) = &words.prometheus {
+        write_metrics(path, &metrics(&report))?;
+    }
+    output.show(&document(&report), || text(&report, now));
+    Ok(if report.troubles.is_empty() { Status::Done } else { Status::Soon })
+}
+
+fn document(report: &StatusReport) -> Value {
+    let trouble = |one: &Trouble| {
+        json!({
+            "kind": one.kind.word(),
+            "name": one.cert.as_ref().map(ToString::to_string),
+            "what": one.what,
+            "next": one.next,
+        })
+    };
+    let standing = |one: &Standing| {
+        json!({
+            "name": one.cert.as_str(),
+            "not_after": one.not_after,
+            "renew_at": one.renew_at,
+            "issued": one.issued,
+            "looked_at": one.looked_at,
+            "failures": one.failures,
+            "deployed": one.deployed,
+        })
+    };
+    json!({
+        "schema": 1,
+        "well": report.troubles.is_empty(),
+        "problems": report.troubles.iter().map(trouble).collect::<Vec<_>>(),
+        "certificates": report.certificates.iter().map(standing).collect::<Vec<_>>(),
+        "last_run": report.last_run,
+    })
+}
+
+fn text(report: &StatusReport, now: Timestamp) -> String {
+    let run = match &report.last_run {
+        Some(run) => format!("the last run ended {} ({})", distance(run.finished, now), moment(run.finished)),
+        None => "no run has ended yet".to_owned(),
+    };
+    let count = report.certificates.len();
+    let count = format!("{count} certificate{}", if count == 1 { "" } else { "s" });
+    if report.troubles.is_empty() {
+        let next = report.certificates.iter().filter_map(|one| one.renew_at.map(|at| (at, &one.cert))).min();
+        let next = next.map_or_else(String::new, |(at, cert)| {
+            format!(", the next renewal {} ({cert})", distance(at, now))
+        });
+        return format!("All is well: {count}{next}; {run}.\n");
+    }
+    let line = |trouble: &Trouble| {
+        let about = trouble.cert.as_ref().map(|cert| format!("{cert}: ")).unwrap_or_default();
+        format!(
+            "{:<15} {about}{}\n                next: {}\n",
+            trouble.kind.word(),
+            trouble.what,
+            trouble.next
+        )
+    };
+    let lines: String = report.troubles.iter().map(line).collect();
+    format!("{lines}{} to look at; {count}; {run}.\n", report.troubles.len())
+}
+
+/// The text format of Prometheus. Times are Unix seconds.
+fn metrics(report: &StatusReport) -> String {
+    let mut text = String::new();
+    let mut family = |name: &str, help: &str, value: fn(&Standing) -> Option<i64>| {
+        text.push_str(&format!("# HELP livecert_{name} {help}\n# TYPE livecert_{name} gauge\n"));
+        for one in &report.certificates {
+            if let Some(value) = value(one) {
+                // Nothing in the name of a certificate has to be escaped.
+                text.push_str(&format!("livecert_{name}{{cert=\"{}\"}} {value}\n", one.cert));
+            }
+        }
+    };
+    family("not_after", "End of the certificate.", |one| one.not_after.map(Timestamp::as_second));
+    family("renew_due", "When it is to be renewed.", |one| one.renew_at.map(Timestamp::as_second));
+    family("last_success", "When it was got.", |one| one.issued.map(Timestamp::as_second));
+    family("last_attempt", "When a run looked at it.", |one| one.looked_at.map(Timestamp::as_second));
+    family("failures", "Failed tries since the last success.", |one| Some(one.failures.into()));
+    family("deployed", "Whether no hook's work is left.", |one| Some(one.deployed.into()));
+    let problems = report.troubles.len();
+    text.push_str("# HELP livecert_problems What needs a person.\n# TYPE livecert_problems gauge\n");
+    text.push_str(&format!("livecert_problems {problems}\n"));
+    if let Some(run) = &report.last_run {
+        text.push_str("# HELP livecert_last_run End of the last run.\n# TYPE livecert_last_run gauge\n");
+        text.push_str(&format!("livecert_last_run {}\n", run.finished.as_second()));
+    }
+    text
+}
+
+/// The collector must never read half of it.
+fn write_metrics(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".tmp");
+    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| Failure::failed(&format!("{} cannot be written: {error}", path.display())))
+}

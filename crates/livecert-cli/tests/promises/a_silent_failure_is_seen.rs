@@ -1,0 +1,132 @@
+use testbed::sim::{Fault, FaultRule, TokenConfig};
+use testbed::{Options, PAT};
+
+use super::{Bench, document, expect, read, says};
+
+#[test]
+fn when_all_is_well_it_says_so_and_when_the_next_renewal_is() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["example.com"], &[]), 0);
+    // Pebble's live for years, and tokens for one.
+    bench.age("example.com", 90, 80);
+    expect(&bench.run(&["status"]), 0);
+    // Nothing has ever run.
+    let never = bench.run(&["status", "--max-age", "1h"]);
+    expect(&never, 4);
+    says(&never, &["no-run", "has ever ended", "timer"]);
+
+    expect(&bench.run(&["renew"]), 0);
+    let well = bench.run(&["status", "--max-age", "1h"]);
+    expect(&well, 0);
+    says(&well, &["All is well: 1 certificate, the next renewal in", "the last run ended"]);
+    let path = bench.testbed.home().join("status.json");
+    let mut run: serde_json::Value = serde_json::from_str(&read(&path)).unwrap();
+    assert_eq!(
+        (&run["run"]["not_due"], &run["certificates"]["example.com"]["result"]),
+        (&1.into(), &"not-due".into())
+    );
+    // The timer is gone.
+    run["run"]["finished"] = "2026-01-01T00:00:00Z".into();
+    std::fs::write(&path, run.to_string()).unwrap();
+    // A run over one certificate is not one over all of them.
+    expect(&bench.run(&["renew", "example.com"]), 0);
+    let silent = bench.run(&["status", "--max-age", "1h", "--json"]);
+    expect(&silent, 4);
+    assert_eq!(document(&silent)["problems"][0]["kind"], "no-run");
+}
+
+#[test]
+fn when_renewals_fail_each_run_and_each_look_says_so() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["example.com"], &[]), 0);
+    bench.age("example.com", 90, 20);
+    let due = bench.run(&["status"]);
+    expect(&due, 4);
+    says(&due, &["due", "livecert renew example.com"]);
+    expect(&bench.run(&["status", "--grace", "1000h"]), 0);
+
+    bench.testbed.secret_file("gandi.pat", &"0".repeat(40)).unwrap();
+    expect(&bench.run(&["renew"]), 1);
+    for _ in 0..2 {
+        expect(&bench.run(&["renew"]), 1);
+        let failing = bench.run(&["status", "--grace", "1000h", "--json"]);
+        expect(&failing, 4);
+        assert_eq!(document(&failing)["problems"][0]["kind"], "failing");
+    }
+    bench.age("example.com", 90, -1);
+    let metrics = bench.testbed.folder().join("livecert.prom");
+    let ended = bench.run(&["status", "--prometheus", metrics.to_str().unwrap()]);
+    expect(&ended, 4);
+    says(&ended, &["ended", "it has ended", "failed once since"]);
+    assert!(read(&metrics).contains("livecert_failures{cert=\"example.com\"} 1\n"), "{}", read(&metrics));
+
+    // Damage is something to look at, and no crash.
+    std::fs::write(bench.testbed.home().join("status.json"), "{").unwrap();
+    std::fs::write(bench.cert("example.com").join("failures.json"), "{").unwrap();
+    let damaged = bench.run(&["status"]);
+    expect(&damaged, 4);
+    says(&damaged, &["damaged", "status.json", "failures.json"]);
+}
+
+#[test]
+fn when_a_token_ends_before_it_is_needed() {
+    let bench = Bench::with(&Options::default());
+    let mut token = TokenConfig::new(PAT);
+    token.expires_in = 10 * 86_400;
+    bench.testbed.gandi().set_token(token);
+    expect(&bench.issue(&["example.com"], &[]), 0);
+    bench.age("example.com", 90, 89);
+    let _ = std::fs::remove_file(bench.cert("example.com").join("renewal.json"));
+    let ends = bench.run(&["status"]);
+    expect(&ends, 4);
+    says(&ends, &["credential-ends", "personal access token ends before the renewal", "token renew"]);
+    bench.age("example.com", 90, 32);
+    expect(&bench.run(&["status"]), 0);
+}
+
+/// Lets the time come at which it is tried again.
+fn let_time_pass(bench: &Bench) {
+    let path = bench.cert("example.com").join("failures.json");
+    let mut failures: serde_json::Value = serde_json::from_str(&read(&path)).unwrap();
+    failures["next_try"] = "2026-01-01T00:00:00Z".into();
+    std::fs::write(&path, failures.to_string()).unwrap();
+}
+
+#[test]
+fn and_in_thirty_nights_the_hook_is_called_once_for_each_step() {
+    let bench = Bench::new();
+    let told = bench.testbed.folder().join("told");
+    let hook = format!(
+        "echo \"$LIVECERT_STEP $LIVECERT_ERROR_KIND $LIVECERT_DAYS_LEFT\" >> '{}'; grep -q '\"step\"'",
+        told.display()
+    );
+    expect(&bench.issue(&["example.com"], &["--failure-hook", &hook]), 0);
+    let fault = Fault::Answer { status: 403, body: "{}".into(), retry_after: None };
+    bench.testbed.gandi().fail(FaultRule { method: None, path: "/".into(), after: 0, times: 100_000, fault });
+    for left in (-1..29).rev() {
+        bench.age("example.com", 90, left);
+        expect(&bench.run(&["renew"]), 1);
+        expect(&bench.run(&["status"]), 4);
+        let_time_pass(&bench);
+    }
+    let told = read(&told);
+    let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split(' ').collect()).collect();
+    let steps: Vec<&str> = lines.iter().map(|line| line[0]).collect();
+    assert_eq!(steps, ["half", "quarter", "tenth", "ended"], "{told}");
+    assert!(lines.iter().all(|line| line[1].starts_with("gandi-")), "{told}");
+    assert_eq!((lines[0][2], lines[3][2]), ("27", "0"), "{told}");
+}
+
+#[test]
+fn and_a_failure_hook_that_fails_is_called_again() {
+    let bench = Bench::new();
+    let told = bench.testbed.folder().join("told");
+    let hook = format!("echo told >> '{0}'; test $(wc -l < '{0}') -gt 1", told.display());
+    expect(&bench.issue(&["example.com"], &["--failure-hook", &hook]), 0);
+    bench.testbed.secret_file("gandi.pat", &"0".repeat(40)).unwrap();
+    bench.age("example.com", 90, 20);
+    for _ in 0..4 {
+        expect(&bench.run(&["renew"]), 1);
+    }
+    assert_eq!(read(&told), "told\ntold\n");
+}

@@ -1,0 +1,136 @@
+//! What the renewal runs did: `status.json`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::file::{read_json, write_json};
+use super::{CertName, Store, StoreError};
+
+const RUN_VERSION: u32 = 1;
+
+/// `status.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    version: u32,
+    /// The version of livecert that wrote it.
+    pub livecert: String,
+    /// The last run over all certificates that came to its end; none before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<FinishedRun>,
+    /// What the last run that looked at each certificate did.
+    #[serde(default)]
+    pub certificates: BTreeMap<String, CertificateRun>,
+}
+
+/// A run over all certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinishedRun {
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// Certificates that it renewed.
+    pub renewed: usize,
+    /// Certificates that were not due.
+    pub not_due: usize,
+    /// Certificates for which it failed.
+    pub failed: usize,
+}
+
+/// One certificate in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateRun {
+    /// When that was.
+    pub at: Timestamp,
+    /// `renewed`, `not-due`, `waiting` or `failed`.
+    pub result: String,
+    /// The error's stable name, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The error with its causes, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When the certificate ends; none if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+    /// When it is to be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_at: Option<Timestamp>,
+}
+
+impl RunRecord {
+    /// A record of the current layout, without certificates yet.
+    pub fn new(run: Option<FinishedRun>) -> Self {
+        let livecert = env!("CARGO_PKG_VERSION").to_owned();
+        RunRecord { version: RUN_VERSION, livecert, run, certificates: BTreeMap::new() }
+    }
+}
+
+impl Store {
+    fn run_path(&self) -> PathBuf {
+        self.home().join("status.json")
+    }
+
+    /// What the renewal runs did; `None` before the first one.
+    ///
+    /// # Errors
+    /// The file is damaged, from a newer version, or cannot be read.
+    pub fn last_run(&self) -> Result<Option<RunRecord>, StoreError> {
+        read_json(&self.run_path(), RUN_VERSION)
+    }
+
+    /// Notes what a run did.
+    ///
+    /// # Errors
+    /// It cannot be written; the old file is still whole.
+    pub fn save_run(&self, record: &RunRecord) -> Result<(), StoreError> {
+        write_json(&self.run_path(), record)
+    }
+
+    fn credential_path(&self, cert: &CertName) -> PathBuf {
+        self.cert_folder(cert).join("credential.json")
+    }
+
+    /// When the credential of a certificate ends, as it was said last; `None` if that was never said.
+    ///
+    /// # Errors
+    /// The file is damaged, from a newer version, or cannot be read.
+    pub fn credential_end(&self, cert: &CertName) -> Result<Option<CredentialRecord>, StoreError> {
+        read_json(&self.credential_path(cert), RUN_VERSION)
+    }
+
+    /// Notes when the credential of a certificate ends, where that is news.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save_credential_end(&self, cert: &CertName, record: &CredentialRecord) -> Result<(), StoreError> {
+        if self.credential_end(cert).ok().flatten().as_ref() == Some(record) {
+            return Ok(());
+        }
+        write_json(&self.credential_path(cert), record)
+    }
+}
+
+/// `credential.json`: what a certificate's credential said about its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialRecord {
+    version: u32,
+    /// What it is, such as `personal access token`.
+    pub kind: String,
+    /// When it ends.
+    pub ends: Timestamp,
+}
+
+impl CredentialRecord {
+    /// A record of the current layout.
+    pub fn new(kind: &str, ends: Timestamp) -> Self {
+        CredentialRecord { version: RUN_VERSION, kind: kind.to_owned(), ends }
+    }
+}
