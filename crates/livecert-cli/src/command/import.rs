@@ -23,10 +23,12 @@ use crate::terminal::write_err;
 Examples:
   livecert import certbot /etc/letsencrypt --plan    what would be taken over, and what cannot be
   livecert import certbot /etc/letsencrypt
+  livecert import acme.sh ~/.acme.sh --cert example.com
+  livecert import lego ~/.lego --plugin gandi --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat
 
 Nothing of the other client is changed, and no server is asked. What is in the store already stays as it is.")]
 pub(crate) struct ImportWords {
-    /// The other client: certbot
+    /// The other client: posh-acme, certbot, lego or acme.sh
     #[arg(value_name = "CLIENT")]
     client: String,
     /// Its folder
@@ -47,6 +49,9 @@ pub(crate) struct ImportWords {
     /// Parameter of the plugin, beside those that are found; repeatable
     #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
     plugin_arg: Vec<String>,
+    /// Run the client's hooks from now on, as they are: they get the variables of livecert, and not the client's
+    #[arg(long, help_heading = "Deployment")]
+    hooks: bool,
     #[command(flatten)]
     propagation: Propagation,
 }
@@ -90,6 +95,7 @@ fn request(words: ImportWords) -> Result<ImportRequest, Failure> {
         plugin,
         arguments: arguments.map_err(CertificateError::from)?,
         propagation: words.propagation.request(),
+        hooks: words.hooks,
     })
 }
 
@@ -113,7 +119,7 @@ fn document(import: &Import, request: &ImportRequest, plan: bool) -> Value {
         document
     };
     let certificate = |one: &ImportedCertificate| {
-        let hook = |hook: &livecert::import::FoundHook| json!({"moment": hook.moment.to_string(), "command": hook.command});
+        let hook = |hook: &livecert::import::FoundHook| json!({"moment": hook.moment.to_string(), "command": hook.command, "taken_over": request.hooks});
         let mut document = json!({
             "name": one.cert.as_str(),
             "source_name": one.name,
@@ -188,7 +194,8 @@ fn text(import: &Import, request: &ImportRequest, plan: bool) -> String {
         }
         for hook in &one.hooks {
             let command = hook.command.replace('\n', "; ");
-            line(&mut text, "hook", &format!("{command} ({}), which is not taken over", hook.moment));
+            let fate = if request.hooks { "" } else { ", which is not taken over without --hooks" };
+            line(&mut text, "hook", &format!("{command} ({}){fate}", hook.moment));
         }
         one.notes.iter().for_each(|note| line(&mut text, "note", note));
     }

@@ -249,7 +249,8 @@ fn hooks_of_folder(folder: &Folder, found: &mut Found) -> Vec<FoundHook> {
         let below = Path::new("renewal-hooks").join(moment.to_string());
         match folder.names(&below) {
             Ok(names) => hooks.extend(names.into_iter().filter(|name| !name.ends_with('~')).map(|name| {
-                FoundHook { moment, command: folder.root().join(&below).join(name).display().to_string() }
+                let path = folder.root().join(&below).join(name).display().to_string();
+                FoundHook { moment, command: format!("'{}'", path.replace('\'', r"'\''")) }
             })),
             Err(why) => found.obstacle("the hooks", why),
         }

@@ -1,6 +1,7 @@
 //! A folder that somebody else has written. Its files are taken for hostile: links may lead anywhere or in circles, names
 //! may climb, files may be huge, devices, or not what their names say.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -12,14 +13,20 @@ use super::ImportError;
 
 /// The largest file that is read, in bytes: a chain takes some kilobytes.
 const MAX_FILE: u64 = 1024 * 1024;
-/// The most names that are read from one folder.
-const MAX_NAMES: usize = 20_000;
+/// The most names that are read in all. Links may lead in circles, so a depth alone is no bound.
+const MAX_NAMES: usize = 200_000;
+/// The most octets that are read in all.
+const MAX_READ: u64 = 256 * 1024 * 1024;
 
 /// A client's folder.
 #[derive(Debug)]
 pub(super) struct Folder {
     /// Without links, so that what leaves it can be told.
     root: PathBuf,
+    /// How many names may still be read.
+    names_left: Cell<usize>,
+    /// How many octets may still be read.
+    octets_left: Cell<u64>,
 }
 
 /// Why a file in the folder cannot be used. Paths are those below the folder; nothing of a file's content is repeated.
@@ -33,8 +40,8 @@ pub(super) enum Unreadable {
     NotAFile(PathBuf),
     #[error("{} is larger than {} KiB", .0.display(), MAX_FILE / 1024)]
     TooLarge(PathBuf),
-    #[error("{} has more than {MAX_NAMES} entries", .0.display())]
-    TooMany(PathBuf),
+    #[error("{} is not read: there is more in the folder than any client has", .0.display())]
+    TooMuch(PathBuf),
     #[error("{} is not text", .0.display())]
     NotText(PathBuf),
     #[error("{} is not the JSON that was expected (line {line}, column {column})", path.display())]
@@ -48,7 +55,7 @@ impl Folder {
         let failed = |source| ImportError::Folder { path: path.to_owned(), source };
         let root = path.canonicalize().map_err(failed)?;
         fs::read_dir(&root).map_err(failed)?;
-        Ok(Folder { root })
+        Ok(Folder { root, names_left: Cell::new(MAX_NAMES), octets_left: Cell::new(MAX_READ) })
     }
 
     /// The folder's own path, without links.
@@ -77,9 +84,10 @@ impl Folder {
         let failed = |source| Unreadable::Io { path: below.to_owned(), source };
         let mut names = Vec::new();
         for entry in fs::read_dir(path).map_err(failed)? {
-            if names.len() == MAX_NAMES {
-                return Err(Unreadable::TooMany(below.to_owned()));
-            }
+            let Some(left) = self.names_left.get().checked_sub(1) else {
+                return Err(Unreadable::TooMuch(below.to_owned()));
+            };
+            self.names_left.set(left);
             // A name that is not UTF-8 is none that a client has made.
             names.extend(entry.map_err(failed)?.file_name().into_string());
         }
@@ -99,7 +107,12 @@ impl Folder {
     /// The content of a file that must be there.
     pub(super) fn text(&self, below: impl AsRef<Path>) -> Result<Zeroizing<String>, Unreadable> {
         let below = below.as_ref();
-        read_text(&self.inside(below)?, below)
+        let text = read_text(&self.inside(below)?, below)?;
+        let Some(left) = self.octets_left.get().checked_sub(text.len() as u64) else {
+            return Err(Unreadable::TooMuch(below.to_owned()));
+        };
+        self.octets_left.set(left);
+        Ok(text)
     }
 
     /// A file of JSON.
@@ -117,6 +130,23 @@ impl Folder {
     /// A file that the client's own settings name, wherever it lies.
     pub(super) fn named_elsewhere(path: &Path) -> Result<Zeroizing<String>, Unreadable> {
         read_text(path, path)
+    }
+
+    /// Whether a file is for its owner alone.
+    pub(super) fn is_private(path: &Path) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 == 0)
+        }
+        #[cfg(not(unix))]
+        path.is_file()
+    }
+
+    /// When a file was changed last.
+    pub(super) fn changed(&self, below: impl AsRef<Path>) -> Option<jiff::Timestamp> {
+        let metadata = fs::metadata(self.inside(below.as_ref()).ok()?).ok()?;
+        jiff::Timestamp::try_from(metadata.modified().ok()?).ok()
     }
 
     /// The path without links, if it is in the folder.
@@ -185,6 +215,17 @@ mod tests {
         assert!(matches!(folder.text("huge"), Err(Unreadable::TooLarge(_))));
         let error = folder.json::<serde_json::Value>("wrong.json").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
-        assert!(folder.find("nothing").unwrap().is_none() && folder.names("nothing").unwrap().is_empty());
+        // A folder in circles ends, too.
+        for name in 0..40 {
+            symlink(".", root.join(format!("circle{name}"))).unwrap();
+        }
+        let mut path = PathBuf::new();
+        let ended = (0..10_000).any(|_| {
+            path = if path.components().count() > 20 { PathBuf::new() } else { path.join("circle1") };
+            matches!(folder.names(&path), Err(Unreadable::TooMuch(_)))
+        });
+        assert!(ended);
+        assert!(folder.find("nothing").unwrap().is_none());
+        assert!(folder.names("nothing").unwrap().is_empty());
     }
 }

@@ -4,9 +4,15 @@
 //! is touched, and what is in there is not trusted: see [`Folder`](folder::Folder). What cannot be used is an
 //! [`Obstacle`], and the rest goes on.
 
+mod acme_sh;
 mod certbot;
 mod folder;
 mod ini;
+mod lego;
+mod lego_settings;
+mod posh_acme;
+mod secure_string;
+mod shell_conf;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,24 +27,43 @@ use crate::key::PrivateKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Client {
-    /// certbot, of any version.
+    /// Posh-ACME 4.
+    PoshAcme,
+    /// certbot.
     Certbot,
+    /// lego 4 and 5.
+    Lego,
+    /// acme.sh.
+    AcmeSh,
 }
 
 impl Client {
     /// All of them, with their names on the command line.
-    pub const ALL: [(&'static str, Client); 1] = [("certbot", Client::Certbot)];
+    pub const ALL: [(&'static str, Client); 4] = [
+        ("posh-acme", Client::PoshAcme),
+        ("certbot", Client::Certbot),
+        ("lego", Client::Lego),
+        ("acme.sh", Client::AcmeSh),
+    ];
 
     /// How to stop it.
     pub fn farewell(self) -> &'static str {
         match self {
+            Client::PoshAcme => "remove the scheduled task, or the line of cron, that runs Submit-Renewal",
             Client::Certbot => "systemctl disable --now certbot.timer (or remove its line from cron)",
+            Client::Lego => "remove the timer, or the line of cron, that runs lego",
+            Client::AcmeSh => "acme.sh --uninstall-cronjob",
         }
     }
 
     /// What its folder is known by.
     fn marks(self) -> &'static str {
         match self {
+            Client::PoshAcme => {
+                "'current-server.txt' nor a folder with 'dir.json', as ~/.config/Posh-ACME has"
+            }
+            Client::Lego => "'accounts' nor 'certificates' nor '.lego.yml'",
+            Client::AcmeSh => "'account.conf' nor 'ca', as ~/.acme.sh has",
             Client::Certbot => "'renewal' nor 'accounts', as /etc/letsencrypt has",
         }
     }
@@ -155,7 +180,7 @@ pub struct FoundCertificate {
     pub server: String,
     /// URL of the account that ordered it, where the client keeps that.
     pub account: Option<String>,
-    /// Its chains, PEM, leaf first; the one in use comes first.
+    /// Its chains, PEM, leaf first; the CA's own choice comes first.
     pub chains: Vec<String>,
     /// Its private key; none where its owner keeps it, who gave a request.
     pub key: Option<PrivateKey>,
@@ -188,7 +213,7 @@ pub struct FoundCertificate {
 }
 
 /// What publishes the proofs at another client.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum FoundProof {
     /// TXT records through Gandi's LiveDNS.
     Gandi(FoundGandi),
@@ -205,12 +230,9 @@ pub enum FoundProof {
     Manual,
     /// Something that livecert has no plugin for, in the client's words.
     Other(String),
-}
-
-impl Default for FoundProof {
-    fn default() -> Self {
-        FoundProof::Other("nothing".to_owned())
-    }
+    /// The client does not note it.
+    #[default]
+    Unknown,
 }
 
 /// Settings of a client's plugin for LiveDNS.
@@ -308,8 +330,10 @@ fn is_plain(name: &str) -> bool {
 pub fn read(client: Client, path: &Path, hints: &Hints) -> Result<Found, ImportError> {
     let folder = folder::Folder::open(path)?;
     let found = match client {
+        Client::PoshAcme => posh_acme::read(&folder),
         Client::Certbot => certbot::read(&folder),
+        Client::Lego => lego::read(&folder, hints),
+        Client::AcmeSh => acme_sh::read(&folder),
     };
-    let _ = hints;
     found.ok_or_else(|| ImportError::OtherFolder { path: path.to_owned(), client, marks: client.marks() })
 }

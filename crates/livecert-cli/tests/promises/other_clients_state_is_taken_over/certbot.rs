@@ -38,7 +38,7 @@ fn certbot_goes_on() {
     let there = Move::new();
     certbot(&there);
     with_gandi(&there, &format!("# from Gandi\ndns_gandi_token = {PAT}\n"));
-    let imported = there.goes_on("certbot", "example.com");
+    let imported = there.goes_on("certbot", "example.com", &[]);
     let one = &imported["certificates"][0];
     let source = format!("import:{} (sealed)", there.bench.testbed.folder().join("gandi.ini").display());
     assert_eq!(one["plugin_args"]["GandiPAT"], source.as_str());
@@ -65,7 +65,10 @@ fn a_copy_without_links_an_old_key_and_hooks_are_enough() {
     let one = &imported["certificates"][0];
     assert!(one["plugin_args"]["GandiToken"].as_str().unwrap().starts_with("import:"), "{one}");
     assert_eq!(one["plugin_args"]["GandiSharingId"], "some-id");
-    assert_eq!(one["hooks"][0], serde_json::json!({"moment": "deploy", "command": "systemctl reload nginx"}));
+    assert_eq!(
+        one["hooks"][0],
+        serde_json::json!({"moment": "deploy", "command": "systemctl reload nginx", "taken_over": false})
+    );
     assert_eq!(one["hooks"][1]["moment"], "post");
     let lost = imported["not_taken_over"].as_array().unwrap();
     let why = |what: &str| lost.iter().find(|lost| lost["what"] == what).unwrap()["reason"].as_str().unwrap();

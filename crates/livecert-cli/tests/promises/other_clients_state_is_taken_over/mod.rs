@@ -1,8 +1,14 @@
 //! Moving from another client: its account, key and certificate stay in use, and the CA sees a renewal as any other.
 
+mod acme_sh;
 mod certbot;
+mod hostile;
+mod lego;
+mod posh_acme;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use testbed::ca::Control;
@@ -46,18 +52,18 @@ impl Move {
     /// What every import has to do with the only certificate that there is: take it over without a request, once, and have
     /// its renewal go on as the other client's would have.
     #[track_caller]
-    fn goes_on(&self, client: &str, cert: &str) -> Value {
+    fn goes_on(&self, client: &str, cert: &str, more: &[&str]) -> Value {
         let control = self.control();
         let (account, issued) = (control.accounts()[0].url.clone(), control.certificates()[0].clone());
         let before = tree(&self.folder);
         control.clear_requests();
 
-        let plan = self.import_at_gandi(client, &["--plan"]);
+        let plan = self.import_at_gandi(client, &[&["--plan"], more].concat());
         expect(&plan, 0);
         assert_eq!(document(&plan)["certificates"][0]["result"], "to-import", "{}", plan.stdout);
         assert!(!self.bench.testbed.home().exists(), "a plan has made the state folder");
 
-        let import = self.import_at_gandi(client, &[]);
+        let import = self.import_at_gandi(client, more);
         expect(&import, 0);
         let imported = document(&import);
         assert_eq!(imported["accounts"][0]["url"], account.as_str(), "{imported}");
@@ -67,7 +73,7 @@ impl Move {
         assert!(!(import.stdout + &import.stderr).contains(PAT));
         let stored = state(&self.bench);
 
-        let again = self.import_at_gandi(client, &[]);
+        let again = self.import_at_gandi(client, more);
         expect(&again, 0);
         assert_eq!(document(&again)["certificates"][0]["result"], "already-there");
         assert_eq!(document(&again)["accounts"][0]["result"], "already-there");
@@ -87,6 +93,58 @@ impl Move {
         assert_eq!(control.orders().last().unwrap().replaces, Some(issued.renewal_id));
         imported
     }
+}
+
+/// What somebody has at the server already: an account, and a certificate for `example.com` and `*.example.com`.
+struct Made {
+    account: String,
+    /// PEM.
+    account_key: String,
+    key: String,
+    leaf: String,
+    chain: String,
+}
+
+impl Made {
+    fn new(there: &Move) -> Self {
+        let bench = &there.bench;
+        let livecert = bench.livecert.clone().at(&bench.testbed.folder().join("first"));
+        let words = bench.words_at(&there.server, &["example.com", "*.example.com"], &[]);
+        expect(&livecert.run(words).unwrap(), 0);
+        let directory = there.server.directory();
+        let account_key = livecert.run(["account", "export", "--server", &directory]).unwrap();
+        expect(&account_key, 0);
+        let file =
+            |name: &str| read(&bench.testbed.folder().join("first/certs/example.com/current").join(name));
+        Made {
+            account: there.control().accounts()[0].url.clone(),
+            account_key: account_key.stdout,
+            key: file("privkey.pem"),
+            leaf: file("cert.pem"),
+            chain: file("chain.pem"),
+        }
+    }
+
+    /// The account key, with what older tools write before it.
+    fn old_account_key(&self) -> String {
+        let parameters = piped(Command::new("openssl").args(["ecparam", "-name", "prime256v1"]), "");
+        parameters + &piped(Command::new("openssl").args(["ec"]), &self.account_key)
+    }
+}
+
+/// What a program makes of its input.
+fn piped(command: &mut Command, input: &str) -> String {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+/// Writes a file below a folder, and the folders above it.
+fn write(folder: &Path, below: &str, text: &str) {
+    let path = folder.join(below);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
 }
 
 /// Every file of the store, but for the locks, which name who held them last.

@@ -38,6 +38,8 @@ pub struct ImportRequest {
     pub arguments: ArgumentSources,
     /// How publications are watched.
     pub propagation: PropagationRequest,
+    /// Whether the client's hooks are run from now on.
+    pub hooks: bool,
 }
 
 /// What was taken over, or would be.

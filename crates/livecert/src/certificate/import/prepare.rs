@@ -11,10 +11,11 @@ use super::leaf::{self, Leaf};
 use super::{ImportRequest, ImportedCertificate, Taken};
 use crate::certificate::settings::Settings;
 use crate::certificate::{
-    CertificateError, IssueRequest, Service, SubjectName, check_bundle, due, with_causes,
+    CertificateError, DeploymentRequest, IssueRequest, Service, SubjectName, check_bundle, due, with_causes,
 };
 use crate::import::{
-    CredentialKind, CredentialPlace, FoundCertificate, FoundGandi, FoundHook, FoundProof, Obstacle,
+    CredentialKind, CredentialPlace, FoundCertificate, FoundGandi, FoundHook, FoundProof, HookMoment,
+    Obstacle,
 };
 use crate::key::{ForeignRequest, PrivateKey};
 use crate::plugin::{self, ArgumentSource, ArgumentSources, Arguments, PluginInfo};
@@ -50,7 +51,14 @@ impl Prepared {
             notes.push("it has ended, and is due at once".to_owned());
         }
         let chains: Vec<&str> = found.chains.iter().map(String::as_str).collect();
-        let checked = check_bundle(&chains, None, &public_key, &names, &found.server, moment);
+        let checked = check_bundle(
+            &chains,
+            found.preferred_chain.as_deref(),
+            &public_key,
+            &names,
+            &found.server,
+            moment,
+        );
         let checked = checked.map_err(|why| why.to_string())?;
         let mut info = checked.info;
         info.account = found.account.take();
@@ -234,6 +242,7 @@ fn issue_request(
         plugin: Some(plugin),
         arguments,
         propagation: request.propagation.clone(),
+        deployment: if request.hooks { hooks(&found.hooks) } else { DeploymentRequest::default() },
         validation_timeout: found.validation_timeout.map(Duration::from_secs),
         ..IssueRequest::default()
     })
@@ -249,6 +258,25 @@ fn key_type(key: &PrivateKey, notes: &mut Vec<String>) -> Option<crate::key::Key
     kind
 }
 
+/// The client's hooks, those of one moment one after the other.
+fn hooks(found: &[FoundHook]) -> DeploymentRequest {
+    let at = |moment: HookMoment| {
+        let commands = found.iter().filter(|hook| hook.moment == moment).map(|hook| hook.command.as_str());
+        match commands.collect::<Vec<_>>().as_slice() {
+            [] => None,
+            [one] => Some((*one).to_owned()),
+            // The first that fails is the one that is told and tried again.
+            several => Some(format!("set -e\n{}", several.join("\n"))),
+        }
+    };
+    DeploymentRequest {
+        pre_hook: at(HookMoment::Pre),
+        deploy_hook: at(HookMoment::Deploy),
+        post_hook: at(HookMoment::Post),
+        ..DeploymentRequest::default()
+    }
+}
+
 /// What publishes the proofs from now on: plugin, arguments, challenge.
 fn publication(
     found: &FoundCertificate,
@@ -260,16 +288,18 @@ fn publication(
         FoundProof::Gandi(gandi) => ("gandi", gandi_arguments(gandi)),
         FoundProof::Webroot { roots, exact } => ("webroot", webroot_arguments(roots, *exact)?),
         FoundProof::Standalone => ("selfhost", ArgumentSources::new()),
-        FoundProof::Manual | FoundProof::Other(_) => ("manual", ArgumentSources::new()),
+        FoundProof::Manual | FoundProof::Other(_) | FoundProof::Unknown => ("manual", ArgumentSources::new()),
     };
     let theirs = plugin::find(name).map_err(|why| why.to_string())?;
     let Some(wanted) = request.plugin else {
-        if let FoundProof::Other(what) = &found.proof {
-            notes.push(format!(
-                "its names were proved by {what}, which livecert has not: the plugin is 'manual', and its renewal needs a \
-                 person until another one is named (--plugin)"
-            ));
-        }
+        let why = match &found.proof {
+            FoundProof::Other(what) => {
+                Some(format!("its names were proved by {what}, which livecert has not"))
+            }
+            FoundProof::Unknown => Some(format!("{} does not note what proved its names", request.client)),
+            _ => None,
+        };
+        notes.extend(why.map(|why| format!("{why}: {BY_HAND}")));
         if let FoundProof::Gandi(FoundGandi { credential: None, .. }) = &found.proof {
             notes.push(NO_CREDENTIAL.to_owned());
         }
@@ -293,6 +323,10 @@ fn publication(
     }
     Ok((wanted, arguments, found.challenge))
 }
+
+/// What is said where there is nothing that proves the names from now on.
+const BY_HAND: &str =
+    "the plugin is 'manual', and its renewal needs a person until another one is named (--plugin)";
 
 /// What is said where a client keeps its credential elsewhere.
 const NO_CREDENTIAL: &str = "no credential for Gandi is in the folder: give it (--plugin gandi --plugin-arg \
