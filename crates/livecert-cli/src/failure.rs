@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::hint;
 use crate::output::{Output, Status};
+use crate::slip::hide;
 use crate::terminal::write_err;
 
 /// Why a command ended without its result.
@@ -50,9 +51,10 @@ impl Failure {
             }
         };
         if output.is_json() {
-            output.show(&json!({"error": document}), String::new);
+            let text = hide(json!({"error": document}).to_string());
+            output.show(&serde_json::from_str::<Value>(&text).unwrap_or_default(), String::new);
         } else {
-            write_err(&text);
+            write_err(&hide(text));
         }
         status.into()
     }
@@ -63,13 +65,18 @@ pub(crate) fn wrong_words(error: &clap::Error, json: bool) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     let asked_for = matches!(error.kind(), DisplayHelp | DisplayVersion);
     if json && !asked_for {
-        let text = error.render().to_string();
+        let text = hide(error.render().to_string());
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let document = json!({"error": {"kind": "usage", "message": message, "hint": "see livecert --help"}});
         Output::new(true).show(&document, String::new);
         return Status::Wrong.into();
     }
-    let _ = error.print();
+    let (plain, styled) = (error.render().to_string(), error.render().ansi().to_string());
+    if asked_for || hide(plain.clone()) == plain {
+        let _ = error.print();
+    } else {
+        write_err(&hide(styled));
+    }
     if asked_for { Status::Done.into() } else { Status::Wrong.into() }
 }
 

@@ -9,6 +9,7 @@ mod hint;
 mod interrupt;
 mod logging;
 mod output;
+mod slip;
 mod terminal;
 
 use std::process::ExitCode;
@@ -19,6 +20,9 @@ use arguments::Arguments;
 use output::Output;
 
 fn main() -> ExitCode {
+    // A core dump would hold keys and tokens in clear, and outlive the process. Programs that this one starts have their own.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // Asked before parsing, because a JSON document is promised for wrong words too.
     let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     let arguments = match parse() {
