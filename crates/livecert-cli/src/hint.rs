@@ -155,6 +155,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::LeftBehind { .. } => "run `livecert dns sweep` when the API works again",
         CertificateError::Rollback(error) => rollback(error),
         CertificateError::Import(error) => return import(error),
+        CertificateError::HookProgram { .. } => {
+            "put the program there and make it executable (chmod +x), or name another one; nothing was rehearsed yet"
+        }
         CertificateError::PreHook(_) => {
             "see what the hook says; --pre-hook replaces it, and --pre-hook \"\" does without"
         }

@@ -50,7 +50,7 @@ fn collect(folder: &Path, tree: &mut Tree) {
 /// The same, but for what is made with a state folder: its key and its folders, with nothing in them.
 fn things(bench: &Bench) -> Tree {
     let home = bench.testbed.home();
-    let made = ["sealing.key", "certs", "accounts"].map(|name| home.join(name));
+    let made = ["sealing.key", "sealing.json", "certs", "accounts"].map(|name| home.join(name));
     let mut tree = tree(bench);
     tree.retain(|path, _| !made.contains(path));
     tree
@@ -194,6 +194,23 @@ fn where_it_would_be_real_it_is_refused() {
     expect(&bench.livecert.run(plan).unwrap(), 2);
     expect(&bench.run(&["renew", "nothing.example", "--dry-run"]), 2);
     assert_eq!(bench.testbed.pebble().requests(), [""; 0]);
+}
+
+#[test]
+fn hooks_are_looked_for_and_not_run() {
+    let (bench, twin) = twins(&PebbleOptions::default());
+    let ran = bench.testbed.folder().join("ran");
+    let hook = format!("touch {}", ran.display());
+    let all = ["--pre-hook", &hook, "--deploy-hook", &hook, "--post-hook", &hook, &dry(&twin)];
+    expect(&bench.issue(&["www.example.com"], &all), 0);
+    assert!(!ran.exists(), "a rehearsal has run a hook");
+    let asked = twin.requests().len();
+    let missing = ["--deploy-hook", "/nothing/like/this --reload", &dry(&twin)];
+    let refused = bench.issue(&["www.example.com"], &missing);
+    expect(&refused, 2);
+    says(&refused, &["the deploy hook '/nothing/like/this --reload' cannot be run", "no such program"]);
+    assert_eq!(twin.requests().len(), asked);
+    assert_eq!(things(&bench), Tree::new());
 }
 
 #[test]

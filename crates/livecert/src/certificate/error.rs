@@ -326,6 +326,17 @@ pub enum CertificateError {
     /// Where a certificate should be seen cannot be understood.
     #[error(transparent)]
     ServedAt(crate::deploy::ServedAtError),
+    /// The program of a hook is not there, which a rehearsal looks for and does not run.
+    #[error("the {hook} hook '{command}' cannot be run")]
+    HookProgram {
+        /// Which hook it is.
+        hook: crate::deploy::HookKind,
+        /// The command.
+        command: String,
+        /// Why.
+        #[source]
+        source: crate::deploy::Absence,
+    },
     /// The certificate is there, and not in use.
     #[error(transparent)]
     Deployment(Box<super::DeploymentError>),
@@ -402,6 +413,7 @@ impl CertificateError {
             | CertificateError::AccountExists { .. }
             | CertificateError::Import(_)
             | CertificateError::NoTwin { .. }
+            | CertificateError::HookProgram { .. }
             | CertificateError::NotATwin { .. }
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::Store(StoreError::NoSuchCertificate { .. })

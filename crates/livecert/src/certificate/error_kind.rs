@@ -85,6 +85,7 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Import(_) => "import",
         CertificateError::PreHook(_) => "pre-hook",
         CertificateError::ServedAt(_) => "served-at",
+        CertificateError::HookProgram { .. } => "hook-program",
         CertificateError::Deployment(error) if error.failure.is_not_served() => "not-served",
         CertificateError::Deployment(_) => "not-deployed",
         CertificateError::Interrupted => "interrupted",

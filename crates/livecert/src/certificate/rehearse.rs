@@ -10,9 +10,10 @@ use super::back_off::Occasion;
 use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName, with_causes};
+use crate::deploy::{HookKind, look_for};
 use crate::plugin::Leftover;
 use crate::progress::{Event, Progress};
-use crate::store::{CertName, GenerationInfo, LockHolder};
+use crate::store::{CertName, DeploymentRecord, GenerationInfo, LockHolder};
 
 /// A rehearsal that went well.
 #[derive(Debug)]
@@ -84,7 +85,8 @@ impl Service {
     ///
     /// An account that the store has at the twin is used, else one is made, and deactivated at the end. The terms of the
     /// home that were accepted before count for the twin too. An external account binding goes to a twin that asks for
-    /// one. Servers to fall back to are not rehearsed, and no hook is run.
+    /// one. Servers to fall back to are not rehearsed. No hook is run; it is only looked whether their
+    /// programs are there.
     ///
     /// # Errors
     /// [`CertificateError::NoTwin`] and [`CertificateError::NotATwin`]; else as [`Service::issue`], at the twin.
@@ -94,8 +96,10 @@ impl Service {
         twin: Option<&ServerUrl>,
     ) -> Result<Rehearsed, CertificateError> {
         let cert = request.check()?;
-        let home = Settings::new(request, self.store.find_record(&cert)?.as_ref())?.home().clone();
+        let settings = Settings::new(request, self.store.find_record(&cert)?.as_ref())?;
+        let home = settings.home().clone();
         let twin = twin_of(&home, twin)?;
+        look_for_hooks(&settings.deployment).await?;
         self.unless_interrupted(self.sweep_values_first()).await?;
         let waiting = |holder: &LockHolder| {
             self.progress.event(&cert, Event::WaitingForLock { holder: &holder.0 });
@@ -180,6 +184,24 @@ impl Service {
             Err(_) => RehearsalAccount::Left,
         }
     }
+}
+
+/// Looks whether the programs of the hooks are there.
+async fn look_for_hooks(hooks: &DeploymentRecord) -> Result<(), CertificateError> {
+    let all = [
+        (HookKind::Pre, &hooks.pre_hook),
+        (HookKind::Deploy, &hooks.deploy_hook),
+        (HookKind::Post, &hooks.post_hook),
+        (HookKind::Failure, &hooks.failure_hook),
+    ];
+    for (hook, command) in all {
+        if let Some(command) = command
+            && let Err(source) = look_for(command).await
+        {
+            return Err(CertificateError::HookProgram { hook, command: command.clone(), source });
+        }
+    }
+    Ok(())
 }
 
 /// Where a certificate of `home` is rehearsed.

@@ -3,6 +3,7 @@
 
 mod handshake;
 mod hook;
+mod presence;
 mod running;
 mod served;
 mod served_at;
@@ -10,5 +11,6 @@ mod starttls;
 mod tail;
 
 pub use hook::{HookCall, HookError, HookFailure, HookKind, HookOutput, run_hook};
+pub use presence::{Absence, look_for};
 pub use served::{Expected, ServedError, ServedFailure, ServedFinding, served};
 pub use served_at::{ServedAt, ServedAtError, StartTls};
