@@ -77,6 +77,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     programs(&["nginx"])?;
     // Networks of their own for tests of DNS, and of servers that ask at port 53.
     programs_of(&[("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")])?;
+    // Kills the store's writer before each of its system calls, or lets one fail.
+    programs(&["strace"])?;
     // A real keyring, on a message bus of its own.
     programs_of(&[
         ("dbus-daemon", "dbus-daemon"),

@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{
-    entries, private_folder, read_json, remove, remove_temporaries, replace, replace_as, sync_folder,
-    write_json,
-};
+use super::file::{entries, private_folder, read_json, remove, replace, replace_as, sync_folder, write_json};
 use super::{Output, StoreError};
 
 /// 2: with the certificate's id (RFC 9773).
@@ -298,8 +295,12 @@ impl Draft {
             }
             // What cannot be read is not worth an error: a new order is as good.
             if let Ok(Some(order)) = read_json::<PendingOrder>(&folder.join(ORDER), ORDER_VERSION) {
-                // It will be a generation, which holds what belongs there and nothing else.
-                remove_temporaries(&folder)?;
+                // It will be a generation, which holds what belongs to it and nothing of an earlier try.
+                for (path, name) in entries(&folder)? {
+                    if name != FILES[0] && name != ORDER {
+                        remove(&path)?;
+                    }
+                }
                 let draft = Draft { cert: cert.to_owned(), folder, number, keep: true };
                 draft.reserve()?;
                 return Ok(Some((draft, order)));
