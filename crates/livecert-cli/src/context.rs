@@ -1,6 +1,6 @@
 //! What commands share: the state folder, and the service on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use livecert::certificate::{CertificateError, Service};
@@ -16,7 +16,12 @@ use crate::terminal::{Lines, Terminal};
 
 /// The state folder that is meant.
 pub(crate) fn home(globals: &Globals) -> Result<PathBuf, Failure> {
-    if let Some(home) = &globals.home {
+    home_folder(globals.home.as_deref())
+}
+
+/// The folder that is named, or the usual one.
+pub(crate) fn home_folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(home) = named {
         return std::path::absolute(home)
             .map_err(|error| Failure::wrong(&format!("'{}' is no folder: {error}", home.display())));
     }

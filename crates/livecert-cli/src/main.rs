@@ -3,6 +3,7 @@
 
 mod arguments;
 mod command;
+mod completion;
 mod context;
 mod failure;
 mod hint;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     // A core dump would hold keys and tokens in clear, and outlive the process. Programs that this one starts have their own.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    completion::answer();
     // Asked before parsing, because a JSON document is promised for wrong words too.
     let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     let arguments = match parse() {

@@ -5,12 +5,14 @@ mod authz;
 mod challenge;
 mod check;
 mod deployment;
+mod completions;
 mod dns;
 mod files;
 mod import;
 mod issue;
 mod kept;
 mod list;
+mod man;
 mod persist;
 mod plan;
 mod rehearse;
@@ -90,6 +92,10 @@ pub(crate) enum Command {
     /// The standing records of dns-persist-01: certificates without a token on the host
     #[command(subcommand)]
     Persist(persist::Persist),
+    /// Print the script by which a shell completes livecert's words
+    Completions(completions::Completions),
+    /// Print a manual page, or write all of them
+    Man(man::ManPage),
 }
 
 /// Runs the command.
@@ -117,6 +123,8 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Challenge(words) => challenge::run(&words, globals, output),
         Command::Persist(words) => persist::run(words, globals, output),
         Command::Import(words) => import::run(*words, globals, output),
+        Command::Completions(words) => completions::run(&words, output),
+        Command::Man(words) => man::run(&words, output),
         Command::Files(words) => files::run(&words, globals, output),
     }
 }
