@@ -53,8 +53,8 @@ fn zsh_completes_names_from_the_store() {
     let script = r"zmodload zsh/zpty; zpty z zsh -f -i
         zpty -w z 'autoload -Uz compinit; compinit -u; source <(livecert completions zsh); PROMPT=REA; PROMPT+=DY'
         zpty -r z out '*READY*'
-        zpty -n -w z $'livecert show ma\t'
-        zpty -r z out '*mail.example.com*'; print -r -- $out";
+        zpty -n -w z $'livecert show ma\t\C-uecho E\'\'ND\n'
+        zpty -r z out '*END*'; print -r -- $out";
     assert!(shell(home.path(), "zsh", &["-f", "-c", script]).contains("mail.example.com"));
 }
 
