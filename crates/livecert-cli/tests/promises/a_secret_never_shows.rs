@@ -40,6 +40,8 @@ fn table(bench: &Bench, canary: &Path) -> Vec<(&'static str, Vec<String>)> {
         ("check", format!("example.com {server} {dns}")),
         ("plan", format!("example.com {server} {dns}")),
         ("list", String::new()),
+        ("completions", "bash".into()),
+        ("man", "issue".into()),
         ("show", "example.com".into()),
         ("files", "example.com".into()),
         ("rollback", "example.com".into()),
