@@ -40,6 +40,7 @@ fn table(bench: &Bench, canary: &Path) -> Vec<(&'static str, Vec<String>)> {
         ("check", format!("example.com {server} {dns}")),
         ("plan", format!("example.com {server} {dns}")),
         ("list", String::new()),
+        ("status", "--max-age 1h".into()),
         ("completions", "bash".into()),
         ("man", "issue".into()),
         ("show", "example.com".into()),
