@@ -34,6 +34,7 @@ fn a_real_web_server_is_reloaded_and_looked_at() {
         expect(&rsa, 0);
         says(&rsa, &["deployed, and served"]);
         says(&bench.run(&["show", "www.example.com"]), &["generation 3 served at"]);
+        expect(&bench.issue(&["www.example.com"], &["--key-type", "ec-521"]), 0);
     }
 }
 

@@ -4,8 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedCipherSuite};
+use rustls::crypto::{
+    ActiveKeyExchange, CryptoProvider, SupportedKxGroup, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::{ClientConfig, DigitallySignedStruct, NamedGroup, SignatureScheme, SupportedCipherSuite};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::prelude::*;
 use x509_parser::public_key::PublicKey;
@@ -48,6 +50,21 @@ pub(super) struct Seen {
     pub(super) has_key: bool,
 }
 
+/// A group that is named and never used for a key exchange: OpenSSL shows a certificate on a curve only to those who
+/// know the curve as a group too. It is the last one, and servers choose among the others.
+#[derive(Debug)]
+struct NamedOnly(NamedGroup);
+
+impl SupportedKxGroup for NamedOnly {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        Err(rustls::Error::General(format!("no keys can be exchanged on {:?}", self.0)))
+    }
+
+    fn name(&self) -> NamedGroup {
+        self.0
+    }
+}
+
 /// Takes every certificate, and remembers it.
 #[derive(Debug)]
 pub(super) struct Look {
@@ -68,6 +85,9 @@ impl Look {
             SupportedCipherSuite::Tls12(_) => rsa,
             SupportedCipherSuite::Tls13(_) => true,
         });
+        if schemes.contains(&Scheme::ECDSA_NISTP521_SHA512) {
+            provider.kx_groups.push(&NamedOnly(NamedGroup::secp521r1));
+        }
         Arc::new(Look { provider: Arc::new(provider), schemes, seen: Mutex::default() })
     }
 
