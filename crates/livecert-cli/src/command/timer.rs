@@ -8,7 +8,6 @@ use livecert::schedule::{
     self, Manager, NamedSources, ScheduleError, Scope, TIMER, TimerRequest, TimerStatus, UnitCredential,
     UnitFile, UnitState,
 };
-use livecert::store::CertName;
 use serde_json::{Value, json};
 
 use crate::arguments::{Globals, duration};
@@ -280,14 +279,14 @@ fn status_text(status: &TimerStatus) -> String {
     )
 }
 
-fn missing_document((name, cert): &(String, CertName)) -> Value {
-    json!({"credential": name, "certificate": cert.as_str()})
+fn missing_document((name, user): &(String, String)) -> Value {
+    json!({"credential": name, "needed_by": user})
 }
 
-fn warn_of(missing: &[(String, CertName)]) {
-    for (name, cert) in missing {
+fn warn_of(missing: &[(String, String)]) {
+    for (name, user) in missing {
         write_err(&format!(
-            "warning: {cert} needs the credential '{name}', which these units do not have: its renewal would fail.\n  \
+            "warning: {user} needs the credential '{name}', which these units do not have: renewals would fail.\n  \
              next: give --credential {name}=PATH too\n"
         ));
     }

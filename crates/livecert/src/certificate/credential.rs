@@ -98,6 +98,10 @@ impl Service {
             let report = self.unless_interrupted(used.plugin.credential(&names)).await?;
             let Some(report) = report else { continue };
             let Use { info, source, certs, .. } = used;
+            if let Some(at) = report.expires {
+                let end = CredentialEnd { kind: report.kind, name: report.name.clone(), at };
+                certs.iter().for_each(|cert| self.note_end(cert, &end));
+            }
             checked.push(CheckedCredential { plugin: info.name, source, certs, report });
         }
         Ok(checked)
@@ -141,6 +145,10 @@ impl Service {
         write_secret(&aside, new.secret.expose_secret().as_bytes())?;
         let fresh = Arguments::of_secret(new.parameter, new.secret.clone(), &used.stored);
         let proved = used.info.connect_dns(&fresh, &self.surroundings)?.credential(&[]).await;
+        let end = proved.as_ref().zip(new.expires).map(|(report, at)| {
+            let (kind, name) = (report.kind, report.name.clone());
+            CredentialEnd { kind, name, at }
+        });
         match proved.map(|report| report.state) {
             Some(CredentialState::Valid) | None => {}
             Some(CredentialState::Refused(error) | CredentialState::Unknown(error)) => {
@@ -151,15 +159,24 @@ impl Service {
             Some(path) => {
                 let old = replace_secret(&path, new.secret.expose_secret().as_bytes())?;
                 let _ = std::fs::remove_file(&aside);
+                self.note_new_end(&used.certs, end.as_ref());
                 Written::File { path, old }
             }
             None if self.seal_anew(&used, &new.secret)? => {
                 let _ = std::fs::remove_file(&aside);
+                self.note_new_end(&used.certs, end.as_ref());
                 Written::Sealed(used.certs)
             }
             None => Written::Aside(aside),
         };
         Ok(Renewed { source: used.source, written, secret: new.secret, expires: new.expires })
+    }
+
+    /// The credential of these certificates is a new one: `status` is not to go on about the old one.
+    fn note_new_end(&self, certs: &[CertName], end: Option<&CredentialEnd>) {
+        if let Some(end) = end {
+            certs.iter().for_each(|cert| self.note_end(cert, end));
+        }
     }
 
     /// Seals the secret for the certificates whose copy was sealed; `false` if the source itself speaks.

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::store::{CertificateRecord, Store, StoredArgument};
+use crate::store::{CertificateRecord, SealingRecord, Store, StoredArgument};
 
 fn request() -> TimerRequest {
     TimerRequest {
@@ -199,7 +199,10 @@ fn sources_are_found_wherever_they_are_named() {
     for cert in ["a.example", "b.example"] {
         store.save_record(&cert.parse().unwrap(), &record).unwrap();
     }
+    let key = SealingRecord::new("systemd-cred:sealing".into(), "id".into());
+    store.save_sealing_record(&key).unwrap();
     let sources = named_sources(&store).unwrap();
-    assert_eq!(sources.credentials, [("gandi".to_owned(), "a.example".parse().unwrap())]);
+    let needed = [("sealing", "the sealing key"), ("gandi", "a.example")];
+    assert_eq!(sources.credentials, needed.map(|(name, user)| (name.to_owned(), user.to_owned())));
     assert_eq!(sources.files, ["/etc/other", "/etc/other"].map(PathBuf::from));
 }
