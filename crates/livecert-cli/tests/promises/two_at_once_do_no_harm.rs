@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use testbed::Outcome;
 
@@ -60,9 +60,11 @@ fn of_a_crowd_on_one_certificate_one_orders_and_on_many_all_do() {
 fn the_lock_of_a_killed_process_is_free_at_once() {
     let bench = Bench::new();
     expect(&bench.issue(&["www.example.com"], &[]), 0);
-    let forever = ["--force", "--propagation", "sleep", "--dns-sleep", "1h"];
-    let mut holder = bench.livecert.spawn(bench.words(&["www.example.com"], &forever)).unwrap();
-    bench.until_something_is_written_at("_acme-challenge.www", &mut holder);
+    let forever = ["--propagation", "sleep", "--dns-sleep", "1h"];
+    // One more name, which the CA has not seen proved yet.
+    let names = ["www.example.com", "mail.example.com"];
+    let mut holder = bench.livecert.spawn(bench.words(&names, &forever)).unwrap();
+    bench.until_something_is_written_at("_acme-challenge.mail", &mut holder);
 
     let refused = bench.run(&["renew", "www.example.com", "--force", "--lock-timeout", "0s", "--json"]);
     expect(&refused, 1);
@@ -71,13 +73,12 @@ fn the_lock_of_a_killed_process_is_free_at_once() {
     let message = error["message"].as_str().unwrap();
     assert!(message.contains(&format!("process {} on ", holder.id())), "{message}");
 
-    let waiting = bench.livecert.spawn(["renew", "www.example.com", "--force"]).unwrap();
+    // Longer than the work takes, and shorter than the holder's hour.
+    let words = ["renew", "www.example.com", "--force", "--lock-timeout", "5m"];
+    let waiting = bench.livecert.spawn(words).unwrap();
     signal(&holder, "KILL");
     holder.wait().unwrap();
-    let killed = Instant::now();
-    // Its order is taken up, so this is short; an hour would have been the alternative.
     expect(&waiting.wait_with_output().unwrap().into(), 0);
-    assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
 }
 
 #[test]
