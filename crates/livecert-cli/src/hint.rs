@@ -377,8 +377,14 @@ fn seal(error: &SealError) -> String {
                 .to_owned()
         }
         SealError::WrongKey { .. } => {
-            "bring back sealing.key from the same backup as the rest of the state folder, or name the right place with \
-             --sealing-key; a new key comes by `livecert secret rotate`"
+            "bring back the key from the same backup as the rest of the state folder, or name the right place with \
+             --sealing-key. If the right one is gone for good, move this one away, and `livecert secret rotate --key-lost` \
+             makes a new one"
+                .to_owned()
+        }
+        SealError::NotLost { .. } => {
+            "a new key comes by `livecert secret rotate`, without --key-lost, and loses nothing. To give it up even so, \
+             move it away"
                 .to_owned()
         }
         SealError::KeyDamaged { .. } => {
@@ -388,7 +394,9 @@ fn seal(error: &SealError) -> String {
         }
         SealError::Keyring { source, .. } => match source {
             KeyringError::Locked => "unlock it (log in, or open your password manager), and run it again".to_owned(),
-            _ => "run it where that keyring is, or keep the key elsewhere: livecert secret rotate --to file:PATH".to_owned(),
+            _ => "run it where that keyring is; `livecert secret rotate --to file:PATH` there keeps the key elsewhere. If it is gone \
+                  for good, move sealing.json away, and `livecert secret rotate --key-lost` makes a new key"
+                .to_owned(),
         },
         SealError::NoCredential { .. } => {
             "run it in the unit with LoadCredential= or LoadCredentialEncrypted= for it (docs/security.md shows how)".to_owned()

@@ -31,6 +31,19 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
+/// The files of the accounts.
+fn accounts(home: &Path) -> Vec<String> {
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let folder = home.join("accounts");
+    let mut files: Vec<String> =
+        names(&folder).iter().flat_map(|server| names(&folder.join(server))).collect();
+    files.sort();
+    files
+}
+
 #[test]
 fn a_new_key_seals_everything_anew_where_the_old_one_was_or_elsewhere() {
     let bench = bench();
@@ -46,7 +59,13 @@ fn a_new_key_seals_everything_anew_where_the_old_one_was_or_elsewhere() {
 
     let elsewhere = bench.testbed.folder().join("kept apart.key");
     let to = format!("file:{}", elsewhere.display());
-    expect(&bench.run(&["secret", "rotate", "--to", &to]), 0);
+    let there = bench.run(&["secret", "rotate", "--key-lost", "--to", &to]);
+    expect(&there, 2);
+    says(&there, &["is not lost", &home.join("sealing.key").display().to_string(), "without --key-lost"]);
+    assert!(!elsewhere.exists());
+    let rotated = bench.run(&["secret", "rotate", "--to", &to, "--json"]);
+    expect(&rotated, 0);
+    assert_eq!(document(&rotated)["sealed"], 2);
     assert!(!home.join("sealing.key").exists());
     assert_eq!(std::fs::metadata(&elsewhere).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(state(&bench)["source"], to);
@@ -75,10 +94,17 @@ fn a_new_key_seals_everything_anew_where_the_old_one_was_or_elsewhere() {
     std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o600)).unwrap();
     let wrong = thief.run(["renew", "--force"]).unwrap();
     expect(&wrong, 1);
-    says(&wrong, &["is not the one of this state folder", &elsewhere.display().to_string()]);
+    says(
+        &wrong,
+        &["is not the one of this state folder", &elsewhere.display().to_string(), "move this one away"],
+    );
+    expect(&thief.run(["secret", "rotate", "--key-lost"]).unwrap(), 2);
 
     // Gone for good: another account, and the token again.
     std::fs::remove_file(&elsewhere).unwrap();
+    let nowhere = ["secret", "rotate", "--key-lost", "--to", "file:/no such folder/key"];
+    expect(&thief.run(nowhere).unwrap(), 1);
+    assert_eq!(accounts(&copied), accounts(&home));
     let given_up = thief.run(["secret", "rotate", "--key-lost", "--json"]).unwrap();
     expect(&given_up, 0);
     assert_eq!(document(&given_up)["unreadable"].as_array().unwrap().len(), 2);

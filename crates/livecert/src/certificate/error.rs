@@ -406,7 +406,9 @@ impl CertificateError {
             | CertificateError::File { .. }
             | CertificateError::Secret { .. }
             | CertificateError::ExternalAccountKey(_)
-            | CertificateError::Seal(SealError::NoPlace | SealError::Occupied { .. })
+            | CertificateError::Seal(
+                SealError::NoPlace | SealError::Occupied { .. } | SealError::NotLost { .. },
+            )
             | CertificateError::ExternalAccountRequired { .. }
             | CertificateError::NoAccount { .. }
             | CertificateError::NoIssuerName { .. }

@@ -201,7 +201,8 @@ impl Service {
     /// are set aside.
     ///
     /// # Errors
-    /// The old key cannot be read, the new one cannot be written, a state file cannot be read or written.
+    /// The old key cannot be read, or is there with `key_lost`; the new one cannot be written; a state file cannot be read
+    /// or written.
     pub async fn rotate_sealing_key(
         &self,
         to: Option<&KeyPlace>,
@@ -273,21 +274,23 @@ impl Service {
         let locks = self.store.lock_all(self.lock_patience, waiting);
         let _locks = self.unless_interrupted(locks).await??;
         let record = self.store.sealing_record()?;
-        let place = match (to.or(self.sealing_place.as_ref()), record) {
-            (Some(place), _) => place.clone(),
-            (None, Some(record)) => record.source.parse()?,
-            (None, None) => default_place(&self.store),
+        let known = match &record {
+            Some(record) => record.source.parse()?,
+            None => default_place(&self.store),
         };
-        // A key that is there may be the right one, or somebody else's.
+        let place = to.or(self.sealing_place.as_ref()).unwrap_or(&known).clone();
+        self.is_lost(record.as_ref(), &known)?;
+        // A key that is there may be somebody else's.
         if place.read()?.is_some() {
             return Err(SealError::Occupied { place: place.to_string() }.into());
         }
         let key = KeyMaterial::generate()?;
         let places: BTreeSet<String> = values(&self.store)?.into_iter().map(|(place, _)| place).collect();
+        // The key first: where it cannot be written, nothing is given up.
+        place.write(&key)?;
         for account in self.store.account_records()? {
             self.store.set_account_aside(&account.server)?;
         }
-        place.write(&key)?;
         self.store.save_sealing_record(&SealingRecord::new(place.to_string(), key.id()))?;
         Ok(Rotated {
             place: place.to_string(),
@@ -297,6 +300,33 @@ impl Service {
             old: None,
             waiting: None,
         })
+    }
+
+    /// Makes sure that no key is where one is known to have been. A place that cannot be looked into (a keyring that is
+    /// locked, a file of somebody else) may have it.
+    fn is_lost(&self, record: Option<&SealingRecord>, known: &KeyPlace) -> Result<(), SealError> {
+        let rotation = record.and_then(|record| record.rotation.as_ref());
+        let mut places = vec![known.clone()];
+        places.extend(self.sealing_place.clone());
+        if let Some(rotation) = rotation {
+            // The key that was to come opens the one before it.
+            places.push(rotation.to.parse()?);
+            places.push(KeyPlace::File(self.store.waiting_key()));
+        }
+        for place in places {
+            let found = match place.read() {
+                Ok(None) | Err(SealError::NoCredential { .. }) => continue,
+                found => found?,
+            };
+            let id = found.map(|key| key.id());
+            let ours = [record.map(|record| &record.key), rotation.map(|rotation| &rotation.key)];
+            let place = place.to_string();
+            return Err(match record.is_none() || ours.contains(&id.as_ref()) {
+                true => SealError::NotLost { place },
+                false => SealError::Occupied { place },
+            });
+        }
+        Ok(())
     }
 }
 

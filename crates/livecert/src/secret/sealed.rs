@@ -81,6 +81,12 @@ pub enum SealError {
         /// The place.
         place: String,
     },
+    /// A key that is said to be lost is there.
+    #[error("the sealing key is not lost: it is in {place}")]
+    NotLost {
+        /// Where it is.
+        place: String,
+    },
     /// There is no key, and there are values that only it opens.
     #[error("there is no sealing key in {place}, and without it nobody can read: {}", lost.join(", "))]
     KeyMissing {
