@@ -90,7 +90,10 @@ fn request(words: ImportWords) -> Result<ImportRequest, Failure> {
     Ok(ImportRequest {
         client,
         path: words.path,
-        hints: Hints { servers: servers.collect::<Result<_, _>>().map_err(CertificateError::from)? },
+        hints: Hints {
+            servers: servers.collect::<Result<_, _>>().map_err(CertificateError::from)?,
+            ..Hints::default()
+        },
         certs: words.cert,
         plugin,
         arguments: arguments.map_err(CertificateError::from)?,

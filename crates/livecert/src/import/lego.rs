@@ -14,16 +14,6 @@ use super::lego_settings::Settings;
 use super::{Found, FoundAccount, FoundCertificate, FoundProof, Hints, is_plain};
 use crate::key::PrivateKey;
 
-/// Servers that are known by their host, which both versions write into names of folders.
-const SERVERS: [&str; 6] = [
-    "https://acme-v02.api.letsencrypt.org/directory",
-    "https://acme-staging-v02.api.letsencrypt.org/directory",
-    "https://acme.zerossl.com/v2/DV90",
-    "https://dv.acme-v02.api.pki.goog/directory",
-    "https://dv.acme-v02.test-api.pki.goog/directory",
-    "https://acme-api.actalis.com/acme/directory",
-];
-
 /// `account.json`. Version 5 has the server, and the URL in another place.
 #[derive(Deserialize)]
 struct Account {
@@ -144,9 +134,13 @@ fn unknown_server(host: &str) -> String {
 /// The directory at a host, as far as that is known.
 fn server_of(host: &str, hints: &Hints, settings: Option<&Settings>) -> Option<String> {
     let told = settings.map(Settings::servers).unwrap_or_default();
-    let all = hints.servers.iter().map(String::as_str);
-    let mut all = all.chain(told.iter().map(String::as_str)).chain(SERVERS);
-    all.find(|url| host_of(url).as_deref() == Some(host)).map(str::to_owned)
+    let at_host = |url: &&String| host_of(url).as_deref() == Some(host);
+    if let Some(url) = hints.servers.iter().chain(&told).find(at_host) {
+        return Some(url.clone());
+    }
+    // Some have several directories at one host.
+    let mut known = hints.known.iter().filter(at_host);
+    known.next().filter(|_| known.next().is_none()).cloned()
 }
 
 /// Host and port of a URL, as lego writes them into a folder's name.
@@ -196,11 +190,12 @@ fn certificate(
         None => Some(&known.host) == host.as_ref(),
     };
     let mut candidates: Vec<&Known> = known.iter().filter(at_home).collect();
-    if candidates.is_empty() && known.len() == 1 {
+    let at_host = host.as_deref().and_then(|host| server_of(host, hints, settings));
+    // The only account that there is may still be that of another server.
+    if candidates.is_empty() && at_host.is_none() && known.len() == 1 {
         candidates.push(&known[0]);
     }
-    let server = candidates.first().map(|known| known.server.clone());
-    let server = server.or_else(|| server_of(host.as_deref()?, hints, settings));
+    let server = candidates.first().map(|known| known.server.clone()).or(at_host);
     certificate.server = server.ok_or_else(|| unknown_server(host.as_deref().unwrap_or("nothing")))?;
     // Of several accounts at one host, lego does not note which has ordered it.
     certificate.account = match candidates.as_slice() {
@@ -214,12 +209,45 @@ fn certificate(
 mod tests {
     use super::*;
 
+    const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
+    const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+    fn hints() -> Hints {
+        let known = [PRODUCTION, "https://acme.ssl.com/sslcom-dv-rsa", "https://acme.ssl.com/sslcom-dv-ecc"];
+        Hints { servers: vec!["https://localhost:14000/dir".into()], known: known.map(str::to_owned).into() }
+    }
+
     #[test]
     fn a_server_is_known_by_its_host_or_told() {
-        let hints = Hints { servers: vec!["https://localhost:14000/dir".into()] };
+        let hints = hints();
         let server = |host| server_of(host, &hints, None);
         assert_eq!(server("localhost_14000").as_deref(), Some("https://localhost:14000/dir"));
-        assert_eq!(server("acme-v02.api.letsencrypt.org").as_deref(), Some(SERVERS[0]));
+        assert_eq!(server("acme-v02.api.letsencrypt.org").as_deref(), Some(PRODUCTION));
         assert_eq!(server("acme.ssl.com"), None);
+    }
+
+    #[test]
+    fn the_only_account_is_not_that_of_another_server() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("certificates")).unwrap();
+        std::fs::write(root.path().join("certificates/a.example.crt"), "leaf").unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let known = [Known {
+            host: "acme-staging-v02.api.letsencrypt.org".into(),
+            id: "me".into(),
+            url: "https://acme-staging-v02.api.letsencrypt.org/acme/acct/1".into(),
+            server: STAGING.into(),
+        }];
+        let at = |url: &str| {
+            let resource = serde_json::json!({"domain": "a.example", "certUrl": url}).to_string();
+            std::fs::write(root.path().join("certificates/a.example.json"), resource).unwrap();
+            let found = certificate(&folder, "a.example", &known, &hints(), None).unwrap();
+            (found.server, found.account.is_some())
+        };
+        assert_eq!(at("https://acme-v02.api.letsencrypt.org/acme/cert/1"), (PRODUCTION.to_owned(), false));
+        assert_eq!(at("https://acme-staging-v02.api.letsencrypt.org/c/1"), (STAGING.to_owned(), true));
+        // Old ones have no URL, and some servers give certificates at another host.
+        assert_eq!(at(""), (STAGING.to_owned(), true));
+        assert_eq!(at("https://certificates.example/1"), (STAGING.to_owned(), true));
     }
 }

@@ -128,6 +128,8 @@ pub enum ImportError {
 pub struct Hints {
     /// Directory URLs of servers, for clients that note a part of them only.
     pub servers: Vec<String>,
+    /// Directory URLs of servers that everybody knows, for the same.
+    pub known: Vec<String>,
 }
 
 /// What is in a client's folder.

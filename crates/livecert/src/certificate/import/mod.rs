@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::server::SERVERS;
 use super::work::place;
 use super::{CertificateError, PropagationRequest, Service};
 use crate::import::{self, Client, FoundHook, Hints, Obstacle};
@@ -143,7 +144,9 @@ pub fn plan_import(store: &Store, request: &ImportRequest) -> Result<Import, Cer
 }
 
 fn prepare(request: &ImportRequest) -> Result<All, CertificateError> {
-    let found = import::read(request.client, &request.path, &request.hints)?;
+    let mut hints = request.hints.clone();
+    hints.known.extend(SERVERS.iter().map(|(_, url)| (*url).to_owned()));
+    let found = import::read(request.client, &request.path, &hints)?;
     let (mut obstacles, mut notes) = (found.obstacles, found.notes);
     let there = found.certificates.iter().map(|certificate| certificate.name.clone());
     let lost = obstacles.iter().filter(|lost| lost.is_certificate).map(|lost| lost.what.clone());
