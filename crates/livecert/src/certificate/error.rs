@@ -378,6 +378,15 @@ impl fmt::Display for Failure {
 }
 
 impl CertificateError {
+    /// Whether somebody has stopped it, rather than that it failed.
+    pub(super) fn is_interrupted(&self) -> bool {
+        match self {
+            CertificateError::Interrupted => true,
+            CertificateError::Deployment(error) => error.failure.is_interrupted(),
+            _ => false,
+        }
+    }
+
     /// Whether the words or the input were wrong and nothing was done.
     pub fn is_input(&self) -> bool {
         match self {

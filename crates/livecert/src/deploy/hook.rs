@@ -123,7 +123,7 @@ pub enum HookFailure {
 /// the one that is told.
 ///
 /// A command runs in a process group of its own. At its limit, or when `interrupt` is cancelled, the group is told to end,
-/// and killed after 5 seconds. A process that it leaves in the background is not waited for.
+/// and killed after 5 seconds; after that none is begun. A process that it leaves in the background is not waited for.
 ///
 /// # Errors
 /// See [`HookFailure`].
@@ -164,6 +164,9 @@ impl HookCall<'_> {
         name: &str,
         interrupt: &CancellationToken,
     ) -> Result<String, HookError> {
+        if interrupt.is_cancelled() {
+            return Err(self.failed(name, HookFailure::Interrupted));
+        }
         command.current_dir(self.folder);
         for (variable, _) in std::env::vars_os() {
             let variable = variable.to_string_lossy();

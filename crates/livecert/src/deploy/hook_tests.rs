@@ -170,3 +170,14 @@ async fn a_folder_is_run_in_order_and_one_failure_does_not_stop_the_others() {
     let error = run(command, folder.path()).await.unwrap_err();
     assert!(matches!(error.failure, HookFailure::CannotStart(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn none_is_begun_after_an_interruption() {
+    let folder = tempfile::tempdir().unwrap();
+    let interrupt = CancellationToken::new();
+    interrupt.cancel();
+    // What cannot be started tells whether it was tried.
+    let nowhere = folder.path().join("nowhere");
+    let error = run_hook(&call("true", &nowhere), &interrupt).await.unwrap_err();
+    assert!(matches!(error.failure, HookFailure::Interrupted), "{error:?}");
+}

@@ -97,7 +97,7 @@ impl DeploymentFailure {
     }
 
     /// Whether it was stopped rather than failed.
-    pub(super) fn is_interrupted(&self) -> bool {
+    pub(in crate::certificate) fn is_interrupted(&self) -> bool {
         match self {
             DeploymentFailure::Hook(error) => matches!(error.failure, HookFailure::Interrupted),
             DeploymentFailure::Interrupted => true,

@@ -100,7 +100,7 @@ impl Service {
         let mut hidden = None;
         for renewal in renewals {
             match &renewal.result {
-                RenewalResult::Failed(error) if !matches!(**error, CertificateError::Interrupted) => {
+                RenewalResult::Failed(error) if !error.is_interrupted() => {
                     let hidden = hidden.get_or_insert_with(|| self.hidden_variables());
                     self.tell_of_failure(&renewal.cert, error, hidden).await;
                 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::work::Work;
 use super::super::{CertificateError, Service, with_causes};
 use super::facts::{Facts, HookFacts, variable, with_kind};
-use crate::deploy::{HookCall, HookError, HookKind, run_hook};
+use crate::deploy::{HookCall, HookError, HookFailure, HookKind, run_hook};
 use crate::progress::Event;
 use crate::store::{CertName, DeploymentRecord};
 
@@ -32,7 +32,8 @@ impl Service {
         all.map(|folder| folder.to_string_lossy().into_owned()).into_iter().chain(own.clone()).collect()
     }
 
-    /// Runs all commands of this kind, one after the other, also when one fails; the first failure is the one that is told.
+    /// Runs all commands of this kind, one after the other, also when one fails; the first failure is the one that is told. An
+    /// interruption stops them.
     pub(in crate::certificate) async fn call_hooks(
         &self,
         cert: &CertName,
@@ -47,6 +48,9 @@ impl Service {
             let limit = limit(record);
             if let Err(error) = self.call_hook(cert, (kind, &command, limit), facts, hidden, interrupt).await
             {
+                if matches!(error.failure, HookFailure::Interrupted) {
+                    return Err(error);
+                }
                 tracing::warn!(%cert, error = with_causes(&error), "a hook failed");
                 first.get_or_insert(error);
             }
@@ -80,7 +84,7 @@ impl Service {
     /// work: what one has stopped, the other starts again.
     ///
     /// # Errors
-    /// One failed, for this certificate or for one before it.
+    /// One failed, for this certificate or for one before it; or somebody has interrupted it.
     pub(in crate::certificate) async fn before_requests(
         &self,
         work: &Work<'_>,
@@ -104,6 +108,9 @@ impl Service {
             if !turn.contains_key(&command) {
                 let what = (HookKind::Pre, command.as_str(), limit(record));
                 let called = self.call_hook(cert, what, &facts, hidden, &self.interrupt).await;
+                if called.as_ref().is_err_and(|error| matches!(error.failure, HookFailure::Interrupted)) {
+                    return Err(CertificateError::Interrupted);
+                }
                 turn.insert(command.clone(), called.map_err(Arc::new));
             }
             if let Some(Err(error)) = turn.get(&command) {
