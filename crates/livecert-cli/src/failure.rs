@@ -143,7 +143,7 @@ pub(crate) fn one_line(error: &CertificateError) -> String {
 /// The last part of what a hook printed that failed.
 fn hook_output(error: &CertificateError) -> &str {
     match error {
-        CertificateError::PreHook(error) => &error.output,
+        CertificateError::PreHook(error) | CertificateError::PostHook(error) => &error.output,
         CertificateError::Deployment(error) => error.failure.output(),
         _ => "",
     }

@@ -161,6 +161,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::PreHook(_) => {
             "see what the hook says; --pre-hook replaces it, and --pre-hook \"\" does without"
         }
+        CertificateError::PostHook(_) => {
+            "look whether the service runs, and mend what the hook needs; `livecert renew` runs it again"
+        }
         CertificateError::Deployment(error) => return Some(deployment(error)),
         CertificateError::Interrupted => "run the same command again",
         _ => return None,

@@ -256,6 +256,44 @@ fn what_a_pre_hook_has_stopped_comes_back_whatever_happens() {
 }
 
 #[test]
+fn a_service_that_does_not_come_back_is_no_success() {
+    let bench = Bench::new();
+    let (pre, post) = (bench.testbed.folder().join("pre"), bench.testbed.folder().join("post"));
+    std::fs::write(&pre, "").unwrap();
+    std::fs::write(&post, "").unwrap();
+    let (pre_hook, post_hook) =
+        (format!("test -e '{}'", pre.display()), format!("test -e '{}'", post.display()));
+    let more = ["--pre-hook", &pre_hook, "--post-hook", &post_hook];
+    expect(&bench.issue(&["www.example.com"], &more), 0);
+    // Both fail, so there is no new certificate, and a post hook that is owed.
+    std::fs::remove_file(&pre).unwrap();
+    std::fs::remove_file(&post).unwrap();
+    expect(&bench.run(&["renew", "--force"]), 1);
+
+    let again = bench.run(&["renew", "--json"]);
+    expect(&again, 1);
+    let again = one(&again);
+    assert_eq!((&again["result"], &again["error"]["kind"]), (&"failed".into(), &"post-hook".into()));
+    let status = bench.run(&["status", "--json"]);
+    expect(&status, 4);
+    let status = document(&status);
+    assert_eq!(status["problems"][0]["kind"], "not-deployed", "{status}");
+    assert_eq!(status["certificates"][0]["deployed"], false, "{status}");
+
+    std::fs::write(&post, "").unwrap();
+    expect(&bench.run(&["renew"]), 0);
+    let status = document(&bench.run(&["status", "--json"]));
+    assert_eq!(status["certificates"][0]["deployed"], true, "{status}");
+
+    // A damaged file beside the certificate is told, and hides nothing.
+    let path = bench.cert("www.example.com").join("deployment.json");
+    std::fs::write(&path, "{").unwrap();
+    let status = document(&bench.run(&["status", "--json"]));
+    assert_eq!(status["problems"][0]["kind"], "damaged", "{status}");
+    assert_eq!(status["certificates"][0]["name"], "www.example.com", "{status}");
+}
+
+#[test]
 fn a_killed_run_does_not_leave_a_service_stopped() {
     let bench = Bench::new();
     let begun = bench.testbed.folder().join("begun");

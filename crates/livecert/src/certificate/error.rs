@@ -323,6 +323,9 @@ pub enum CertificateError {
     /// A pre hook. Nothing was asked of the CA.
     #[error("the CA was not asked")]
     PreHook(#[source] std::sync::Arc<crate::deploy::HookError>),
+    /// A post hook, which is owed because of a pre hook. The next run tries it again.
+    #[error("what the pre hook has stopped may not run")]
+    PostHook(#[source] std::sync::Arc<crate::deploy::HookError>),
     /// Where a certificate should be seen cannot be understood.
     #[error(transparent)]
     ServedAt(crate::deploy::ServedAtError),

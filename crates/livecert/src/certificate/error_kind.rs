@@ -84,6 +84,7 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Import(ImportError::NoSuchCertificate { .. }) => "no-such-certificate",
         CertificateError::Import(_) => "import",
         CertificateError::PreHook(_) => "pre-hook",
+        CertificateError::PostHook(_) => "post-hook",
         CertificateError::ServedAt(_) => "served-at",
         CertificateError::HookProgram { .. } => "hook-program",
         CertificateError::Deployment(error) if error.failure.is_not_served() => "not-served",

@@ -173,10 +173,8 @@ fn look_at(
     let current = store.current(cert)?;
     let failures = usable(store.failures(cert), cert, troubles);
     let credential = usable(store.credential_end(cert), cert, troubles);
-    let pending = match &current {
-        Some(current) => store.deployment(cert)?.waiting(current.number).cloned(),
-        None => None,
-    };
+    let state = usable(store.deployment(cert).map(Some), cert, troubles).unwrap_or_default();
+    let pending = current.as_ref().and_then(|current| state.waiting(current.number));
     let mut tell = |kind, what, next: String| {
         troubles.push(Trouble { kind, cert: Some(cert.clone()), what, next });
     };
@@ -190,11 +188,16 @@ fn look_at(
             tell(kind, what, format!("`livecert renew {cert}{force}` tries now, and says what is wrong"));
         }
     }
-    if let Some(pending) = &pending {
+    if let Some(pending) = pending {
         let why = pending.problem.as_ref().map_or_else(String::new, |problem| format!(": {}", problem.error));
         let what =
             format!("generation {} waits to be deployed since {:.0}{why}", pending.generation, pending.since);
         tell(TroubleKind::NotDeployed, what, format!("`livecert renew {cert}` runs the hook again"));
+    }
+    if state.post_owed {
+        let what = "the post hook that belongs to a pre hook is still to be run; a service may be stopped";
+        let next = format!("`livecert renew {cert}` runs it again");
+        tell(TroubleKind::NotDeployed, what.to_owned(), next);
     }
     if let Some(credential) = credential
         && let Some(due) = due
@@ -212,7 +215,7 @@ fn look_at(
         issued: current.as_ref().map(|current| current.info.issued),
         looked_at: run.and_then(|run| run.certificates.get(cert.as_str())).map(|one| one.at),
         failures: failures.map_or(0, |failures| failures.count),
-        deployed: pending.is_none(),
+        deployed: pending.is_none() && !state.post_owed,
     })
 }
 

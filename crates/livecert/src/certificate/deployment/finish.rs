@@ -29,7 +29,7 @@ struct PostHook {
 
 impl Service {
     /// Ends a run: the post hooks are run, and it is noted what is deployed. Gives the certificates that are there and not in
-    /// use, each with its [`CertificateError::Deployment`].
+    /// use, each with its [`CertificateError::Deployment`], or whose post hook is still owed.
     pub(in crate::certificate) async fn finish_deployments(
         &self,
         run: DeployRun,
@@ -42,7 +42,7 @@ impl Service {
         let done = self.post_hooks(&parts, &hidden).await;
         let mut errors = Vec::new();
         for (cert, record) in &parts.owed {
-            if let Err(error) = self.settle_owed(cert, record, parts.locks.get(cert), &done) {
+            if let Err(error) = self.settle_owed(cert, record, &parts, &done) {
                 errors.push((cert.clone(), error));
             }
         }
@@ -141,15 +141,22 @@ impl Service {
     }
 
     /// Notes that the post hooks of a certificate are not owed any more, if they have done their work.
+    ///
+    /// # Errors
+    /// One failed, and nothing else has for this certificate: a service may still be stopped.
     fn settle_owed(
         &self,
         cert: &CertName,
         record: &DeploymentRecord,
-        lock: Option<&CertLock>,
+        parts: &Parts,
         done: &Once,
     ) -> Result<(), CertificateError> {
-        let Some(lock) = lock else { return Ok(()) };
+        let Some(lock) = parts.locks.get(cert) else { return Ok(()) };
         if let Some(error) = first_failure(&self.commands(HookKind::Post, record), done) {
+            if !parts.failed.contains(cert) {
+                return Err(CertificateError::PostHook(error.clone()));
+            }
+            // What failed first is the one that is told.
             let reason = with_causes(error.as_ref());
             self.progress.event(cert, Event::PostHookFailed { reason: &reason });
             return Ok(());
