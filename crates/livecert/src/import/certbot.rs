@@ -248,10 +248,14 @@ fn hooks_of_folder(folder: &Folder, found: &mut Found) -> Vec<FoundHook> {
     for moment in [HookMoment::Pre, HookMoment::Deploy, HookMoment::Post] {
         let below = Path::new("renewal-hooks").join(moment.to_string());
         match folder.names(&below) {
-            Ok(names) => hooks.extend(names.into_iter().filter(|name| !name.ends_with('~')).map(|name| {
-                let path = folder.root().join(&below).join(name).display().to_string();
-                FoundHook { moment, command: format!("'{}'", path.replace('\'', r"'\''")) }
-            })),
+            Ok(names) => {
+                // Others it does not run: read-me files, backups of editors, what was switched off by its mode.
+                let runs = |name: &String| !name.ends_with('~') && folder.is_program(below.join(name));
+                hooks.extend(names.into_iter().filter(runs).map(|name| {
+                    let path = folder.root().join(&below).join(name).display().to_string();
+                    FoundHook { moment, command: format!("'{}'", path.replace('\'', r"'\''")) }
+                }));
+            }
             Err(why) => found.obstacle("the hooks", why),
         }
     }

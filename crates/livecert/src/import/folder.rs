@@ -143,6 +143,18 @@ impl Folder {
         path.is_file()
     }
 
+    /// Whether it is a regular file that can be run, wherever it leads. It is not opened.
+    pub(super) fn is_program(&self, below: impl AsRef<Path>) -> bool {
+        let Ok(metadata) = fs::metadata(self.root.join(below)) else { return false };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+        }
+        #[cfg(not(unix))]
+        metadata.is_file()
+    }
+
     /// When a file was changed last.
     pub(super) fn changed(&self, below: impl AsRef<Path>) -> Option<jiff::Timestamp> {
         let metadata = fs::metadata(self.inside(below.as_ref()).ok()?).ok()?;

@@ -54,7 +54,13 @@ fn a_copy_without_links_an_old_key_and_hooks_are_enough() {
     let conf = there.folder.join("renewal/example.com.conf");
     let more = "renew_hook = systemctl reload nginx\nreuse_key = True\npreferred_chain = \"Some Root\"\n";
     std::fs::write(&conf, read(&conf) + "\n" + more).unwrap();
-    std::fs::write(there.folder.join("renewal-hooks/post/mail"), "#!/bin/sh\n").unwrap();
+    // Of these, certbot runs the first alone.
+    for (name, mode) in [("mail", 0o755), ("mail~", 0o755), ("README", 0o644)] {
+        let path = there.folder.join("renewal-hooks/post").join(name);
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+    std::fs::create_dir(there.folder.join("renewal-hooks/post/off")).unwrap();
     // A settings file that leads nowhere, and one that leads out.
     std::fs::write(there.folder.join("renewal/lost.example.conf"), "[renewalparams]\n").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", there.folder.join("renewal/passwd.conf")).unwrap();
@@ -69,7 +75,9 @@ fn a_copy_without_links_an_old_key_and_hooks_are_enough() {
         one["hooks"][0],
         serde_json::json!({"moment": "deploy", "command": "systemctl reload nginx", "taken_over": false})
     );
+    assert_eq!(one["hooks"].as_array().unwrap().len(), 2, "{one}");
     assert_eq!(one["hooks"][1]["moment"], "post");
+    assert!(one["hooks"][1]["command"].as_str().unwrap().ends_with("/mail'"), "{one}");
     let lost = imported["not_taken_over"].as_array().unwrap();
     let why = |what: &str| lost.iter().find(|lost| lost["what"] == what).unwrap()["reason"].as_str().unwrap();
     assert!(why("lost.example").contains("neither in 'live' nor in 'archive'"), "{imported}");
