@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::shell_conf::ShellConf;
 use super::{
     CredentialKind, CredentialPlace, Found, FoundAccount, FoundCertificate, FoundCredential, FoundGandi,
-    FoundHook, FoundProof, HookMoment,
+    FoundHook, FoundProof, HookMoment, same_server,
 };
 use crate::key::PrivateKey;
 
@@ -142,15 +142,14 @@ fn certificate(
         preferred_chain: text("Le_Preferred_Chain"),
         ..FoundCertificate::default()
     };
-    (certificate.proof, certificate.challenge) = proof(&conf, common, folder);
+    (certificate.proof, certificate.challenge) = proof((&conf, &path(".conf")), common, folder);
     certificate.hooks = hooks(&conf);
     certificate.notes = notes(&conf);
     Ok(certificate)
 }
 
 fn account_at(accounts: &[FoundAccount], server: &str) -> Option<String> {
-    let same = |account: &&FoundAccount| account.server.trim_end_matches('/') == server.trim_end_matches('/');
-    accounts.iter().find(same).map(|account| account.url.clone())
+    accounts.iter().find(|account| same_server(&account.server, server)).map(|account| account.url.clone())
 }
 
 fn chain(folder: &Folder, below: &str, leaf: &Path) -> Result<Option<String>, String> {
@@ -164,13 +163,17 @@ fn chain(folder: &Folder, below: &str, leaf: &Path) -> Result<Option<String>, St
 }
 
 /// `Le_Webroot` says for each name what proves it; the last word is for the rest.
-fn proof(conf: &ShellConf, common: &ShellConf, folder: &Folder) -> (FoundProof, Option<&'static str>) {
+fn proof(
+    (conf, own): (&ShellConf, &Path),
+    common: &ShellConf,
+    folder: &Folder,
+) -> (FoundProof, Option<&'static str>) {
     let words = conf.raw("Le_Webroot").unwrap_or_default();
     let mut all: Vec<&str> = words.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     all.sort_unstable();
     all.dedup();
     match all.as_slice() {
-        ["dns_gandi_livedns"] => (FoundProof::Gandi(gandi(conf, common, folder)), None),
+        ["dns_gandi_livedns"] => (FoundProof::Gandi(gandi((conf, own), common, folder)), None),
         ["dns"] => (FoundProof::Manual, None),
         ["no"] => (FoundProof::Standalone, None),
         ["alpn"] => (FoundProof::Standalone, Some("tls-alpn-01")),
@@ -183,7 +186,7 @@ fn proof(conf: &ShellConf, common: &ShellConf, folder: &Folder) -> (FoundProof, 
 }
 
 /// The credential, which stands among the settings of all certificates, or in older versions in those of one.
-fn gandi(conf: &ShellConf, common: &ShellConf, folder: &Folder) -> FoundGandi {
+fn gandi((conf, own): (&ShellConf, &Path), common: &ShellConf, folder: &Folder) -> FoundGandi {
     let keys = [
         ("SAVED_GANDI_LIVEDNS_TOKEN", CredentialKind::PersonalAccessToken),
         ("GANDI_LIVEDNS_TOKEN", CredentialKind::PersonalAccessToken),
@@ -191,8 +194,9 @@ fn gandi(conf: &ShellConf, common: &ShellConf, folder: &Folder) -> FoundGandi {
         ("GANDI_LIVEDNS_KEY", CredentialKind::ApiKey),
     ];
     let credential = keys.into_iter().find_map(|(key, kind)| {
-        let secret = conf.text(key).or_else(|| common.text(key))?;
-        let from = folder.root().join("account.conf");
+        let own = conf.text(key).map(|secret| (secret, own));
+        let (secret, from) = own.or_else(|| Some((common.text(key)?, Path::new("account.conf"))))?;
+        let from = folder.root().join(from);
         Some(FoundCredential {
             kind,
             place: CredentialPlace::Value { secret: SecretString::from(secret), from },
@@ -239,6 +243,27 @@ fn notes(conf: &ShellConf) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_credential_is_told_from_the_file_that_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let token = ShellConf::parse("GANDI_LIVEDNS_TOKEN='token'\n");
+        let from = |own: &ShellConf, common: &ShellConf| match gandi(
+            (own, Path::new("a.example/a.example.conf")),
+            common,
+            &folder,
+        )
+        .credential
+        .unwrap()
+        .place
+        {
+            CredentialPlace::Value { from, .. } => from.strip_prefix(folder.root()).unwrap().to_owned(),
+            CredentialPlace::File(path) => path,
+        };
+        assert_eq!(from(&token, &ShellConf::default()), Path::new("a.example/a.example.conf"));
+        assert_eq!(from(&ShellConf::default(), &token), Path::new("account.conf"));
+    }
 
     #[test]
     fn a_port_comes_back_from_the_account() {

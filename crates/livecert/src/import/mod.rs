@@ -309,6 +309,22 @@ impl fmt::Display for HookMoment {
 }
 
 impl Found {
+    /// Writes each server in one way, so that its account and its certificates meet: as its first certificate has it.
+    fn settle_servers(&mut self) {
+        let accounts = self.accounts.iter_mut().map(|account| &mut account.server);
+        let mut settled: Vec<String> = Vec::new();
+        for server in self.certificates.iter_mut().map(|certificate| &mut certificate.server).chain(accounts)
+        {
+            if let Ok(url) = url::Url::parse(server) {
+                *server = url.into();
+            }
+            match settled.iter().find(|known| same_server(known, server)) {
+                Some(known) => server.clone_from(known),
+                None => settled.push(server.clone()),
+            }
+        }
+    }
+
     /// Notes why something cannot be taken over.
     fn obstacle(&mut self, what: impl Into<String>, why: impl fmt::Display) {
         self.obstacles.push(Obstacle { what: what.into(), is_certificate: false, why: why.to_string() });
@@ -318,6 +334,12 @@ impl Found {
     fn lost_certificate(&mut self, name: impl Into<String>, why: impl fmt::Display) {
         self.obstacles.push(Obstacle { what: name.into(), is_certificate: true, why: why.to_string() });
     }
+}
+
+/// Whether two URLs name one server. Clients that keep an account in folders with its server's name have lost the slash at
+/// the end, which settings of certificates may have.
+fn same_server(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 /// Whether a text from a client's settings can be the name of a file or folder, and of nothing above or below it.
@@ -337,5 +359,40 @@ pub fn read(client: Client, path: &Path, hints: &Hints) -> Result<Found, ImportE
         Client::Lego => lego::read(&folder, hints),
         Client::AcmeSh => acme_sh::read(&folder),
     };
-    found.ok_or_else(|| ImportError::OtherFolder { path: path.to_owned(), client, marks: client.marks() })
+    let other = || ImportError::OtherFolder { path: path.to_owned(), client, marks: client.marks() };
+    let mut found = found.ok_or_else(other)?;
+    found.settle_servers();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_meets_the_certificates_of_its_server() {
+        let certificate = |server: &str| FoundCertificate { server: server.into(), ..Default::default() };
+        let account = |server: &str| FoundAccount {
+            server: server.into(),
+            url: "https://ca.example/account/1".into(),
+            contact: Vec::new(),
+            key: AccountKey::generate(livecert_acme::AccountKeyType::EcdsaP256).unwrap(),
+            created: None,
+        };
+        let mut found = Found {
+            certificates: ["https://CA.example/acme/", "https://ca.example/acme", "https://root.example"]
+                .map(certificate)
+                .into(),
+            accounts: ["https://ca.example/acme", "https://root.example/", "https://other.example/acme"]
+                .map(account)
+                .into(),
+            ..Found::default()
+        };
+        found.settle_servers();
+        let servers: Vec<&str> = found.certificates.iter().map(|one| one.server.as_str()).collect();
+        let (acme, root) = ("https://ca.example/acme/", "https://root.example/");
+        assert_eq!(servers, [acme, acme, root]);
+        let servers: Vec<&str> = found.accounts.iter().map(|one| one.server.as_str()).collect();
+        assert_eq!(servers, [acme, root, "https://other.example/acme"]);
+    }
 }
