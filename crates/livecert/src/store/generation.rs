@@ -397,6 +397,11 @@ impl Draft {
     }
 }
 
+/// Whether a draft has an order, readable or not.
+pub(super) fn has_pending_order(cert: &Path) -> Result<bool, StoreError> {
+    Ok(entries(&generations(cert))?.iter().any(|(folder, _)| folder.join(ORDER).exists()))
+}
+
 /// Makes a complete generation the current one. Only then is its order forgotten: a run that dies before leaves a
 /// generation that the next one finishes.
 fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {

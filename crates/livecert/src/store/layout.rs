@@ -233,6 +233,14 @@ impl Store {
         Draft::begin(&self.cert_folder(name))
     }
 
+    /// Whether a dead run left an order for a certificate.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn has_pending_order(&self, name: &CertName) -> Result<bool, StoreError> {
+        super::generation::has_pending_order(&self.cert_folder(name))
+    }
+
     /// The draft that a dead run left with its order. Call only with the certificate's lock held.
     ///
     /// # Errors

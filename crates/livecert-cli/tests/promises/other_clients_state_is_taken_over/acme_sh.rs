@@ -76,6 +76,31 @@ fn what_is_in_the_store_stays_and_twins_have_names_of_their_own() {
     assert_eq!(document(&import)["certificates"][1]["name"], "example.com-ecc");
     assert_eq!(document(&import)["certificates"][1]["result"], "imported");
 
+    // What was never issued has settings that stay, unless they are those of an import that was killed.
+    for cert in ["example.com", "example.com-ecc"] {
+        std::fs::remove_file(there.bench.cert(cert).join("current")).unwrap();
+        std::fs::remove_dir_all(there.bench.cert(cert).join("generations")).unwrap();
+    }
+    let record = there.bench.cert("example.com").join("certificate.json");
+    let settings = read(&record);
+    let import = there.import("acme.sh", &[]);
+    expect(&import, 3);
+    let imported = document(&import);
+    assert_eq!(imported["certificates"][0]["result"], "kept", "{imported}");
+    assert!(imported["certificates"][0]["reason"].to_string().contains("never issued"), "{imported}");
+    assert_eq!(imported["certificates"][1]["result"], "imported", "{imported}");
+    assert_eq!(read(&record), settings);
+    // What is damaged fails alone, in the plan too.
+    std::fs::write(&record, "{").unwrap();
+    for more in [&["--plan"][..], &[]] {
+        let import = there.import("acme.sh", more);
+        expect(&import, 3);
+        let imported = document(&import);
+        assert_eq!(imported["certificates"][0]["result"], "failed", "{imported}");
+        assert_eq!(imported["certificates"][1]["result"], "already-there", "{imported}");
+    }
+    std::fs::write(&record, settings).unwrap();
+
     // Its account is not the one that renews it now, so nothing is said to be replaced.
     let words = there.bench.testbed.dns_words();
     let token = format!("GandiPAT=file:{}", there.bench.token.display());

@@ -128,16 +128,16 @@ struct All {
 /// What [`Service::import`] would do. Nothing is written, not even the state folder.
 ///
 /// # Errors
-/// See [`ImportError`](crate::import::ImportError); our store cannot be read.
+/// See [`ImportError`](crate::import::ImportError). What cannot be read in our store is told in the result.
 pub fn plan_import(store: &Store, request: &ImportRequest) -> Result<Import, CertificateError> {
     let all = prepare(request)?;
     let mut import = Import { obstacles: all.obstacles, notes: all.notes, ..Import::default() };
     for account in all.accounts {
-        let taken = account.place_in(store)?;
+        let taken = account.place_in(store).unwrap_or_else(failed);
         import.accounts.push(account.report(taken, &mut import.notes));
     }
     for certificate in all.certificates {
-        let taken = certificate.place_in(store)?;
+        let taken = certificate.place_in(store).unwrap_or_else(failed);
         import.certificates.push(certificate.report(taken, None));
     }
     Ok(import)

@@ -20,7 +20,9 @@ use crate::import::{
 use crate::key::{ForeignRequest, PrivateKey};
 use crate::plugin::{self, ArgumentSource, ArgumentSources, Arguments, PluginInfo};
 use crate::secret::Source;
-use crate::store::{Bundle, CertName, Generation, GenerationInfo, Store, StoredArgument};
+use crate::store::{
+    Bundle, CertName, CertificateRecord, Generation, GenerationInfo, OutputRecord, Store, StoredArgument,
+};
 
 /// A certificate that can be stored.
 pub(super) struct Prepared {
@@ -91,12 +93,23 @@ impl Prepared {
             names.sort();
             names
         };
-        let (Some(record), Some(current)) = (&record, &current) else {
-            return Ok(match current {
-                // What an import or an issue that was killed has left behind.
-                None => Taken::New,
-                Some(_) => Taken::Kept("the store has a certificate of that name".to_owned()),
-            });
+        let (record, current) = match (&record, &current) {
+            (Some(record), Some(current)) => (record, current),
+            (None, None) => return Ok(Taken::New),
+            // What an import that was killed has left behind.
+            (Some(record), None) if self.is_record(record) && !store.has_pending_order(&self.cert)? => {
+                return Ok(Taken::New);
+            }
+            (Some(_), None) => {
+                return Ok(Taken::Kept(format!(
+                    "the store has settings of that name, for a certificate that was never issued; `livecert remove {}` \
+                     forgets them",
+                    self.cert
+                )));
+            }
+            (None, Some(_)) => {
+                return Ok(Taken::Kept("the store has a certificate of that name".to_owned()));
+            }
         };
         if names(&record.names) == names(&self.info.names) && record.server == self.info.server {
             return Ok(Taken::Already);
@@ -106,6 +119,15 @@ impl Prepared {
             "the store has another certificate of that name, for {others} from {}, which ends at {end:.0}",
             record.server
         )))
+    }
+
+    /// Whether it is the record that would be stored with it. Sealed values are other ones each time.
+    fn is_record(&self, record: &CertificateRecord) -> bool {
+        let wanted =
+            self.settings.arguments.iter().map(|(name, source)| ((*name).to_owned(), source.place()));
+        let stored =
+            record.plugin_args.iter().map(|(name, stored)| (name.clone(), stored.source().to_owned()));
+        *record == self.settings.record(&record.plugin_args, &OutputRecord::default()) && wanted.eq(stored)
     }
 
     /// Gives it arguments whose secrets were asked for.
