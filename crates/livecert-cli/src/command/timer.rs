@@ -137,20 +137,27 @@ impl Wishes {
             scope: self.place.scope(),
             on_calendar: self.on_calendar.clone(),
             random_delay: self.random_delay.as_secs(),
-            writable: self.writable.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
+            writable: self
+                .writable
+                .iter()
+                .chain(&sources.webroots)
+                .map(|path| absolute(path))
+                .collect::<Result<_, _>>()?,
             credentials: credentials.collect::<Result<_, _>>()?,
             readable: sources.files.clone(),
         };
         let given = |name: &str| request.credentials.iter().any(|credential| credential.name == name);
         let missing = sources.credentials.into_iter().filter(|(name, _)| !given(name)).collect();
-        Ok((schedule::units(&request, folder)?, NamedSources { credentials: missing, ..sources }))
+        // Whoever is logged in has a keyring; the machine has none.
+        let keyring = if self.place.user { Vec::new() } else { sources.keyring };
+        let missing = NamedSources { credentials: missing, keyring, ..sources };
+        Ok((schedule::units(&request, folder)?, missing))
     }
 }
 
 fn install(words: &Install, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let place = &words.wishes.place;
-    let (units, NamedSources { credentials: missing, .. }) =
-        words.wishes.units(&place.folder_to_write()?, globals)?;
+    let (units, missing) = words.wishes.units(&place.folder_to_write()?, globals)?;
     let manager = place.manager().filter(|_| !words.no_enable);
     schedule::install(&units, words.force, manager.as_ref())?;
     let todo = match manager {
@@ -167,7 +174,8 @@ fn install(words: &Install, globals: &Globals, output: &Output) -> Result<Status
         "units": paths,
         "enabled": manager.is_some(),
         "todo": todo,
-        "missing_credentials": missing.iter().map(missing_document).collect::<Vec<_>>(),
+        "missing_credentials": missing.credentials.iter().map(missing_document).collect::<Vec<_>>(),
+        "out_of_reach": missing.keyring.iter().map(unreachable_document).collect::<Vec<_>>(),
     });
     output.show(&document, || {
         let mut text: String = paths.iter().map(|path| format!("Written: {path}\n")).collect();
@@ -205,7 +213,7 @@ fn remove(words: &Remove, output: &Output) -> Result<Status, Failure> {
 }
 
 fn show(words: &Wishes, globals: &Globals, output: &Output) -> Result<Status, Failure> {
-    let (wished, NamedSources { credentials: missing, .. }) = words.units(&words.place.folder()?, globals)?;
+    let (wished, missing) = words.units(&words.place.folder()?, globals)?;
     let mut units = Vec::new();
     for unit in wished {
         let state = unit.state().map_err(ScheduleError::from)?;
@@ -221,7 +229,8 @@ fn show(words: &Wishes, globals: &Globals, output: &Output) -> Result<Status, Fa
         "schema": 1,
         "units": units.iter().map(unit_document).collect::<Vec<_>>(),
         "timer": status.as_ref().map(status_document),
-        "missing_credentials": missing.iter().map(missing_document).collect::<Vec<_>>(),
+        "missing_credentials": missing.credentials.iter().map(missing_document).collect::<Vec<_>>(),
+        "out_of_reach": missing.keyring.iter().map(unreachable_document).collect::<Vec<_>>(),
     });
     output.show(&document, || {
         let mut text = String::new();
@@ -283,8 +292,18 @@ fn missing_document((name, user): &(String, String)) -> Value {
     json!({"credential": name, "needed_by": user})
 }
 
-fn warn_of(missing: &[(String, String)]) {
-    for (name, user) in missing {
+fn unreachable_document((source, user): &(String, String)) -> Value {
+    json!({"source": source, "needed_by": user})
+}
+
+fn warn_of(missing: &NamedSources) {
+    for (source, user) in &missing.keyring {
+        write_err(&format!(
+            "warning: {user} needs {source}, and a unit of the machine has no keyring: renewals would fail.\n  \
+             next: keep it in file:PATH or systemd-cred:NAME, or install units of the user with that keyring (--user)\n"
+        ));
+    }
+    for (name, user) in &missing.credentials {
         write_err(&format!(
             "warning: {user} needs the credential '{name}', which these units do not have: renewals would fail.\n  \
              next: give --credential {name}=PATH too\n"

@@ -133,6 +133,29 @@ fn its_command_renews_with_the_credential_that_systemd_hands_over() {
 }
 
 #[test]
+fn what_the_store_needs_is_in_the_units_or_told() {
+    let bench = Bench::new();
+    let cert = bench.cert("example.com");
+    std::fs::create_dir_all(&cert).unwrap();
+    let record = serde_json::json!({
+        "version": 3, "names": ["example.com"], "server": "https://ca.example/directory", "key_type": "ec-256",
+        "plugin": "webroot", "plugin_args": {"WRPath": "/var/www/html"}, "validation_timeout": 60,
+    });
+    std::fs::write(cert.join("certificate.json"), record.to_string()).unwrap();
+    let sealing = serde_json::json!({"version": 1, "source": "keyring:livecert/key", "key": "id"});
+    std::fs::write(bench.testbed.home().join("sealing.json"), sealing.to_string()).unwrap();
+    let units = bench.testbed.folder().join("units");
+    let words = ["timer", "install", "--unit-dir", units.to_str().unwrap()];
+    let installed = bench.run(&words);
+    expect(&installed, 0);
+    says(&installed, &["the sealing key needs keyring:livecert/key", "has no keyring"]);
+    let writable = values(&both(&units)[0], "ReadWritePaths").remove(0);
+    assert!(writable.split(' ').any(|path| path == "-/var/www/html"), "{writable}");
+    let of_user = bench.run(&[&words[..], &["--user", "--json"]].concat());
+    assert_eq!(document(&of_user)["out_of_reach"], serde_json::json!([]));
+}
+
+#[test]
 fn what_somebody_changed_is_left_alone() {
     let bench = Bench::new();
     let units = install(&bench, &bench.livecert, &["--on-calendar", "hourly"]);

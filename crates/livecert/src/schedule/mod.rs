@@ -50,7 +50,7 @@ pub struct TimerRequest {
     pub on_calendar: Vec<String>,
     /// Up to how many seconds later each run begins, by lot.
     pub random_delay: u64,
-    /// What hooks may write, beside the state folder.
+    /// What hooks and the plugin `webroot` may write, beside the state folder.
     pub writable: Vec<PathBuf>,
     /// What systemd hands over as credentials.
     pub credentials: Vec<UnitCredential>,
@@ -193,7 +193,8 @@ pub fn remove(folder: &Path, force: bool, manager: Option<&Manager>) -> Result<V
     for unit in &found {
         unit.may_change(force)?;
     }
-    if !found.is_empty()
+    // A timer that is gone cannot be disabled.
+    if found.iter().any(|unit| unit.path.ends_with(TIMER))
         && let Some(manager) = manager
     {
         manager.disable()?;

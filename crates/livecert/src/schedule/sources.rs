@@ -1,4 +1,5 @@
-//! What the certificates of a store need of a unit: the credentials that systemd hands over, and files that can be seen.
+//! What the certificates of a store need of a unit: the credentials that systemd hands over, files that can be seen, and
+//! folders that can be written.
 
 use std::path::PathBuf;
 
@@ -14,6 +15,10 @@ pub struct NamedSources {
     pub credentials: Vec<(String, String)>,
     /// Files (`file:PATH`).
     pub files: Vec<PathBuf>,
+    /// Items of a keyring (`keyring:SERVICE/USER`), each with what needs it. Units of the machine have no keyring.
+    pub keyring: Vec<(String, String)>,
+    /// Folders of web servers, into which the plugin `webroot` writes.
+    pub webroots: Vec<PathBuf>,
 }
 
 impl NamedSources {
@@ -24,11 +29,23 @@ impl NamedSources {
             }
         } else if let Some(path) = text.strip_prefix("file:") {
             self.files.push(PathBuf::from(path));
+        } else if text.starts_with("keyring:") {
+            self.keyring.push((text.to_owned(), user.to_owned()));
+        }
+    }
+
+    fn add_webroots(&mut self, settings: &Value) {
+        if settings["plugin"] == "webroot"
+            && let Some(roots) = settings["plugin_args"]["WRPath"].as_str()
+        {
+            self.webroots.extend(std::env::split_paths(roots).filter(|root| root.is_absolute()));
+            self.webroots.sort();
+            self.webroots.dedup();
         }
     }
 }
 
-/// The sources in the settings of all certificates, whatever they are for, and that of the sealing key. What cannot be read
+/// The sources in the settings of all certificates, whatever they are for, and those of the sealing key. What cannot be read
 /// names none.
 ///
 /// # Errors
@@ -37,12 +54,16 @@ pub fn named_sources(store: &Store) -> Result<NamedSources, StoreError> {
     let mut sources = NamedSources::default();
     if let Ok(Some(record)) = store.sealing_record() {
         sources.add(&record.source, "the sealing key");
+        if let Some(rotation) = &record.rotation {
+            sources.add(&rotation.to, "the new sealing key");
+        }
     }
     for cert in store.cert_names()? {
         let text = std::fs::read(store.cert_folder(&cert).join("certificate.json")).unwrap_or_default();
         // As text, so that no setting that takes a source is forgotten here.
         let settings = serde_json::from_slice(&text).unwrap_or(Value::Null);
         visit(&settings, &mut |text| sources.add(text, cert.as_str()));
+        sources.add_webroots(&settings);
     }
     Ok(sources)
 }

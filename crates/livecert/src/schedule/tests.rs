@@ -1,7 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::store::{CertificateRecord, SealingRecord, Store, StoredArgument};
+use crate::secret::KeyMaterial;
+use crate::store::{CertificateRecord, Rotation, SealingRecord, Store, StoredArgument};
 
 fn request() -> TimerRequest {
     TimerRequest {
@@ -149,6 +150,10 @@ fn they_are_written_enabled_and_removed() {
     assert_eq!(removed, written.map(|unit| unit.path));
     assert_eq!(told(folder.path()), ["disable --now livecert.timer", "daemon-reload"]);
     assert_eq!(units_on_disk(&at).unwrap(), []);
+    // A service whose timer is gone.
+    units(&request(), &at).unwrap()[0].write().unwrap();
+    assert_eq!(remove(&at, false, Some(&manager)).unwrap().len(), 1);
+    assert_eq!(told(folder.path()), ["daemon-reload"]);
     assert_eq!(remove(&at, false, Some(&manager)).unwrap(), [""; 0].map(PathBuf::from));
     assert_eq!(told(folder.path()), [""; 0]);
 }
@@ -199,10 +204,28 @@ fn sources_are_found_wherever_they_are_named() {
     for cert in ["a.example", "b.example"] {
         store.save_record(&cert.parse().unwrap(), &record).unwrap();
     }
-    let key = SealingRecord::new("systemd-cred:sealing".into(), "id".into());
+    let mut web = CertificateRecord::new(vec!["c.example".into()], record.server.clone(), "webroot".into());
+    web.plugin_args.insert("WRPath".into(), StoredArgument::Plain("/var/www/c:/home/me/www".into()));
+    store.save_record(&"c.example".parse().unwrap(), &web).unwrap();
+    let old = KeyMaterial::generate().unwrap();
+    let mut key = SealingRecord::new("file:/root/sealing.key".into(), old.id());
+    let previous = old.seal(SealingRecord::PREVIOUS, b"old").unwrap();
+    key.rotation = Some(Rotation { to: "systemd-cred:sealing".into(), key: "new".into(), previous });
     store.save_sealing_record(&key).unwrap();
     let sources = named_sources(&store).unwrap();
-    let needed = [("sealing", "the sealing key"), ("gandi", "a.example")];
-    assert_eq!(sources.credentials, needed.map(|(name, user)| (name.to_owned(), user.to_owned())));
-    assert_eq!(sources.files, ["/etc/other", "/etc/other"].map(PathBuf::from));
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<_> {
+        pairs.iter().map(|(name, user)| ((*name).to_owned(), (*user).to_owned())).collect()
+    };
+    assert_eq!(sources.credentials, pairs(&[("sealing", "the new sealing key"), ("gandi", "a.example")]));
+    assert_eq!(sources.files, ["/root/sealing.key", "/etc/other", "/etc/other"].map(PathBuf::from));
+    assert_eq!(sources.webroots, ["/home/me/www", "/var/www/c"].map(PathBuf::from));
+    // The key is seen, and the folder of the web server can be written.
+    let mut request = request();
+    request.readable = vec!["/root/sealing.key".into()];
+    request.writable = vec!["/var/www/c".into()];
+    has(&service(&request), &["ProtectHome=read-only", "ReadWritePaths=-/var/www/c"]);
+
+    store.save_sealing_record(&SealingRecord::new("keyring:livecert/key".into(), "id".into())).unwrap();
+    let sources = named_sources(&store).unwrap();
+    assert_eq!(sources.keyring, pairs(&[("keyring:livecert/key", "the sealing key")]));
 }
