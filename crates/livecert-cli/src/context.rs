@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use livecert::certificate::{CertificateError, Service};
 use livecert::plugin::Surroundings;
@@ -52,6 +53,11 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     result
 }
 
+/// Whether a hook of another livecert has called this one.
+pub(crate) fn is_in_hook() -> bool {
+    std::env::var_os("LIVECERT_HOOK").is_some()
+}
+
 /// The service, which is stopped by signals. Must be called in the runtime.
 pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     let http =
@@ -65,6 +71,8 @@ pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     let service = Service::new(store, surroundings, progress, token)?;
     let service = match globals.lock_timeout {
         Some(patience) => service.with_lock_patience(patience),
+        // The run that has called the hook holds its locks until the hook has ended.
+        None if is_in_hook() => service.with_lock_patience(Duration::ZERO),
         None => service,
     };
     Ok(match &globals.sealing_key {

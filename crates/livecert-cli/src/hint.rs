@@ -445,6 +445,11 @@ fn store(error: &StoreError) -> Option<String> {
         ),
         StoreError::NoSuchCertificate { similar: Some(similar), .. } => format!("did you mean {similar}?"),
         StoreError::NoSuchCertificate { .. } => "`livecert list` shows what is there".to_owned(),
+        StoreError::Locked { .. } if crate::context::is_in_hook() => {
+            "a hook cannot work on a certificate of its own run, which holds the lock until the hook has ended; --lock-timeout \
+             DURATION waits for another one"
+                .to_owned()
+        }
         StoreError::Locked { .. } => {
             "wait until it has ended, or end it; --lock-timeout DURATION waits longer".to_owned()
         }

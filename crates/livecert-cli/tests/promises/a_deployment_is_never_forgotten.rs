@@ -154,6 +154,10 @@ fn hooks_have_the_facts_and_no_credential() {
     words.extend(["--plugin-arg".to_owned(), "GandiPAT=env:MY_PAT".to_owned()]);
     let livecert = bench.livecert.clone().env("MY_PAT", testbed::PAT).env("GANDI_TOKEN", testbed::API_KEY);
     let livecert = livecert.env("LIVECERT_ROLLBACK", "1").env("MINE", "stays");
+    let key = format!("file:{}", bench.testbed.folder().join("key").display());
+    // The folder of the state is said in a word, and the hook's livecert has to find it in a variable.
+    let livecert = livecert.env("LIVECERT_SEALING_KEY", &key).env("LIVECERT_HOME", "/nowhere");
+    words.extend(["--home".to_owned(), bench.testbed.home().display().to_string()]);
     expect(&livecert.run(words).unwrap(), 0);
 
     let variables = |kind: &str| read(&facts.join(format!("{kind}.env")));
@@ -166,6 +170,8 @@ fn hooks_have_the_facts_and_no_credential() {
         }
         assert!(all.contains("MINE=stays") && all.contains(&format!("LIVECERT_HOOK={kind}\n")), "{all}");
         assert!(!all.contains("LIVECERT_ROLLBACK"), "{all}");
+        assert!(all.contains(&format!("LIVECERT_HOME={}\n", bench.testbed.home().display())), "{all}");
+        assert!(all.contains("LIVECERT_SEALING_KEY=file:"), "{all}");
         assert_eq!(json(kind)["hook"], kind);
     }
     let (all, document) = (variables("deploy"), json("deploy"));

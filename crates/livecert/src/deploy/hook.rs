@@ -20,7 +20,7 @@ const LONGEST_VALUE: usize = 120 * 1024;
 
 /// Our own variables that are for the command line and not about a certificate; the others are not handed on from
 /// outside, where they may be those of another hook.
-const FOR_THE_COMMAND_LINE: [&str; 2] = ["LIVECERT_HOME", "LIVECERT_CA_BUNDLE"];
+const FOR_THE_COMMAND_LINE: [&str; 3] = ["LIVECERT_HOME", "LIVECERT_CA_BUNDLE", "LIVECERT_SEALING_KEY"];
 
 /// When a hook is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -205,10 +205,14 @@ fn executables(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         let name = name.to_string_lossy();
         // A link to nothing, too, is nothing to run.
         let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
-        let runs = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
-        if runs && !name.starts_with('.') && !name.ends_with('~') {
-            found.push(std::path::absolute(entry.path())?);
+        if !metadata.is_file() || name.starts_with('.') || name.ends_with('~') {
+            continue;
         }
+        if metadata.permissions().mode() & 0o111 == 0 {
+            tracing::warn!(file = %entry.path().display(), "not executable, so it is not run as a hook: chmod +x");
+            continue;
+        }
+        found.push(std::path::absolute(entry.path())?);
     }
     found.sort();
     Ok(found)

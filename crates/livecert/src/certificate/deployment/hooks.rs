@@ -69,6 +69,9 @@ impl Service {
     ) -> Result<(), HookError> {
         let mut variables = facts.variables();
         variables.push(variable("HOOK", kind));
+        // So that a livecert that it calls works on the same store.
+        let home = std::path::absolute(self.store.home()).unwrap_or_else(|_| self.store.home().to_owned());
+        variables.push(variable("HOME", home.display()));
         let document = with_kind(kind, facts.document());
         let folder = self.store.home();
         self.progress.event(cert, Event::HookBegins { kind: kind.word(), command });
