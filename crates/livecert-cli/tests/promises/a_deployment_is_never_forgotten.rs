@@ -352,3 +352,84 @@ fn a_hook_that_takes_too_long_is_ended() {
     let record = read(&bench.cert("www.example.com").join("certificate.json"));
     assert!(record.contains("\"hook_timeout\": 1"), "{record}");
 }
+
+/// The generation that is current.
+fn current(bench: &Bench) -> u32 {
+    let link = std::fs::read_link(bench.cert("www.example.com").join("current")).unwrap();
+    link.file_name().unwrap().to_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn new_settings_are_for_the_generation_that_waits_and_not_for_the_one_in_its_place() {
+    let bench = Bench::counting();
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let not_2 = ["--force", "--rollback-on-failure", "--deploy-hook", "test $LIVECERT_GENERATION != 2"];
+    expect(&bench.issue(&["www.example.com"], &not_2), 1);
+    assert_eq!(current(&bench), 1);
+    let waiting = read(&bench.cert("www.example.com").join("generations/2/cert.pem"));
+
+    // What cannot be done leaves everything as it was.
+    let impossible = ["set", "www.example.com", "--pfx-password", "file:/nowhere"];
+    assert_ne!(bench.run(&impossible).status, Some(0));
+    assert_eq!((current(&bench), pending(&bench, "www.example.com")["generation"].clone()), (1, 2.into()));
+
+    expect(&bench.run(&["set", "www.example.com", "--format", "bundle"]), 0);
+    assert_eq!(read(&bench.cert("www.example.com").join("current/cert.pem")), waiting);
+    assert_eq!((current(&bench), pending(&bench, "www.example.com")), (3, Value::Null));
+    expect(&bench.run(&["renew"]), 0);
+    assert_eq!(orders(&bench), 2);
+}
+
+#[test]
+fn it_goes_back_to_what_was_deployed_and_damage_holds_nothing_up() {
+    let bench = Bench::counting();
+    let only_1 = "test $LIVECERT_GENERATION = 1";
+    expect(&bench.issue(&["www.example.com"], &["--deploy-hook", only_1]), 0);
+    expect(&bench.run(&["renew", "--force"]), 1);
+    assert_eq!(current(&bench), 2);
+    let third = bench.issue(&["www.example.com"], &["--force", "--rollback-on-failure"]);
+    expect(&third, 1);
+    says(&third, &["generation 1 is made current again"]);
+    let state = pending(&bench, "www.example.com");
+    assert_eq!(
+        (current(&bench), &state["previous"], &state["returned_to"]["done"]),
+        (1, &1.into(), &true.into())
+    );
+    let end = document(&bench.run(&["show", "www.example.com", "--json"]))["not_after"].clone();
+    assert_eq!(state["in_use_until"], end);
+
+    // What waits cannot be used, so that nothing waits.
+    std::fs::remove_file(bench.cert("www.example.com").join("generations/3/generation.json")).unwrap();
+    expect(&bench.run(&["renew", "www.example.com"]), 0);
+    assert_eq!((current(&bench), pending(&bench, "www.example.com")), (1, Value::Null));
+
+    std::fs::write(bench.cert("www.example.com").join("deployment.json"), "{").unwrap();
+    expect(&bench.issue(&["www.example.com"], &["--force", "--deploy-hook", "true"]), 0);
+    assert_eq!(pending(&bench, "www.example.com"), Value::Null);
+}
+
+#[test]
+fn a_way_back_that_was_interrupted_is_gone_to_its_end() {
+    let bench = Bench::counting();
+    let begun = bench.testbed.folder().join("begun");
+    let hook = format!("test $LIVECERT_GENERATION = 2 && exit 1; echo > '{}'; sleep 30", begun.display());
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let words = ["--force", "--rollback-on-failure", "--deploy-hook", &hook];
+    let mut child = bench.livecert.spawn(bench.words(&["www.example.com"], &words)).unwrap();
+    while !begun.exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "livecert has ended before its hook");
+        std::thread::yield_now();
+    }
+    signal(&child, "TERM");
+    child.wait().unwrap();
+    assert_eq!(pending(&bench, "www.example.com")["returned_to"]["done"], false);
+}
+
+#[test]
+fn a_hook_that_works_on_its_own_certificate_fails_at_once() {
+    let bench = Bench::new();
+    let hook = format!("'{}' renew www.example.com", super::binary().display());
+    let own = bench.issue(&["www.example.com"], &["--deploy-hook", &hook, "--hook-timeout", "20s"]);
+    expect(&own, 1);
+    says(&own, &["is being worked on", "a hook cannot work on a certificate of its own run"]);
+}

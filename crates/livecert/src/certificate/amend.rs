@@ -6,7 +6,7 @@ use x509_parser::prelude::*;
 
 use super::output::ReadyOutput;
 use super::settings::Settings;
-use super::{BundleError, CertificateError, IssueRequest, Service, SubjectName, check_bundle};
+use super::{BundleError, CertificateError, DeployRun, IssueRequest, Service, SubjectName, check_bundle};
 use crate::key::PrivateKey;
 use crate::plugin;
 use crate::progress::Event;
@@ -60,7 +60,11 @@ impl Service {
             return Err(CertificateError::NeedsAnother { what });
         }
         self.store.finish_left_behind(cert, &lock)?;
+        // The newest one that is good is the one to be kept in another way, also where an older one is in its place.
+        let before = self.store.current_number(cert)?;
+        self.put_forth(cert, &lock, &DeployRun::new(true))?;
         let current = self.store.current(cert)?;
+        let put_forth = current.as_ref().filter(|current| Some(current.number) != before);
         let to = Amendment {
             cert,
             lock: &lock,
@@ -70,11 +74,15 @@ impl Service {
             current: current.as_ref(),
             new_password: true,
         };
-        let amended = self.amend(&to).await?;
+        let amended = self.amend(&to).await;
+        if let (Err(_), Some(before), Some(_)) = (&amended, before, put_forth) {
+            self.store.make_current(cert, &lock, before)?;
+        }
+        let amended = amended?;
         let waits = |generation: &&Generation| {
             self.store.deployment(cert).is_ok_and(|state| state.waiting(generation.number).is_some())
         };
-        match amended.rewritten.as_ref().filter(waits) {
+        match amended.rewritten.as_ref().or(put_forth).filter(waits) {
             Some(generation) => self.deploy_alone(cert, lock, generation).await?,
             None => self.prune(cert, &lock),
         }
@@ -152,7 +160,7 @@ impl Service {
         if let Some(pem) = &pem {
             draft.write_key(pem)?;
         }
-        let pending = PendingDeployment::new(draft.number(), Some(current.number));
+        let pending = PendingDeployment::new(draft.number(), Some(self.number_in_use(cert, current.number)));
         self.intend_deployment(cert, to.lock, &record.deployment, pending)?;
         let generation = draft.complete(&bundle, &files, current.info.clone())?;
         self.progress.event(cert, Event::Rewritten { generation: generation.number });

@@ -11,16 +11,12 @@ use super::settings::Settings;
 use super::work::Work;
 use super::{CertificateError, Service, with_causes};
 use crate::challenge::ChallengeError;
-use crate::store::{CertName, FailureRecord, OutputRecord};
+use crate::store::{CertName, FailureRecord, LONGEST_WAIT, OutputRecord, wait_after};
 
 /// The wait after the first failure; it doubles with each that follows.
 const FIRST: SignedDuration = SignedDuration::from_mins(10);
-/// The longest wait.
-const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// The longest wait once the certificate has ended: each hour counts then.
 const LONGEST_AFTER_THE_END: SignedDuration = SignedDuration::from_hours(1);
-/// The part of a certificate's remaining life that may be waited away.
-const SHARE_OF_THE_REST: i32 = 10;
 /// So many failures that cost the CA something are let pass where a person may be behind them.
 const FREE: u32 = 3;
 
@@ -38,14 +34,8 @@ pub(super) enum Occasion {
 /// Before which moment a certificate that ends at `end`, and could not be got `count` times in a row, is not tried again by
 /// itself after the try that ended at `now`.
 fn next_try(count: u32, now: Timestamp, end: Option<Timestamp>) -> Timestamp {
-    // Ten minutes, doubled eight times, are more than a day.
-    let doubled = FIRST * (1 << count.saturating_sub(1).min(8));
-    let longest = match end.map(|end| end.duration_since(now)) {
-        None => LONGEST,
-        Some(left) if left.is_positive() => (left / SHARE_OF_THE_REST).clamp(FIRST, LONGEST),
-        Some(_) => LONGEST_AFTER_THE_END,
-    };
-    now.checked_add(doubled.min(longest)).unwrap_or(now)
+    let left = end.map(|end| end.duration_since(now));
+    now.checked_add(wait_after(count, FIRST, left, LONGEST_AFTER_THE_END)).unwrap_or(now)
 }
 
 /// The failures with one more.
@@ -75,7 +65,7 @@ fn waits(record: &FailureRecord, occasion: Occasion, now: Timestamp) -> bool {
         Occasion::Issue | Occasion::Named => record.costly >= FREE,
     };
     // A clock that was set back must not make it wait for longer than any policy does.
-    counts && now < record.next_try && record.next_try.duration_since(now) <= LONGEST
+    counts && now < record.next_try && record.next_try.duration_since(now) <= LONGEST_WAIT
 }
 
 impl CertificateError {

@@ -73,7 +73,7 @@ proptest! {
     ) {
         let end = left.map(|left| at(now + left));
         let wait = next_try(count, at(now), end).duration_since(at(now));
-        prop_assert!((FIRST..=LONGEST).contains(&wait));
+        prop_assert!((FIRST..=LONGEST_WAIT).contains(&wait));
         if let Some(left) = left.filter(|left| *left > 100) {
             prop_assert!(wait <= SignedDuration::from_mins(left) / 10);
         }

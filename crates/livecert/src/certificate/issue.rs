@@ -116,7 +116,7 @@ impl Service {
         {
             settings.changed |= self.store.own_request(cert).map_or(true, |stored| stored != *own);
         }
-        if self.store.deployment(cert)?.post_owed && !run.is_rehearsal() {
+        if self.deployment(cert)?.post_owed && !run.is_rehearsal() {
             run.owe(cert, &settings.deployment);
         }
         self.store.finish_left_behind(cert, lock)?;
@@ -415,7 +415,7 @@ impl Service {
         }
         let record = settings.record(ready.arguments.stored(), ready.output.record());
         self.store.save_record(cert, &record)?;
-        let before = work.current.map(|current| current.number);
+        let before = work.current.map(|current| self.number_in_use(cert, current.number));
         let pending = PendingDeployment::new(draft.number(), before);
         self.intend_deployment(cert, work.lock, &settings.deployment, pending)?;
         let generation = draft.complete(&checked.bundle, &output, info)?;

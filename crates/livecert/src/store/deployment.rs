@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::failure::{LONGEST_WAIT, wait_after};
 use super::file::{read_json, write_json};
 use super::{CertLock, CertName, Store, StoreError};
 
 const DEPLOYMENT_VERSION: u32 = 1;
 /// After the first failure; doubled with each one.
 const SHORTEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The part of `certificate.json` about the deployment: what a renewal runs, and what it looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,9 @@ pub struct PendingDeployment {
     /// When it failed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<Timestamp>,
+    /// When the certificate ends that was in use then; none if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_use_until: Option<Timestamp>,
     /// What went wrong then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<DeploymentProblem>,
@@ -147,21 +150,28 @@ impl PendingDeployment {
             went_back: false,
             attempts: 0,
             last_attempt: None,
+            in_use_until: None,
             problem: None,
             returned_to: None,
         }
     }
 
     /// When a run that nobody has asked for tries again: a minute after the first failure, then twice as long each time, up
-    /// to a day. `None` for at once.
+    /// to a day, and up to a tenth of the life left of what is in use. `None` for at once.
     pub fn next_attempt(&self) -> Option<Timestamp> {
         let last = self.last_attempt?;
         if self.returned_to.is_some_and(|back| !back.done) {
             return None;
         }
-        let doublings = self.attempts.saturating_sub(1).min(16);
-        let wait = (SHORTEST_WAIT * (1 << doublings)).min(LONGEST_WAIT);
+        let left = self.in_use_until.map(|end| end.duration_since(last));
+        let wait = wait_after(self.attempts, SHORTEST_WAIT, left, SignedDuration::ZERO);
         last.checked_add(wait).ok()
+    }
+
+    /// Whether a run that nobody has asked for has to let it be, at this moment. A clock that was set back must not make it
+    /// wait for longer than any policy does.
+    pub fn is_too_early(&self, now: Timestamp) -> bool {
+        self.next_attempt().is_some_and(|next| now < next && next.duration_since(now) <= LONGEST_WAIT)
     }
 }
 
@@ -226,6 +236,20 @@ mod tests {
         }
         pending.returned_to = Some(Return { generation: 1, done: false });
         assert_eq!(pending.next_attempt(), None);
+    }
+
+    #[test]
+    fn what_ends_soon_is_not_waited_away_and_a_clock_set_back_does_not_count() {
+        let (at, hour) = (Timestamp::now(), SignedDuration::from_hours(1));
+        let mut pending = PendingDeployment::new(2, Some(1));
+        (pending.last_attempt, pending.attempts) = (Some(at), 20);
+        assert!(pending.is_too_early(at + hour * 23) && !pending.is_too_early(at + hour * 24));
+        pending.in_use_until = Some(at + hour * 20);
+        assert!(pending.is_too_early(at + hour) && !pending.is_too_early(at + hour * 2));
+        pending.in_use_until = Some(at - hour);
+        assert!(!pending.is_too_early(at));
+        pending.in_use_until = None;
+        assert!(!pending.is_too_early(at - hour));
     }
 
     #[test]

@@ -2,13 +2,35 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::file::{private_folder, read_json, write_json};
 use super::{CertName, Store, StoreError};
 
 const FAILURES_VERSION: u32 = 1;
+/// The longest wait after failures.
+pub(crate) const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
+/// The part of a certificate's remaining life that may be waited away.
+const SHARE_OF_THE_REST: i32 = 10;
+
+/// How long it is waited after `count` failures in a row: `first`, then twice as long each time, up to a day, and up to a
+/// tenth of the life `left` of the certificate that is in use. One that has ended allows `after_the_end`.
+pub(crate) fn wait_after(
+    count: u32,
+    first: SignedDuration,
+    left: Option<SignedDuration>,
+    after_the_end: SignedDuration,
+) -> SignedDuration {
+    // A minute, doubled eleven times, is more than a day.
+    let doubled = first * (1 << count.saturating_sub(1).min(11));
+    let longest = match left {
+        None => LONGEST_WAIT,
+        Some(left) if left.is_positive() => (left / SHARE_OF_THE_REST).clamp(first, LONGEST_WAIT),
+        Some(_) => after_the_end,
+    };
+    doubled.min(longest)
+}
 
 /// `failures.json`: the tries to get a certificate that have failed since the last one that did not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

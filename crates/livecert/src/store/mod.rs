@@ -54,6 +54,7 @@ pub use deployment::{
 };
 pub use error::StoreError;
 pub use failure::FailureRecord;
+pub(crate) use failure::{LONGEST_WAIT, wait_after};
 pub(crate) use file::replace as replace_file;
 pub use file::{replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};

@@ -2,8 +2,9 @@
 
 use super::super::{CertificateError, Service, with_causes};
 use super::facts::Facts;
+use super::finish::after_post_hooks;
 use super::run::{Deployment, Parts};
-use super::{DeployRun, wait_or_try};
+use super::{DeployRun, DeploymentFailure, wait_or_try};
 use crate::deploy::HookKind;
 use crate::progress::Event;
 use crate::store::{CertLock, CertName, PendingDeployment, Return};
@@ -20,7 +21,7 @@ impl Service {
         lock: &CertLock,
         run: &DeployRun,
     ) -> Result<(), CertificateError> {
-        let (state, current) = (self.store.deployment(cert)?, self.store.current_number(cert)?);
+        let (state, current) = (self.deployment(cert)?, self.store.current_number(cert)?);
         let waiting = current.and_then(|current| state.waiting(current).map(|pending| (current, pending)));
         let Some((current, pending)) = waiting.filter(|_| !run.is_rehearsal()) else { return Ok(()) };
         if pending.generation == current {
@@ -28,10 +29,13 @@ impl Service {
         }
         let found =
             self.store.generations(cert)?.into_iter().find(|found| found.number == pending.generation);
-        let Some(newer) = found.and_then(|found| found.read.ok()) else { return Ok(()) };
-        if self.due(cert, &newer, jiff::Timestamp::now()).now {
+        let newer = found.and_then(|found| found.read.ok());
+        let Some(newer) = newer.filter(|newer| !self.due(cert, newer, jiff::Timestamp::now()).now) else {
+            let generation = pending.generation;
+            tracing::warn!(%cert, generation, "what waits to be put in place is damaged or due, and is let go");
+            self.stay_with(cert, lock, current)?;
             return Ok(());
-        }
+        };
         wait_or_try(pending, run)?;
         let newer = self.store.make_current(cert, lock, newer.number)?;
         self.progress.event(cert, Event::Stored { generation: newer.number });
@@ -59,7 +63,7 @@ impl Service {
                 return Ok(None);
             }
         };
-        let mut state = self.store.deployment(cert)?;
+        let mut state = self.deployment(cert)?;
         if let Some(pending) = &mut state.pending {
             pending.returned_to = Some(Return { generation: former, done: false });
         }
@@ -86,16 +90,16 @@ impl Service {
         let done = self.post_hooks(&parts, hidden).await;
         for deployment in std::mem::take(&mut parts.deployments) {
             let (cert, former) = (deployment.cert.clone(), deployment.generation.number);
-            let failure = deployment.failure.or_else(|| {
-                let commands = self.commands(HookKind::Post, &deployment.record.deployment);
-                commands.iter().find_map(|command| done.get(command)?.as_ref().err().cloned().map(Into::into))
-            });
+            let commands = self.commands(HookKind::Post, &deployment.record.deployment);
+            let failure = deployment.failure.or_else(|| after_post_hooks(&commands, &done));
+            let interrupted = failure.as_ref().is_some_and(DeploymentFailure::is_interrupted);
             if let Some(failure) = failure {
                 let reason = with_causes(&failure);
                 self.progress.event(&cert, Event::NotReturned { to: former, reason: &reason });
             }
-            let Some(lock) = parts.locks.get(&cert) else { continue };
-            let noted = self.store.deployment(&cert).and_then(|mut state| {
+            // The next run does not wait then, and tries the new one.
+            let Some(lock) = parts.locks.get(&cert).filter(|_| !interrupted) else { continue };
+            let noted = self.deployment(&cert).and_then(|mut state| {
                 if let Some(back) = state.pending.as_mut().and_then(|pending| pending.returned_to.as_mut()) {
                     back.done = true;
                 }

@@ -113,7 +113,7 @@ impl Service {
 
     async fn tell_of_failure(&self, cert: &CertName, error: &CertificateError, hidden: &[String]) {
         let now = Timestamp::now();
-        let served = self.served(cert, error);
+        let served = self.served(cert);
         let Some(step) = Step::of(served.as_ref(), now) else { return };
         let known = self.known_failures(cert);
         let mut record = known.unwrap_or_else(|| FailureRecord::new(now));
@@ -146,15 +146,12 @@ impl Service {
     }
 
     /// What the services show: where the new certificate is not deployed, that is the one before it.
-    fn served(&self, cert: &CertName, error: &CertificateError) -> Option<Generation> {
+    fn served(&self, cert: &CertName) -> Option<Generation> {
         let current = self.store.current(cert).ok().flatten()?;
-        if !matches!(error, CertificateError::Deployment(_)) {
-            return Some(current);
-        }
-        let previous = self.store.deployment(cert).ok().and_then(|state| state.pending?.previous);
+        let in_use = self.number_in_use(cert, current.number);
         let all = self.store.generations(cert).unwrap_or_default();
-        let previous = all.into_iter().find(|found| Some(found.number) == previous);
-        Some(previous.and_then(|found| found.read.ok()).unwrap_or(current))
+        let found = all.into_iter().find(|found| found.number == in_use);
+        Some(found.and_then(|found| found.read.ok()).unwrap_or(current))
     }
 
     fn forget_told(&self, cert: &CertName) {

@@ -50,11 +50,7 @@ impl Service {
         for deployment in &mut deployments {
             let commands = self.commands(HookKind::Post, &deployment.record.deployment);
             if deployment.failure.is_none() {
-                deployment.failure = match first_failure(&commands, &done) {
-                    Some(error) => Some(error.clone().into()),
-                    None if commands.iter().all(|command| done.contains_key(command)) => None,
-                    None => Some(DeploymentFailure::Interrupted),
-                };
+                deployment.failure = after_post_hooks(&commands, &done);
             }
         }
         let looks = stream::iter(&mut deployments).map(|one| self.verify(one));
@@ -161,16 +157,24 @@ impl Service {
             self.progress.event(cert, Event::PostHookFailed { reason: &reason });
             return Ok(());
         }
-        let mut state = self.store.deployment(cert)?;
+        let mut state = self.deployment(cert)?;
         state.post_owed = false;
         Ok(self.store.save_deployment(cert, lock, &state)?)
+    }
+
+    /// When the generation ends that the services have, if it can be read.
+    fn end_of_what_is_in_use(&self, cert: &CertName, previous: Option<u32>) -> Option<Timestamp> {
+        let all = self.store.generations(cert).ok()?;
+        let former = all.into_iter().find(|found| Some(found.number) == previous)?;
+        Some(former.read.ok()?.info.not_after)
     }
 
     /// Notes what came of a deployment.
     fn judge(&self, deployment: &mut Deployment, lock: &CertLock) -> Result<(), CertificateError> {
         let (cert, number) = (&deployment.cert, deployment.generation.number);
         let served = !deployment.record.deployment.verify_served.is_empty();
-        let mut state = self.store.deployment(cert)?;
+        let mut state = self.deployment(cert)?;
+        let in_use_until = self.end_of_what_is_in_use(cert, deployment.pending.previous);
         let Some(failure) = deployment.failure.take() else {
             state.pending = None;
             state.deployed = Some(Deployed { generation: number, at: Timestamp::now(), served });
@@ -184,11 +188,21 @@ impl Service {
         if !failure.is_interrupted() {
             pending.attempts = pending.attempts.saturating_add(1);
             pending.last_attempt = Some(Timestamp::now());
+            pending.in_use_until = in_use_until;
             pending.problem = Some(failure.problem());
             state.pending = Some(pending.clone());
             self.store.save_deployment(cert, lock, &state)?;
         }
         Err(DeploymentError::new(pending, failure).into())
+    }
+}
+
+/// What the post hooks say of a deployment. Those that were not run any more were kept from it by an interruption.
+pub(super) fn after_post_hooks(commands: &[String], done: &Once) -> Option<DeploymentFailure> {
+    match first_failure(commands, done) {
+        Some(error) => Some(error.clone().into()),
+        None if commands.iter().all(|command| done.contains_key(command)) => None,
+        None => Some(DeploymentFailure::Interrupted),
     }
 }
 

@@ -98,7 +98,7 @@ impl Service {
             return Ok(());
         }
         if !self.commands(HookKind::Post, record).is_empty() {
-            let mut state = self.store.deployment(cert)?;
+            let mut state = self.deployment(cert)?;
             state.post_owed = true;
             self.store.save_deployment(cert, work.lock, &state)?;
             run.owe(cert, record);

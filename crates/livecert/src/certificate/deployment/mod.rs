@@ -24,9 +24,11 @@ pub use run::DeployRun;
 
 use run::Deployment;
 
-use super::{CertificateError, Service};
+use super::{CertificateError, Service, with_causes};
 use crate::deploy::HookKind;
-use crate::store::{CertLock, CertName, DeploymentRecord, Generation, PendingDeployment, StoreError};
+use crate::store::{
+    CertLock, CertName, DeploymentRecord, DeploymentState, Generation, PendingDeployment, StoreError,
+};
 use facts::Facts;
 
 impl Service {
@@ -38,7 +40,7 @@ impl Service {
         record: &DeploymentRecord,
         pending: PendingDeployment,
     ) -> Result<(), StoreError> {
-        let mut state = self.store.deployment(cert)?;
+        let mut state = self.deployment(cert)?;
         let pending = self.has_steps(record).then_some(pending);
         if pending.is_none() && state.pending.is_none() {
             return Ok(());
@@ -49,11 +51,34 @@ impl Service {
 
     /// Notes that the current generation is wanted as it is: what waits to be put in its place does not any more.
     pub(super) fn stay_with(&self, cert: &CertName, lock: &CertLock, current: u32) -> Result<(), StoreError> {
-        let mut state = self.store.deployment(cert)?;
+        let mut state = self.deployment(cert)?;
         if state.pending.take_if(|pending| pending.generation != current).is_some() {
             self.store.save_deployment(cert, lock, &state)?;
         }
         Ok(())
+    }
+
+    /// How far the deployment of a certificate is. A damaged file must keep no certificate from being renewed, so it counts as
+    /// nothing; `status` tells of it.
+    pub(super) fn deployment(&self, cert: &CertName) -> Result<DeploymentState, StoreError> {
+        self.store.deployment(cert).or_else(|error| match error {
+            StoreError::Damaged { .. } => {
+                tracing::warn!(%cert, error = with_causes(&error), "what is still to be deployed is not known");
+                Ok(DeploymentState::default())
+            }
+            error => Err(error),
+        })
+    }
+
+    /// The generation that the services have, while `current` is the current one: where that one waits to be deployed, the
+    /// one before it that was, if it is there and can be read.
+    pub(super) fn number_in_use(&self, cert: &CertName, current: u32) -> u32 {
+        let state = self.store.deployment(cert).unwrap_or_default();
+        let waits = state.pending.as_ref().filter(|pending| pending.generation == current);
+        let Some(former) = waits.and_then(|pending| pending.previous) else { return current };
+        let all = self.store.generations(cert).unwrap_or_default();
+        let found = all.iter().any(|found| found.number == former && found.read.is_ok());
+        if found { former } else { current }
     }
 
     /// Whether something is done with a new generation.
@@ -68,7 +93,7 @@ impl Service {
         cert: &CertName,
         current: &Generation,
     ) -> Result<bool, CertificateError> {
-        let state = self.store.deployment(cert)?;
+        let state = self.deployment(cert)?;
         Ok(state.post_owed || state.waiting(current.number).is_some())
     }
 
@@ -83,7 +108,7 @@ impl Service {
         generation: &Generation,
         run: &DeployRun,
     ) -> Result<(), CertificateError> {
-        let state = self.store.deployment(cert)?;
+        let state = self.deployment(cert)?;
         let Some(pending) = state.waiting(generation.number) else { return Ok(()) };
         if run.is_rehearsal() || pending.generation != generation.number {
             return Ok(());
@@ -125,7 +150,7 @@ impl Service {
 }
 
 fn wait_or_try(pending: &PendingDeployment, run: &DeployRun) -> Result<(), CertificateError> {
-    let early = pending.next_attempt().is_some_and(|next| jiff::Timestamp::now() < next);
+    let early = pending.is_too_early(jiff::Timestamp::now());
     match &pending.problem {
         Some(problem) if early && !run.at_once() => {
             Err(DeploymentError::new(pending, DeploymentFailure::Earlier(problem.clone())).into())
