@@ -15,6 +15,8 @@ use crate::secret::Sealed;
 const SEALING_VERSION: u32 = 1;
 /// The lock that everybody shares who knows the sealing key.
 const LOCK: &str = "sealing@key";
+/// What the source that is a file begins with.
+const FILE: &str = "file:";
 /// Between two tries to have all locks. Each of them is held for seconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -51,6 +53,14 @@ impl SealingRecord {
     /// A record without a rotation.
     pub fn new(source: String, key: String) -> Self {
         SealingRecord { version: SEALING_VERSION, source, key, rotation: None }
+    }
+
+    fn with_places(mut self, change: impl Fn(&str) -> String) -> Self {
+        self.source = change(&self.source);
+        if let Some(rotation) = &mut self.rotation {
+            rotation.to = change(&rotation.to);
+        }
+        self
     }
 }
 
@@ -109,7 +119,12 @@ impl Store {
     /// # Errors
     /// The file is damaged, from a newer version, or cannot be read.
     pub fn sealing_record(&self) -> Result<Option<SealingRecord>, StoreError> {
-        read_json(&self.sealing_path(), SEALING_VERSION)
+        let record = read_json::<SealingRecord>(&self.sealing_path(), SEALING_VERSION)?;
+        let from_here = |source: &str| match source.strip_prefix(FILE) {
+            Some(path) => format!("{FILE}{}", self.home().join(path).display()),
+            None => source.to_owned(),
+        };
+        Ok(record.map(|record| record.with_places(from_here)))
     }
 
     /// Stores where the sealing key is.
@@ -117,7 +132,13 @@ impl Store {
     /// # Errors
     /// It cannot be written; the old file is still whole.
     pub fn save_sealing_record(&self, record: &SealingRecord) -> Result<(), StoreError> {
-        write_json(&self.sealing_path(), record)
+        // Relative to the state folder, so that one which was moved or copied has its own key and not that of another.
+        let to_here = |source: &str| {
+            let path =
+                source.strip_prefix(FILE).and_then(|path| Path::new(path).strip_prefix(self.home()).ok());
+            path.map_or_else(|| source.to_owned(), |path| format!("{FILE}{}", path.display()))
+        };
+        write_json(&self.sealing_path(), &record.clone().with_places(to_here))
     }
 
     /// Keeps rotations away while the sealing key is known. A rotation that is under way is waited for: it takes a moment.
@@ -270,6 +291,23 @@ mod tests {
         assert_eq!(place("B"), "account/https://ca.example/d");
         assert_eq!(place("C"), "certificate/a.example/GandiPAT");
         assert_eq!(place("D"), "dns/GandiToken");
+    }
+
+    #[test]
+    fn a_copied_folder_has_its_own_key() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (original, copy) = (Store::open(first.path()).unwrap(), Store::open(second.path()).unwrap());
+        let source = |store: &Store| format!("file:{}", store.sealing_key().display());
+        original.save_sealing_record(&SealingRecord::new(source(&original), "id".into())).unwrap();
+        std::fs::copy(original.sealing_path(), copy.sealing_path()).unwrap();
+        assert_eq!(original.sealing_record().unwrap().unwrap().source, source(&original));
+        assert_eq!(copy.sealing_record().unwrap().unwrap().source, source(&copy));
+        for elsewhere in
+            ["file:/etc/livecert/sealing.key", "keyring:livecert/sealing", "systemd-cred:sealing"]
+        {
+            copy.save_sealing_record(&SealingRecord::new(elsewhere.into(), "id".into())).unwrap();
+            assert_eq!(copy.sealing_record().unwrap().unwrap().source, elsewhere);
+        }
     }
 
     #[tokio::test]
