@@ -51,7 +51,7 @@ impl Failure {
             }
         };
         if output.is_json() {
-            let text = hide(json!({"error": document}).to_string());
+            let text = hide(json!({"schema": 1, "error": document}).to_string());
             output.show(&serde_json::from_str::<Value>(&text).unwrap_or_default(), String::new);
         } else {
             write_err(&hide(text));
@@ -67,7 +67,7 @@ pub(crate) fn wrong_words(error: &clap::Error, json: bool) -> ExitCode {
     if json && !asked_for {
         let text = hide(error.render().to_string());
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let document = json!({"error": {"kind": "usage", "message": message, "hint": "see livecert --help"}});
+        let document = json!({"schema": 1, "error": {"kind": "usage", "message": message, "hint": "see livecert --help"}});
         Output::new(true).show(&document, String::new);
         return Status::Wrong.into();
     }

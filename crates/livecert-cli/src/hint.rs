@@ -44,7 +44,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::AccountKey { .. } => {
             "bring back the sealing key and accounts/ from one backup, or remove that account's folder for a new account"
         }
-        CertificateError::TermsNotAccepted { .. } => "read the terms, then give --accept-tos",
+        CertificateError::TermsNotAccepted { .. } => {
+            "read the terms, then give --accept-tos to `livecert issue`, or to `livecert account new --server URL`"
+        }
         CertificateError::ExternalAccountRequired { .. } => {
             "give --eab-kid ID and --eab-hmac-key SOURCE, which the CA shows in your account there; they are needed once"
         }
@@ -418,6 +420,12 @@ fn seal(error: &SealError) -> String {
 
 fn store(error: &StoreError) -> Option<String> {
     Some(match error {
+        StoreError::HomeMode { path, .. } => {
+            format!(
+                "hooks in it run with your rights: see that nobody else's files are in it, then `chmod o-w {}`",
+                path.display()
+            )
+        }
         StoreError::Home { .. } => "name a folder that you can write with --home or LIVECERT_HOME".to_owned(),
         StoreError::Write { .. } => {
             "see that the disk has room and the folder belongs to you; what was there before is still whole"

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         return failure.report(&output);
     }
     match command::run(arguments, &output) {
-        Ok(status) => status.into(),
+        Ok(status) => output.status(status).into(),
         Err(failure) => failure.report(&output),
     }
 }

@@ -1,14 +1,19 @@
 //! Results on stdout: text for people, or exactly one JSON document.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::terminal::write_err;
+
 /// Where results go.
 #[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
+    /// A result could not be written.
+    is_lost: Cell<bool>,
 }
 
 /// What the process tells whoever called it.
@@ -51,18 +56,28 @@ impl Status {
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Output { json }
+        Output { json, is_lost: Cell::new(false) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Shows a result. A reader that has gone away (`livecert list | head`) is no failure of ours.
+    /// Shows a result. A reader that has gone away (`livecert list | head`) is no failure of ours; a full disk is one.
     pub(crate) fn show(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
         let text = if self.json { to_json(document) } else { text() };
         let mut stdout = anstream::stdout();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            write_err(&format!("error: the result cannot be written to standard output: {error}\n"));
+            self.is_lost.set(true);
+        }
+    }
+
+    /// The status of a command that went well: none does whose result nobody got.
+    pub(crate) fn status(&self, status: Status) -> Status {
+        if self.is_lost.get() { Status::Failed } else { status }
     }
 }
 

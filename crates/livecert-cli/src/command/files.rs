@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use livecert::certificate::CertificateError;
 use livecert::store::CertName;
+use serde_json::json;
 
 use crate::arguments::{Cert, Globals};
 use crate::context;
@@ -19,7 +20,9 @@ pub(super) fn run(words: &Cert, globals: &Globals, output: &Output) -> Result<St
         return Err(Failure::failed(&format!("the certificate '{name}' has not been issued yet")));
     };
     let files: BTreeMap<_, _> = generation.files().into_iter().collect();
-    output.show(&files, || {
+    let mut document = json!(files);
+    document["schema"] = 1.into();
+    output.show(&document, || {
         let row =
             |(what, path): &(&str, std::path::PathBuf)| vec![(*what).to_owned(), path.display().to_string()];
         table(&generation.files().iter().map(row).collect::<Vec<_>>())

@@ -2,6 +2,7 @@
 
 use livecert::certificate::CertificateError;
 use livecert::store::CertName;
+use serde_json::json;
 
 use super::view::{CertificateView, OutputView, distance, moment, whole};
 use crate::arguments::{Cert, Globals};
@@ -13,7 +14,9 @@ pub(super) fn run(words: &Cert, globals: &Globals, output: &Output) -> Result<St
     let name: CertName = words.cert.parse().map_err(CertificateError::CertName)?;
     let store = context::store(globals)?;
     let certificate = CertificateView::read(&store, &name).map_err(CertificateError::from)?;
-    output.show(&certificate, || text(&certificate));
+    let mut document = json!(certificate);
+    document["schema"] = 1.into();
+    output.show(&document, || text(&certificate));
     Ok(Status::Done)
 }
 

@@ -34,6 +34,11 @@ pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Re
         grace: words.grace.map(signed).unwrap_or_default(),
     };
     let now = Timestamp::now();
+    let home = context::home(globals)?;
+    if !home.is_dir() {
+        // Watching a folder with a slip in its name would be green for ever.
+        return Err(Failure::wrong(&format!("there is no state folder {}", home.display())));
+    }
     let report = status(&context::store(globals)?, &request, now).map_err(CertificateError::from)?;
     if let Some(path) = &words.prometheus {
         write_metrics(path, &metrics(&report))?;

@@ -179,3 +179,31 @@ fn a_killed_rotation_loses_nothing_and_a_running_renewal_is_waited_for() {
     assert!(renewal.wait().unwrap().success());
     expect(&renew(&bench), 0);
 }
+
+#[test]
+fn a_copied_state_folder_leaves_the_key_of_the_original_alone() {
+    let bench = bench();
+    let home = bench.testbed.home();
+    let copied = bench.testbed.folder().join("copied");
+    copy(&home, &copied);
+    let elsewhere = bench.livecert.clone().at(&copied);
+    let key = read(&home.join("sealing.key"));
+    expect(&elsewhere.run(["secret", "rotate"]).unwrap(), 0);
+    assert_eq!(read(&home.join("sealing.key")), key);
+    assert_ne!(read(&copied.join("sealing.key")), key);
+    expect(&renew(&bench), 0);
+    expect(&elsewhere.run(["renew", "--force"]).unwrap(), 0);
+    // And one that was moved.
+    let moved = bench.testbed.folder().join("moved");
+    std::fs::rename(&home, &moved).unwrap();
+    expect(&bench.livecert.clone().at(&moved).run(["renew", "--force"]).unwrap(), 0);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_not_tried_for_ever() {
+    let bench = bench();
+    let nowhere = format!("file:{}", bench.testbed.folder().join("no/such/folder/key").display());
+    expect(&bench.run(&["secret", "rotate", "--to", &nowhere]), 1);
+    expect(&bench.run(&["secret", "rotate"]), 0);
+    expect(&renew(&bench), 0);
+}

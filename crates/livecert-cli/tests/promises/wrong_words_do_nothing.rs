@@ -1,6 +1,6 @@
 use testbed::PAT;
 
-use super::{Bench, document, expect};
+use super::{Bench, document, expect, says};
 
 /// Words that are wrong, and a part of what is said about them.
 const WRONG: [(&[&str], &str); 15] = [
@@ -74,4 +74,36 @@ fn words_that_nobody_knows_are_a_document_too() {
     expect(&outcome, 2);
     assert_eq!(document(&outcome)["error"]["kind"], "usage");
     expect(&bench.run(&["--help"]), 0);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let bench = Bench::new();
+    for words in [&["server", "list"][..], &["server", "list", "--json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = bench.livecert.command(words).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be written to standard output"));
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_not_watched() {
+    let bench = Bench::new();
+    let nothing = bench.run(&["status", "--json"]);
+    expect(&nothing, 2);
+    assert_eq!(document(&nothing)["schema"], 1);
+    says(&nothing, &["there is no state folder"]);
+}
+
+#[test]
+fn a_state_folder_in_which_everybody_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let home = bench.testbed.home();
+    std::fs::create_dir(&home).unwrap();
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = bench.run(&["dns", "sweep"]);
+    assert_ne!(refused.status, Some(0));
+    says(&refused, &["everybody may write in the state folder", "chmod o-w"]);
 }

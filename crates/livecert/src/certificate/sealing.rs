@@ -258,8 +258,15 @@ impl Service {
         record.rotation = Some(rotation(&to, &new, &current)?);
         store.save_sealing_record(&record)?;
         // From here on the new key is in force, and the record opens the old one with it.
-        if !matches!(to, KeyPlace::SystemdCredential(_)) {
-            to.write(&new)?;
+        if !matches!(to, KeyPlace::SystemdCredential(_))
+            && let Err(error) = to.write(&new)
+        {
+            // A place that certainly has not taken it is no reason to go on with it another day.
+            if to.read().is_ok_and(|found| found.is_none_or(|found| found.id() != new.id())) {
+                record.rotation = None;
+                store.save_sealing_record(&record)?;
+            }
+            return Err(error.into());
         }
         finish(store, record, &new, &current)
     }

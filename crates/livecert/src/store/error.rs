@@ -15,6 +15,14 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// Everybody may write in the state folder.
+    #[error("everybody may write in the state folder {} (mode {mode:04o})", path.display())]
+    HomeMode {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// A file or folder below it cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {

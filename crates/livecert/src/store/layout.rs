@@ -59,6 +59,13 @@ impl From<&SubjectName> for CertName {
     }
 }
 
+/// The mode of a folder that everybody may write in: they could put hooks there, which run as whoever renews.
+fn open_to_all(folder: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let mode = std::fs::metadata(folder).ok()?.mode() & 0o7777;
+    (mode & 0o002 != 0).then_some(mode)
+}
+
 /// The state folder.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -92,7 +99,7 @@ impl Store {
             tempfile::Builder::new().prefix(super::file::TEMPORARY).tempfile_in(&store.home).map(drop)
         };
         prepare().map_err(|source| StoreError::Home { path: home.to_owned(), source })?;
-        Ok(store)
+        open_to_all(home).map_or(Ok(store), |mode| Err(StoreError::HomeMode { path: home.to_owned(), mode }))
     }
 
     /// The state folder itself.
