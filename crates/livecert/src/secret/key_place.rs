@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::source::read_file;
 use super::{KeyMaterial, KeyringError, KeyringItem, SealError, SecretError, Source};
+use crate::store::{StoreError, overwrite_secret};
 
 /// A place where the sealing key can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +90,13 @@ impl KeyPlace {
         let text = key.to_text();
         match self {
             KeyPlace::File(path) => {
-                let failed = |source| SealError::KeyFile { path: path.clone(), source };
-                write_private(path, text.as_bytes()).map_err(failed)
+                let text = zeroize::Zeroizing::new(format!("{}\n", *text));
+                overwrite_secret(path, text.as_bytes()).map_err(|error| match error {
+                    StoreError::Read { source, .. } | StoreError::Write { source, .. } => {
+                        SealError::KeyFile { path: path.clone(), source }
+                    }
+                    other => SealError::State(Box::new(other)),
+                })
             }
             KeyPlace::SystemdCredential(_) => Err(SealError::NotWritable { place: self.to_string() }),
             KeyPlace::Keyring(item) => {
@@ -128,19 +134,6 @@ fn absent(path: &Path, error: SecretError) -> Result<Option<KeyMaterial>, SealEr
     }
 }
 
-/// The file is either the old one or the new one.
-fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // Temporary files are made with mode 0600.
-    let mut file = tempfile::Builder::new().prefix(".livecert-").tempfile_in(folder)?;
-    file.write_all(text)?;
-    file.write_all(b"\n")?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +154,21 @@ mod tests {
         mode(0o600);
         std::fs::write(&path, "AAAA").unwrap();
         assert!(matches!(place.read(), Err(SealError::KeyDamaged { .. })));
+    }
+
+    #[test]
+    fn a_key_behind_a_link_stays_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, behind) = (folder.path().join("sealing.key"), folder.path().join("behind"));
+        std::os::unix::fs::symlink(&behind, &link).unwrap();
+        let place = KeyPlace::File(link.clone());
+        let key = KeyMaterial::generate().unwrap();
+        // Where it leads nowhere, the disk of the key may be missing.
+        assert!(matches!(place.write(&key), Err(SealError::KeyFile { .. })));
+        KeyPlace::File(behind.clone()).write(&KeyMaterial::generate().unwrap()).unwrap();
+        place.write(&key).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(KeyPlace::File(behind).read().unwrap().unwrap().id(), key.id());
     }
 
     #[test]

@@ -47,27 +47,39 @@ pub fn write_secret(path: &Path, secret: &[u8]) -> Result<(), StoreError> {
     replace(path, secret, 0o600)
 }
 
+/// Writes a secret as [`write_secret`] does, behind the link if `path` is one: whoever made it wants the file behind it to
+/// change. Where root writes for somebody else, what was there before stays theirs.
+///
+/// # Errors
+/// It cannot be written, or the link leads nowhere; the old file is still whole.
+pub fn overwrite_secret(path: &Path, secret: &[u8]) -> Result<(), StoreError> {
+    let path = &match path.canonicalize() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() => path.to_owned(),
+        found => found.map_err(StoreError::write(path))?,
+    };
+    #[cfg(unix)]
+    let owner = std::fs::metadata(path).ok();
+    write_secret(path, secret)?;
+    #[cfg(unix)]
+    if let Some(owner) = owner {
+        use std::os::unix::fs::MetadataExt;
+        let _ = std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()));
+    }
+    Ok(())
+}
+
 /// Puts a secret in the place of the one in `path`, which goes into a file beside it (`.old`). Gives that file's path.
 ///
 /// # Errors
 /// It cannot be written; the secret in `path` is still the old one.
 pub fn replace_secret(path: &Path, secret: &[u8]) -> Result<PathBuf, StoreError> {
-    // A link is followed: whoever made it wants the file behind it to change.
     let path = &path.canonicalize().map_err(StoreError::read(path))?;
     let before = std::fs::read(path).map_err(StoreError::read(path))?;
     let mut old = path.file_name().unwrap_or_default().to_owned();
     old.push(".old");
     let old = path.with_file_name(old);
     write_secret(&old, &before)?;
-    #[cfg(unix)]
-    let owner = std::fs::metadata(path).map_err(StoreError::read(path))?;
-    write_secret(path, secret)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        // Where root renews for somebody else, it stays readable for them.
-        let _ = std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()));
-    }
+    overwrite_secret(path, secret)?;
     Ok(old)
 }
 

@@ -56,7 +56,7 @@ pub use error::StoreError;
 pub use failure::FailureRecord;
 pub(crate) use failure::{LONGEST_WAIT, wait_after};
 pub(crate) use file::replace as replace_file;
-pub use file::{replace_secret, write_secret};
+pub use file::{overwrite_secret, replace_secret, write_secret};
 pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};
 pub use history::{FoundGeneration, KEEP_GENERATIONS};
 pub use hold::{Hold, HoldScope};
