@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::file::{TEMPORARY, read_json, replace, write_json};
+use super::file::{TEMPORARY, entries, read_json, replace, write_json};
 use super::{AccountRecord, Lock, Store, StoreError};
 use crate::secret::Sealed;
 
@@ -219,28 +219,40 @@ impl Store {
 }
 
 fn find(folder: &Path, found: &mut Vec<SealedFile>) -> Result<(), StoreError> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(StoreError::read(folder))? {
-        paths.push(entry.map_err(StoreError::read(folder))?.path());
-    }
-    paths.sort();
-    for path in paths {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        // What a dead process did not finish was never a state file; this record is about the key itself.
-        if path.is_symlink() || name.starts_with(TEMPORARY) || name == "sealing.json" {
+    let mut there = entries(folder)?;
+    there.sort();
+    for (path, name) in there {
+        // What a dead process did not finish was never a state file; the record is about the key itself; and where the state
+        // folder is a file system of its own, it has a folder that is none of ours.
+        if name.starts_with(TEMPORARY) || name == "sealing.json" || name == "lost+found" {
             continue;
         }
-        if path.is_dir() {
+        let Some(kind) = if_there(path.symlink_metadata()).map_err(StoreError::read(&path))? else {
+            continue;
+        };
+        if kind.is_dir() {
             find(&path, found)?;
+        }
+        // A pipe would keep whoever opens it waiting.
+        if !kind.is_file() {
             continue;
         }
-        let Ok(text) = String::from_utf8(fs::read(&path).map_err(StoreError::read(&path))?) else { continue };
+        let Some(bytes) = if_there(fs::read(&path)).map_err(StoreError::read(&path))? else { continue };
+        let Ok(text) = String::from_utf8(bytes) else { continue };
         if !Sealed::all_in(&text).is_empty() {
             let places = places_in(&path, &text);
             found.push(SealedFile { path, text, places });
         }
     }
     Ok(())
+}
+
+/// `None` of what has vanished in the meantime.
+fn if_there<T>(found: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// The places of values that do not tell theirs, as they were sealed by the first livecerts: account keys and plugin
@@ -345,6 +357,12 @@ mod tests {
         let value = old.seal("a/b", b"v").unwrap();
         std::fs::write(&unknown, format!("[\"{}\"]", value.as_str())).unwrap();
         std::fs::write(folder.path().join(".livecert-x"), format!("[\"{}\"]", value.as_str())).unwrap();
+        // What is none of ours: of a file system, of a program, and what is there no more.
+        std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+        std::fs::write(folder.path().join("lost+found/#1"), value.as_str()).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+        assert!(if_there(std::fs::read(folder.path().join("gone"))).unwrap().is_none());
 
         let files = store.sealed_files().unwrap();
         assert_eq!(files.len(), 2);
