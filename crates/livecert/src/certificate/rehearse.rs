@@ -209,7 +209,7 @@ fn twin_of(home: &ServerUrl, given: Option<&ServerUrl>) -> Result<ServerUrl, Cer
     let Some(given) = given else {
         return home.twin().ok_or_else(|| CertificateError::NoTwin { server: home.to_string() });
     };
-    let is_home = given == home && home.twin().as_ref() != Some(home);
+    let is_home = given.is_same_directory(home) && !given.is_staging();
     if is_home || given.is_production() {
         return Err(CertificateError::NotATwin { server: given.to_string() });
     }
@@ -286,9 +286,12 @@ mod tests {
         assert_eq!(twin("LE_PROD", Some("https://ca.example/dir")).unwrap(), "https://ca.example/dir");
         assert!(matches!(twin("ZEROSSL_PROD", None), Err(CertificateError::NoTwin { .. })));
         assert!(matches!(twin("https://ca.example/", None), Err(CertificateError::NoTwin { .. })));
-        let same = twin("https://ca.example/", Some("https://ca.example/"));
-        assert!(matches!(same, Err(CertificateError::NotATwin { .. })));
-        for productive in ["LE_PROD", "ZEROSSL_PROD"] {
+        for same in ["https://ca.example/", "https://ca.example/?x", "https://ca.example.:443/#x"] {
+            let same = twin("https://ca.example/", Some(same));
+            assert!(matches!(same, Err(CertificateError::NotATwin { .. })));
+        }
+        assert!(twin("https://ca.example:1/dir", Some("https://ca.example:2/dir")).is_ok());
+        for productive in ["LE_PROD", "ZEROSSL_PROD", "https://acme-v02.api.letsencrypt.org/directory?x"] {
             assert!(matches!(twin("LE_PROD", Some(productive)), Err(CertificateError::NotATwin { .. })));
         }
     }

@@ -55,8 +55,7 @@ impl ServerUrl {
 
     /// Whether the server drops contacts, or refuses them: Let's Encrypt keeps no mail addresses since 2025.
     pub(super) fn ignores_contacts(&self) -> bool {
-        let host = url::Url::parse(&self.0).ok().and_then(|url| url.host_str().map(str::to_owned));
-        host.is_some_and(|host| host == "letsencrypt.org" || host.ends_with(".letsencrypt.org"))
+        self.host().is_some_and(|host| host == "letsencrypt.org" || host.ends_with(".letsencrypt.org"))
     }
 
     /// The short code of this URL, if it has one.
@@ -71,9 +70,32 @@ impl ServerUrl {
         SERVERS.iter().find(|(code, _)| code == twin).map(|(_, url)| ServerUrl((*url).to_owned()))
     }
 
-    /// Whether it is known to give certificates that are trusted, so that whatever is done there counts.
+    /// Whether it is known to give certificates that are trusted, so that whatever is done there counts. The host name
+    /// decides: another spelling of the rest of the URL may lead to the same server.
     pub(super) fn is_production(&self) -> bool {
-        self.code().is_some() && self.twin().as_ref() != Some(self)
+        let host = self.host();
+        let known = SERVERS.iter().map(|(_, url)| ServerUrl((*url).to_owned()));
+        host.is_some() && known.filter(|known| !known.is_staging()).any(|known| known.host() == host)
+    }
+
+    /// Whether it is known to be a staging server.
+    pub(super) fn is_staging(&self) -> bool {
+        self.twin().as_ref() == Some(self)
+    }
+
+    /// Whether the directory is the same one, whatever stands behind it in the URL.
+    pub(super) fn is_same_directory(&self, other: &ServerUrl) -> bool {
+        let place = |server: &ServerUrl| {
+            let url = url::Url::parse(&server.0).ok()?;
+            Some((server.host()?, url.port_or_known_default(), url.path().trim_end_matches('/').to_owned()))
+        };
+        self == other || place(self).is_some_and(|this| Some(this) == place(other))
+    }
+
+    /// The host name, without the dot that may stand at its end.
+    fn host(&self) -> Option<String> {
+        let url = url::Url::parse(&self.0).ok()?;
+        url.host_str().map(|host| host.trim_end_matches('.').to_owned())
     }
 }
 
@@ -135,6 +157,10 @@ mod tests {
         let productive = |code: &str| code.parse::<ServerUrl>().unwrap().is_production();
         assert!(productive("LE_PROD") && productive("ACTALIS_PROD"));
         assert!(!productive("LE_STAGE") && !productive("https://ca.example/"));
+        for spelling in ["https://acme-v02.api.letsencrypt.org/directory?x", "https://ACME.zerossl.com.:443/"]
+        {
+            assert!(productive(spelling), "{spelling}");
+        }
     }
 
     #[test]
