@@ -153,6 +153,9 @@ pub(crate) struct Propagation {
     pub(crate) propagation_timeout: Option<Duration>,
 }
 
+/// Nothing is waited for longer; a slip must not become a wait without an end.
+const LONGEST: jiff::SignedDuration = jiff::SignedDuration::from_hours(365 * 24);
+
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     duration_or_none(text).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| no_duration(text))
 }
@@ -160,6 +163,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// A duration that may be zero.
 pub(crate) fn duration_or_none(text: &str) -> Result<Duration, String> {
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| no_duration(text))?;
+    if parsed > LONGEST {
+        return Err(format!("'{text}' is longer than a year"));
+    }
     Duration::try_from(parsed).map_err(|_| no_duration(text))
 }
 
@@ -196,6 +202,10 @@ mod tests {
         }
         assert_eq!(duration_or_none("0s"), Ok(Duration::ZERO));
         assert!(duration_or_none("-1s").is_err());
+        assert!(duration("8760h").is_ok());
+        for endless in ["8761h", "2000000000000000h"] {
+            assert!(duration(endless).is_err() && duration_or_none(endless).is_err(), "{endless}");
+        }
         assert_eq!(dns_server("192.0.2.1").unwrap().to_string(), "192.0.2.1:53");
         assert_eq!(dns_server("::1").unwrap().to_string(), "[::1]:53");
         assert_eq!(dns_server("[::1]:5353").unwrap().to_string(), "[::1]:5353");

@@ -116,14 +116,15 @@ impl fmt::Display for ServedFailure {
 /// # Errors
 /// [`ServedError`] with what the last look has found at each address.
 pub async fn served(at: &ServedAt, expected: &Expected<'_>, limit: Duration) -> Result<(), ServedError> {
-    let deadline = Instant::now() + limit;
+    // A limit beyond what the clock can count is none.
+    let deadline = Instant::now().checked_add(limit);
     let mut pause = FIRST_PAUSE;
     loop {
         let failures = look(at, expected).await;
         if failures.is_empty() {
             return Ok(());
         }
-        if Instant::now() + pause >= deadline {
+        if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
             return Err(ServedError { at: at.to_string(), failures });
         }
         sleep(pause).await;
