@@ -19,11 +19,13 @@ use clap::{CommandFactory, FromArgMatches};
 
 use arguments::Arguments;
 use output::Output;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
     // A core dump would hold keys and tokens in clear, and outlive the process. Programs that this one starts have their own.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    raise_file_limit();
     completion::answer();
     // Asked before parsing, because a JSON document is promised for wrong words too.
     let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
@@ -41,10 +43,40 @@ fn main() -> ExitCode {
     }
 }
 
+/// Lets this process have as many files open as it may. A run over all certificates holds the lock of each one that has a hook
+/// until the hooks have run at its end, and the 1024 files that are usual would end it in the middle. The limit exists for
+/// programs that use select(2), which this one does not; programs that it starts inherit no file. More than these would only
+/// cost old programs time that close every number up to the limit.
+fn raise_file_limit() {
+    const ENOUGH: u64 = 65_536;
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        // Where it is refused, a small store works all the same.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
 fn parse() -> Result<Arguments, clap::Error> {
     let mut command = Arguments::command();
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     let word = matches.subcommand_name().unwrap_or_default();
     livecert::store::introduce(&format!("livecert {word}"));
     Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_locks_can_be_held_at_once() {
+        let before = getrlimit(Resource::Nofile);
+        let most = before.maximum.unwrap_or(u64::MAX).min(65_536);
+        // Lower than it may be, and enough for the tests beside this one.
+        setrlimit(Resource::Nofile, rustix::process::Rlimit { current: Some(most - 1), ..before }).unwrap();
+        raise_file_limit();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(most));
+    }
 }
