@@ -202,6 +202,10 @@ impl Progress for Lines {
         {
             ready.remove(cert);
         }
+        // What failed is told at the end of the run, and what was left behind is in the journal for the next one.
+        if self.quiet {
+            return;
+        }
         match &event {
             Event::Deprecated { parameter, instead } => self.terminal.say(&format!(
                 "warning: {parameter} is deprecated and will be removed: every user of this machine can read \
@@ -284,7 +288,6 @@ impl Progress for Lines {
             Event::RenewalWindow { at, explanation: Some(url) } => self.terminal.say(&format!(
                 "note: {cert}: the CA wants it to be renewed, at {at:.0} by our lot; it explains why at {url}\n"
             )),
-            _ if self.quiet => {}
             event => {
                 if let Some(text) = self.text(cert, event) {
                     self.terminal.say(&format!("{cert}: {text}\n"));
@@ -324,5 +327,26 @@ mod tests {
         assert_eq!(waiting.join().unwrap(), None);
         assert_eq!(terminal.state().held, "");
         assert_eq!(terminal.ask(|| 7), None);
+    }
+
+    #[test]
+    fn who_wants_it_quiet_hears_no_warning_and_no_note() {
+        let said = |quiet| {
+            let terminal = Arc::new(Terminal::default());
+            // What is said while a question is open can be looked at.
+            terminal.state().open = Some(Question { settings: None, leave: Box::new(|| ()) });
+            let lines = Lines::new(quiet, terminal.clone());
+            let cert = "example.com".parse().unwrap();
+            let domains = ["example.com".to_owned()];
+            lines.event(&cert, Event::StillShown { host: "www.example.com", reason: "it is late" });
+            let note =
+                Event::CredentialSays { kind: "token", name: None, permissions: &[], domains: &domains };
+            lines.event(&cert, note);
+            lines.event(&cert, Event::CleaningUp);
+            std::mem::take(&mut terminal.state().held)
+        };
+        assert_eq!(said(true), "");
+        let loud = said(false);
+        assert!(["warning: ", "note: ", "removing"].iter().all(|word| loud.contains(word)), "{loud}");
     }
 }
