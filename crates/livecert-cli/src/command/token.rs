@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use livecert::certificate::{CertificateError, CheckedCredential, Renewed, Written};
+use livecert::certificate::{CertificateError, CheckedCredential, CredentialCheck, Renewed, Written};
 use livecert::plugin::{self, ArgumentSources, CredentialState, PluginInfo};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::view::{distance, moment};
 use crate::arguments::Globals;
 use crate::context;
-use crate::failure::Failure;
+use crate::failure::{Failure, describe, error_document};
 use crate::output::{Output, Status};
+use crate::terminal::write_err;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
@@ -68,18 +69,29 @@ fn check(
     output: &Output,
 ) -> Result<Status, Failure> {
     let given = given(words, globals)?;
-    let checked = context::block_on(async {
+    let CredentialCheck { checked, unusable, .. } = context::block_on(async {
         let given = given.as_ref().map(|(plugin, arguments)| (*plugin, arguments));
         Ok(context::service(globals)?.check_credentials(given).await?)
     })?;
     let now = Timestamp::now();
-    let status = checked.iter().map(|one| status(one, warn_days, now)).max_by_key(|status| match status {
-        Status::Failed => 2,
-        Status::Soon => 1,
-        _ => 0,
-    });
+    for (cert, error) in &unusable {
+        write_err(&format!("{cert}: its credential cannot be looked at\n{}", describe(error)));
+    }
+    let unread = unusable.iter().map(|_| Status::Failed);
+    let status =
+        checked.iter().map(|one| status(one, warn_days, now)).chain(unread).max_by_key(
+            |status| match status {
+                Status::Failed => 2,
+                Status::Soon => 1,
+                _ => 0,
+            },
+        );
     let documents: Vec<_> = checked.iter().map(|one| document(one, warn_days, now)).collect();
-    output.show(&json!({"schema": 1, "credentials": documents}), || {
+    let unusable: Vec<_> = unusable
+        .iter()
+        .map(|(cert, error)| json!({"name": cert.as_str(), "error": error_document(error)}))
+        .collect();
+    output.show(&json!({"schema": 1, "credentials": documents, "unusable": unusable}), || {
         checked.iter().map(|one| text(one, warn_days, now)).collect::<Vec<_>>().join("\n")
     });
     Ok(status.unwrap_or(Status::Done))

@@ -1,5 +1,5 @@
 use testbed::sim::{Fault, FaultRule, TokenConfig};
-use testbed::{Options, PAT};
+use testbed::{API_KEY, Options, PAT};
 
 use super::{Bench, document, expect, read, says};
 
@@ -82,6 +82,31 @@ fn when_a_token_ends_before_it_is_needed() {
     says(&ends, &["credential-ends", "personal access token ends before the renewal", "token renew"]);
     bench.age("example.com", 90, 32);
     expect(&bench.run(&["status"]), 0);
+    bench.age("example.com", 90, 89);
+    expect(&bench.run(&["status"]), 4);
+
+    // Another credential, of which it is not known that it ends.
+    let noted = bench.cert("example.com").join("credential.json");
+    let end = read(&noted);
+    let key = bench.testbed.secret_file("api.key", API_KEY).unwrap();
+    let key = format!("GandiToken=file:{}", key.display());
+    expect(&bench.run(&["set", "example.com", "--plugin-arg", &key]), 0);
+    expect(&bench.run(&["status"]), 0);
+
+    // What was noted of old is taken back when it is looked, though another certificate is broken.
+    std::fs::write(&noted, end).unwrap();
+    expect(&bench.run(&["status"]), 4);
+    let broken = bench.cert("broken.example");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("certificate.json"), "{").unwrap();
+    expect(&bench.run(&["renew"]), 3);
+    assert!(!noted.exists());
+    let check = bench.run(&["token", "check"]);
+    expect(&check, 1);
+    says(
+        &check,
+        &["broken.example: its credential cannot be looked at", "API key", "used for     example.com"],
+    );
 }
 
 /// Lets the time come at which it is tried again.

@@ -107,7 +107,6 @@ impl Service {
                     record.plugin_args = self.arguments(cert, settings).await?.stored().clone();
                 }
                 record.names.clone_from(&stored.names);
-                (record.last_error, record.last_attempt) = (stored.last_error.clone(), stored.last_attempt);
                 record
             }
         };
@@ -115,7 +114,7 @@ impl Service {
         let rewritten = self.rewrite(to, &record, output).await?;
         let changed = to.stored != Some(&record);
         if changed {
-            self.store.save_record(cert, &record)?;
+            self.save_settings(cert, &record)?;
         }
         if rewritten.is_some() {
             self.store.close_unless_shared();

@@ -11,15 +11,17 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::work::place;
-use super::{CertificateError, Service, SubjectName};
+use super::{CertificateError, Service, SubjectName, with_causes};
 use crate::challenge::validation_name;
 use crate::plugin::{
-    self, ArgumentSources, Arguments, CredentialEnd, CredentialReport, CredentialState, Plugin, PluginError,
-    PluginInfo,
+    self, ArgumentSources, Arguments, CredentialEnd, CredentialLife, CredentialReport, CredentialState,
+    Plugin, PluginError, PluginInfo,
 };
 use crate::progress::Event;
 use crate::secret::Source;
-use crate::store::{CertName, CredentialRecord, StoredArgument, replace_secret, write_secret};
+use crate::store::{
+    CertName, CertificateRecord, CredentialRecord, StoreError, StoredArgument, replace_secret, write_secret,
+};
 
 /// With fewer days left than this, a run warns.
 pub const WARN_DAYS: i64 = 30;
@@ -38,6 +40,16 @@ pub struct CheckedCredential {
     pub certs: Vec<CertName>,
     /// How it stands.
     pub report: CredentialReport,
+}
+
+/// What a look at the credentials has found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CredentialCheck {
+    /// The credentials.
+    pub checked: Vec<CheckedCredential>,
+    /// The certificates whose credential could not be looked at.
+    pub unusable: Vec<(CertName, CertificateError)>,
 }
 
 /// A credential that was renewed.
@@ -71,6 +83,13 @@ pub enum Written {
     Aside(PathBuf),
 }
 
+/// The credentials in use, and the certificates for which none can be had.
+#[derive(Default)]
+struct InUse {
+    uses: Vec<Use>,
+    unusable: Vec<(CertName, CertificateError)>,
+}
+
 /// A credential in use.
 struct Use {
     info: &'static PluginInfo,
@@ -87,13 +106,14 @@ impl Service {
     /// of its certificates.
     ///
     /// # Errors
-    /// A source that cannot be read. What is wrong with a credential is in its report.
+    /// The given one cannot be read, or the store as a whole. What is wrong with a credential is in its report.
     pub async fn check_credentials(
         &self,
         given: Option<(&'static PluginInfo, &ArgumentSources)>,
-    ) -> Result<Vec<CheckedCredential>, CertificateError> {
+    ) -> Result<CredentialCheck, CertificateError> {
+        let InUse { uses, unusable } = self.credentials_in_use(given).await?;
         let mut checked = Vec::new();
-        for used in self.credentials_in_use(given).await? {
+        for used in uses {
             let names: Vec<_> = used.names.iter().map(|name| validation_name(name)).collect();
             let report = self.unless_interrupted(used.plugin.credential(&names)).await?;
             let Some(report) = report else { continue };
@@ -104,7 +124,7 @@ impl Service {
             }
             checked.push(CheckedCredential { plugin: info.name, source, certs, report });
         }
-        Ok(checked)
+        Ok(CredentialCheck { checked, unusable })
     }
 
     /// Renews the credential that is given, or else the one that a certificate in the store uses. The new one is on disk
@@ -116,8 +136,13 @@ impl Service {
         &self,
         given: Option<(&'static PluginInfo, &ArgumentSources)>,
     ) -> Result<Vec<Renewed>, CertificateError> {
+        let InUse { uses, mut unusable } = self.credentials_in_use(given).await?;
+        if uses.is_empty() && !unusable.is_empty() {
+            return Err(unusable.remove(0).1);
+        }
+        warn_of_unusable(&unusable);
         let mut renewed = Vec::new();
-        for used in self.credentials_in_use(given).await? {
+        for used in uses {
             renewed.push(self.renew_credential(used).await?);
         }
         Ok(renewed)
@@ -174,8 +199,11 @@ impl Service {
 
     /// The credential of these certificates is a new one: `status` is not to go on about the old one.
     fn note_new_end(&self, certs: &[CertName], end: Option<&CredentialEnd>) {
-        if let Some(end) = end {
-            certs.iter().for_each(|cert| self.note_end(cert, end));
+        for cert in certs {
+            match end {
+                Some(end) => self.note_end(cert, end),
+                None => self.forget_end(cert),
+            }
         }
     }
 
@@ -199,7 +227,7 @@ impl Service {
     async fn credentials_in_use(
         &self,
         given: Option<(&'static PluginInfo, &ArgumentSources)>,
-    ) -> Result<Vec<Use>, CertificateError> {
+    ) -> Result<InUse, CertificateError> {
         let mut uses = BTreeMap::<Vec<u8>, Use>::new();
         if let Some((info, sources)) = given {
             let prompter = self.surroundings.prompter.as_ref();
@@ -207,23 +235,35 @@ impl Service {
             let arguments =
                 Arguments::resolve(info, &sources, "token", &self.sealing_key, &self.surroundings).await?;
             self.add_use(&mut uses, info, &arguments, None, Vec::new())?;
-            return Ok(uses.into_values().collect());
+            return Ok(InUse { uses: uses.into_values().collect(), unusable: Vec::new() });
         }
+        let mut unusable = Vec::new();
         for cert in self.store.cert_names()? {
-            let record = self.store.record(&cert)?;
-            let info = plugin::find(&record.plugin)?;
-            if info.environment.is_empty() {
-                continue;
+            // One certificate that is broken must not hide the credentials of the others.
+            if let Err(error) = self.add_use_of(&cert, &mut uses).await {
+                unusable.push((cert, error));
             }
-            let sources = plugin::stored_sources(info, &record.plugin_args);
-            let arguments =
-                Arguments::resolve(info, &sources, &place(&cert), &self.sealing_key, &self.surroundings)
-                    .await?;
-            let base = |name: &String| name.parse::<SubjectName>().map(|name| name.base().to_owned());
-            let names = record.names.iter().filter_map(|name| base(name).ok()).collect();
-            self.add_use(&mut uses, info, &arguments, Some(cert), names)?;
         }
-        Ok(uses.into_values().collect())
+        Ok(InUse { uses: uses.into_values().collect(), unusable })
+    }
+
+    /// Adds the credential of a stored certificate, if its plugin needs one.
+    async fn add_use_of(
+        &self,
+        cert: &CertName,
+        uses: &mut BTreeMap<Vec<u8>, Use>,
+    ) -> Result<(), CertificateError> {
+        let record = self.store.record(cert)?;
+        let info = plugin::find(&record.plugin)?;
+        if info.environment.is_empty() {
+            return Ok(());
+        }
+        let sources = plugin::stored_sources(info, &record.plugin_args);
+        let arguments =
+            Arguments::resolve(info, &sources, &place(cert), &self.sealing_key, &self.surroundings).await?;
+        let base = |name: &String| name.parse::<SubjectName>().map(|name| name.base().to_owned());
+        let names = record.names.iter().filter_map(|name| base(name).ok()).collect();
+        self.add_use(uses, info, &arguments, Some(cert.clone()), names)
     }
 
     fn add_use(
@@ -266,10 +306,32 @@ impl Service {
 
     /// Warns of a credential that ends soon. It never delays a run by more than half a second.
     pub(super) async fn warn_of_end(&self, cert: &CertName, watch: CredentialWatch) {
-        if let Ok(Ok(Some(end))) = tokio::time::timeout(COURTESY, watch.0).await {
-            self.note_end(cert, &end);
-            self.warn_if_soon(cert, &end);
+        match tokio::time::timeout(COURTESY, watch.0).await {
+            Ok(Ok(CredentialLife::Ends(end))) => {
+                self.note_end(cert, &end);
+                self.warn_if_soon(cert, &end);
+            }
+            Ok(Ok(CredentialLife::Endless)) => self.forget_end(cert),
+            _ => {}
         }
+    }
+
+    /// Stores the settings of a certificate. What is known of the end of its credential counts no more where the
+    /// credential may be another one.
+    pub(super) fn save_settings(
+        &self,
+        cert: &CertName,
+        record: &CertificateRecord,
+    ) -> Result<(), StoreError> {
+        let stored = self.store.find_record(cert).ok().flatten();
+        self.store.save_record(cert, record)?;
+        let same = |stored: &CertificateRecord| {
+            stored.plugin == record.plugin && stored.plugin_args == record.plugin_args
+        };
+        if !stored.as_ref().is_some_and(same) {
+            self.forget_end(cert);
+        }
+        Ok(())
     }
 
     /// Tells what the credential says about itself, where that may explain why it was refused.
@@ -285,11 +347,22 @@ impl Service {
 
     /// Keeps when the credential ends, for `status`.
     fn note_end(&self, cert: &CertName, end: &CredentialEnd) {
-        let record = CredentialRecord::new(end.kind, end.at);
+        self.save_end(cert, &CredentialRecord::new(end.kind, end.at));
+    }
+
+    fn save_end(&self, cert: &CertName, record: &CredentialRecord) {
         if !self.rehearsing
-            && let Err(error) = self.store.save_credential_end(cert, &record)
+            && let Err(error) = self.store.save_credential_end(cert, record)
         {
             tracing::warn!(%cert, %error, "when the credential ends is not noted");
+        }
+    }
+
+    fn forget_end(&self, cert: &CertName) {
+        if !self.rehearsing
+            && let Err(error) = self.store.remove_credential_end(cert)
+        {
+            tracing::warn!(%cert, %error, "the end of a former credential is still noted");
         }
     }
 
@@ -302,19 +375,36 @@ impl Service {
     }
 
     /// Warns of the credentials of certificates that were not due. What cannot be found out is not told: a credential
-    /// that does not work shows when it is needed, and in `token check`.
-    pub(super) async fn warn_of_ends(&self, certs: &[CertName]) {
-        let Ok(all) = self.credentials_in_use(None).await else { return };
-        let concerned = all.iter().filter_map(|used| {
-            let cert = used.certs.iter().find(|cert| certs.contains(cert))?;
-            Some(async move { (cert, &used.certs, used.plugin.credential_end().await) })
-        });
-        for (cert, users, end) in join_all(concerned).await {
-            if let Some(end) = end {
-                users.iter().for_each(|user| self.note_end(user, &end));
-                self.warn_if_soon(cert, &end);
+    /// that does not work shows when it is needed, and in `token check`. The certificates that were `renewed` have warned
+    /// of theirs already; that others have the same one is still noted.
+    pub(super) async fn warn_of_ends(&self, certs: &[CertName], renewed: &[CertName]) {
+        let Ok(InUse { uses, unusable }) = self.credentials_in_use(None).await else { return };
+        warn_of_unusable(&unusable);
+        let mut to_ask = Vec::new();
+        for used in &uses {
+            let Some(cert) = used.certs.iter().find(|cert| certs.contains(cert)) else { continue };
+            let told = used.certs.iter().filter(|cert| renewed.contains(cert));
+            match told.filter_map(|cert| self.store.credential_end(cert).ok().flatten()).next() {
+                Some(end) => used.certs.iter().for_each(|user| self.save_end(user, &end)),
+                None => to_ask.push(async move { (cert, &used.certs, used.plugin.credential_end().await) }),
             }
         }
+        for (cert, users, life) in join_all(to_ask).await {
+            match life {
+                CredentialLife::Ends(end) => {
+                    users.iter().for_each(|user| self.note_end(user, &end));
+                    self.warn_if_soon(cert, &end);
+                }
+                CredentialLife::Endless => users.iter().for_each(|user| self.forget_end(user)),
+                CredentialLife::Unknown => {}
+            }
+        }
+    }
+}
+
+fn warn_of_unusable(unusable: &[(CertName, CertificateError)]) {
+    for (cert, error) in unusable {
+        tracing::warn!(%cert, error = with_causes(error), "its credential cannot be looked at");
     }
 }
 
@@ -323,7 +413,7 @@ fn days_until(at: Timestamp, now: Timestamp) -> i64 {
 }
 
 /// A question about a credential, under way.
-pub(super) struct CredentialWatch(tokio::task::JoinHandle<Option<CredentialEnd>>);
+pub(super) struct CredentialWatch(tokio::task::JoinHandle<CredentialLife>);
 
 impl CheckedCredential {
     /// Whole days until the credential ends; negative after that.

@@ -414,7 +414,7 @@ impl Service {
             self.store.save_own_request(cert, csr)?;
         }
         let record = settings.record(ready.arguments.stored(), ready.output.record());
-        self.store.save_record(cert, &record)?;
+        self.save_settings(cert, &record)?;
         let before = work.current.map(|current| self.number_in_use(cert, current.number));
         let pending = PendingDeployment::new(draft.number(), before);
         self.intend_deployment(cert, work.lock, &settings.deployment, pending)?;

@@ -43,7 +43,7 @@ pub use accounts::KnownAccount;
 pub use amend::Amended;
 pub use bundle::{BundleError, CheckedBundle, check_bundle};
 pub use check::{CaaRefusal, Finding, Level};
-pub use credential::{CheckedCredential, Renewed, WARN_DAYS, Written};
+pub use credential::{CheckedCredential, CredentialCheck, Renewed, WARN_DAYS, Written};
 pub use deployment::{DeployRun, DeploymentError, DeploymentFailure, DeploymentRequest};
 pub use due::{Due, due};
 pub use error::{CertificateError, Failure};

@@ -13,7 +13,8 @@ use crate::plugin;
 use crate::progress::Event;
 use crate::store::{CertName, StoreError};
 
-/// Certificates that are renewed at a time, unless something else is asked for: docs/performance.md has what was measured.
+/// Certificates that are renewed at a time, unless something else is asked for: enough that waiting for DNS and for the CA
+/// overlaps, and few enough that no server takes it for a flood. It is a choice, and not a measured optimum.
 const SIDE_BY_SIDE: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// What a renewal run is asked for.
@@ -110,9 +111,10 @@ impl Service {
     async fn warn_of(&self, renewals: &[Renewal]) {
         let silent = renewals.iter().filter(|one| matches!(one.result, RenewalResult::NotDue(_)));
         let silent: Vec<_> = silent.map(|one| one.cert.clone()).collect();
-        // The others have warned of their credentials already.
-        if !silent.is_empty() && silent.len() == renewals.len() {
-            self.warn_of_ends(&silent).await;
+        let renewed = renewals.iter().filter(|one| matches!(one.result, RenewalResult::Renewed(_)));
+        let renewed: Vec<_> = renewed.map(|one| one.cert.clone()).collect();
+        if !silent.is_empty() {
+            self.warn_of_ends(&silent, &renewed).await;
         }
         self.warn_of_standings(&silent).await;
     }

@@ -14,7 +14,7 @@ use gandi_livedns::{
 use jiff::Timestamp;
 
 use super::{
-    ArgumentError, Arguments, Connected, CredentialEnd, CredentialReport, CredentialState,
+    ArgumentError, Arguments, Connected, CredentialEnd, CredentialLife, CredentialReport, CredentialState,
     EnvironmentCredential, Leftover, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo,
     ProofKind, RenewedCredential, Surroundings, Survey, TxtRecord, Withdrawn,
 };
@@ -314,19 +314,23 @@ impl Plugin for Gandi {
         })
     }
 
-    fn credential_end(&self) -> Pending<'_, Option<CredentialEnd>> {
+    fn credential_end(&self) -> Pending<'_, CredentialLife> {
         Box::pin(async move {
+            let kind = self.kind();
             if let Some(at) = self.expires {
-                return Some(CredentialEnd { kind: self.kind(), name: None, at });
+                return CredentialLife::Ends(CredentialEnd { kind, name: None, at });
             }
             if !self.is_token {
-                return None;
+                return CredentialLife::Endless;
             }
             match self.client.token_info().await {
-                Ok(info) => Some(CredentialEnd { kind: self.kind(), name: info.name, at: info.expires? }),
+                Ok(info) => match info.expires {
+                    Some(at) => CredentialLife::Ends(CredentialEnd { kind, name: info.name, at }),
+                    None => CredentialLife::Endless,
+                },
                 Err(error) => {
                     tracing::info!(%error, "the token service does not tell when the token ends");
-                    None
+                    CredentialLife::Unknown
                 }
             }
         })

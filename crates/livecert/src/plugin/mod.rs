@@ -119,9 +119,9 @@ pub trait Plugin: Send + Sync {
         Box::pin(async { None })
     }
 
-    /// When the credential ends, asked once and without patience; `None` if that is not known.
-    fn credential_end(&self) -> Pending<'_, Option<CredentialEnd>> {
-        Box::pin(async { None })
+    /// When the credential ends, asked once and without patience.
+    fn credential_end(&self) -> Pending<'_, CredentialLife> {
+        Box::pin(async { CredentialLife::Endless })
     }
 
     /// Asks for a new credential of the same kind; the old one stays valid until its own end.
@@ -190,6 +190,17 @@ pub struct CredentialEnd {
     pub name: Option<String>,
     /// When it ends.
     pub at: jiff::Timestamp,
+}
+
+/// What is known of a credential's end.
+#[derive(Debug, Clone)]
+pub enum CredentialLife {
+    /// It has one.
+    Ends(CredentialEnd),
+    /// It has none, or there is no credential.
+    Endless,
+    /// Nobody could be asked.
+    Unknown,
 }
 
 /// A new credential.

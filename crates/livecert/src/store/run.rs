@@ -115,6 +115,20 @@ impl Store {
         }
         write_json(&self.credential_path(cert), record)
     }
+
+    /// Forgets when the credential of a certificate ends: it has no end, or is another one now.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn remove_credential_end(&self, cert: &CertName) -> Result<(), StoreError> {
+        let path = self.credential_path(cert);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::write(&path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `credential.json`: what a certificate's credential said about its end.
