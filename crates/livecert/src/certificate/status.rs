@@ -1,5 +1,7 @@
 //! How all certificates stand: what needs a person, from what is on disk alone.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::due::due;
@@ -14,6 +16,9 @@ use crate::store::{
 const MARGIN: SignedDuration = SignedDuration::from_hours(24);
 /// How long another run may take to write down what it did.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A run that ended so much later than now is a sign of a wrong clock, and no proof that renewal works.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What counts as trouble.
 #[derive(Debug, Clone, Copy, Default)]
@@ -153,6 +158,11 @@ fn usable<T>(read: Result<Option<T>, StoreError>, cert: &CertName, troubles: &mu
 fn no_run(last: Option<FinishedRun>, request: &StatusRequest, now: Timestamp) -> Option<Trouble> {
     let max_age = request.max_age?;
     let what = match last {
+        Some(run) if run.finished.duration_since(now) > SKEW => {
+            let next = "see that the clock is right, then run `livecert renew`".to_owned();
+            let what = format!("the last run has ended at {:.0}, which is still to come", run.finished);
+            return Some(Trouble { kind: TroubleKind::NoRun, cert: None, what, next });
+        }
         Some(run) if now.duration_since(run.finished) <= max_age => return None,
         Some(run) => format!("no run over all certificates has ended since {:.0}", run.finished),
         None => "no run over all certificates has ever ended".to_owned(),
@@ -260,6 +270,27 @@ fn of_renewal(
     }
 }
 
+/// What is kept about each certificate after a run, `over_all` of them or not. Of one whose turn did not come, or which was
+/// given up with the run, the run has nothing to say: what the one before has found still stands.
+fn entries(
+    mut before: BTreeMap<String, CertificateRun>,
+    over_all: bool,
+    renewals: &[Renewal],
+    found: impl Fn(&Renewal) -> CertificateRun,
+) -> BTreeMap<String, CertificateRun> {
+    if over_all {
+        before.retain(|name, _| renewals.iter().any(|renewal| renewal.cert.as_str() == name));
+    }
+    for renewal in renewals {
+        let interrupted = matches!(&renewal.result, RenewalResult::Failed(error)
+            if matches!(**error, CertificateError::Interrupted));
+        if !interrupted {
+            before.insert(renewal.cert.to_string(), found(renewal));
+        }
+    }
+    before
+}
+
 impl Service {
     /// Keeps what a run did, in `status.json`. Its own failure must not hide what was done.
     pub(super) async fn note_run(&self, request: &RenewRequest, began: Timestamp, renewals: &[Renewal]) {
@@ -270,25 +301,21 @@ impl Service {
             let before = self.store.last_run().ok().flatten().unwrap_or_else(|| RunRecord::new(None));
             let mut record = RunRecord::new(before.run);
             let finished = Timestamp::now();
-            if request.certs.is_empty() {
-                if !self.interrupt.is_cancelled() {
-                    let count = |is: fn(&RenewalResult) -> bool| {
-                        renewals.iter().filter(|one| is(&one.result)).count()
-                    };
-                    record.run = Some(FinishedRun {
-                        began,
-                        finished,
-                        renewed: count(|result| matches!(result, RenewalResult::Renewed(_))),
-                        not_due: count(|result| matches!(result, RenewalResult::NotDue(_))),
-                        failed: count(|result| matches!(result, RenewalResult::Failed(_))),
-                    });
-                }
-            } else {
-                record.certificates = before.certificates;
+            if request.certs.is_empty() && !self.interrupt.is_cancelled() {
+                let count =
+                    |is: fn(&RenewalResult) -> bool| renewals.iter().filter(|one| is(&one.result)).count();
+                record.run = Some(FinishedRun {
+                    began,
+                    finished,
+                    renewed: count(|result| matches!(result, RenewalResult::Renewed(_))),
+                    not_due: count(|result| matches!(result, RenewalResult::NotDue(_))),
+                    failed: count(|result| matches!(result, RenewalResult::Failed(_))),
+                });
             }
-            for renewal in renewals {
-                record.certificates.insert(renewal.cert.to_string(), self.result_of(renewal, finished));
-            }
+            record.certificates =
+                entries(before.certificates, request.certs.is_empty(), renewals, |renewal| {
+                    self.result_of(renewal, finished)
+                });
             self.store.save_run(&record)
         };
         if let Err(error) = noted.await {
@@ -314,5 +341,56 @@ impl Service {
             not_after: current.as_ref().map(|current| current.info.not_after),
             renew_at: current.as_ref().map(|current| self.due(&renewal.cert, current, at).at),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_that_is_still_to_come_is_no_sign_of_life() {
+        let now = at("2026-06-01T12:00:00Z");
+        let request = StatusRequest { max_age: Some(SignedDuration::from_hours(26)), ..Default::default() };
+        let told = |finished: &str| {
+            let (began, finished) = (at(finished), at(finished));
+            let run = FinishedRun { began, finished, renewed: 0, not_due: 1, failed: 0 };
+            no_run(Some(run), &request, now).map(|trouble| trouble.what)
+        };
+        assert_eq!(told("2026-06-01T11:00:00Z"), None);
+        assert_eq!(told("2026-06-01T12:04:00Z"), None);
+        assert!(told("2026-05-31T09:00:00Z").unwrap().contains("has ended since"));
+        assert!(told("2031-01-01T00:00:00Z").unwrap().contains("still to come"));
+    }
+
+    #[test]
+    fn an_interrupted_run_leaves_what_is_known_of_those_that_it_did_not_finish() {
+        let entry = |result: &str| CertificateRun {
+            at: at("2026-06-01T12:00:00Z"),
+            result: result.to_owned(),
+            kind: None,
+            error: None,
+            not_after: None,
+            renew_at: None,
+        };
+        let before =
+            ["a.example", "b.example", "gone.example"].map(|name| (name.to_owned(), entry("before")));
+        let interrupted = || RenewalResult::Failed(Box::new(CertificateError::Interrupted));
+        let renewals = [
+            ("a.example", interrupted()),
+            ("b.example", RenewalResult::NotDue(at("2026-07-01T00:00:00Z"))),
+            ("never.example", interrupted()),
+        ];
+        let renewals = renewals.map(|(cert, result)| Renewal { cert: cert.parse().unwrap(), result });
+        let kept = |over_all| {
+            let kept = entries(BTreeMap::from(before.clone()), over_all, &renewals, |_| entry("now"));
+            kept.into_iter().map(|(name, entry)| format!("{name} {}", entry.result)).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(true), ["a.example before", "b.example now"]);
+        assert_eq!(kept(false), ["a.example before", "b.example now", "gone.example before"]);
     }
 }
