@@ -51,7 +51,7 @@ fn text(certificates: &[CertificateView]) -> String {
         if let Some(open) = certificate.deployment.as_ref().filter(|deployment| deployment.is_open()) {
             state = format!("{state}, {}", open.word());
         }
-        if certificate.last_error.is_some() {
+        if certificate.failures.is_some_and(|failures| failures > 0) {
             state.push_str(", failing");
         }
         rows.push(vec![certificate.name.clone(), state, ends, renewal, shortened(&certificate.names)]);

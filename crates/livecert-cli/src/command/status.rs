@@ -40,10 +40,13 @@ pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Re
         return Err(Failure::wrong(&format!("there is no state folder {}", home.display())));
     }
     let report = status(&context::store(globals)?, &request, now).map_err(CertificateError::from)?;
-    if let Some(path) = &words.prometheus {
-        write_metrics(path, &metrics(&report))?;
-    }
+    let written = words.prometheus.as_ref().map_or(Ok(()), |path| write_metrics(path, &metrics(&report)));
+    // What needs a person is told in any case. The one document is out then: the failure goes beside it.
     output.show(&document(&report), || text(&report, now));
+    if let Err(failure) = written {
+        failure.report(&Output::new(false));
+        return Ok(Status::Failed);
+    }
     Ok(if report.troubles.is_empty() { Status::Done } else { Status::Soon })
 }
 

@@ -203,8 +203,8 @@ impl CertificateView {
             plugin: record.plugin.clone(),
             plugin_args: record.plugin_args.iter().map(argument).collect(),
             output: OutputView::new(&record.output),
-            last_error: record.last_error.clone(),
-            last_attempt: record.last_attempt,
+            last_error: None,
+            last_attempt: None,
             failures: None,
             next_try: None,
             current,
@@ -226,7 +226,10 @@ impl CertificateView {
         let mut view = CertificateView { deployment, ..CertificateView::new(name, &record, current, all) };
         // Damage there is told by `status`.
         if let Some(failures) = store.failures(name).ok().flatten() {
-            (view.last_error, view.last_attempt) = (Some(failures.error), Some(failures.last));
+            // Where only a failed hook was told, no try to get it has failed.
+            if !failures.error.is_empty() {
+                (view.last_error, view.last_attempt) = (Some(failures.error), Some(failures.last));
+            }
             (view.failures, view.next_try) = (Some(failures.count), Some(failures.next_try));
         }
         Ok(view)

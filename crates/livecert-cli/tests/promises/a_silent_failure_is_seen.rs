@@ -58,6 +58,18 @@ fn when_renewals_fail_each_run_and_each_look_says_so() {
     let ended = bench.run(&["status", "--prometheus", metrics.to_str().unwrap()]);
     expect(&ended, 4);
     says(&ended, &["ended", "it has ended", "failed once since"]);
+    // What needs a person is told, also where the metrics cannot be written; as one document.
+    let nowhere = bench.testbed.folder().join("nowhere/livecert.prom");
+    let unwritten = bench.run(&["status", "--json", "--prometheus", nowhere.to_str().unwrap()]);
+    expect(&unwritten, 1);
+    assert_eq!(document(&unwritten)["problems"][0]["kind"], "ended");
+    says(&unwritten, &["livecert.prom cannot be written"]);
+    // What is only held back, or told, does not fail.
+    says(&bench.run(&["list"]), &["failing"]);
+    let failures = bench.cert("example.com").join("failures.json");
+    std::fs::write(&failures, read(&failures).replace("\"count\": 1", "\"count\": 0")).unwrap();
+    let held = bench.run(&["list"]);
+    assert!(!held.stdout.contains("failing"), "{}", held.stdout);
     assert!(read(&metrics).contains("livecert_failures{cert=\"example.com\"} 1\n"), "{}", read(&metrics));
 
     // Damage is something to look at, and no crash.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{DeploymentRecord, OutputRecord};
 use crate::key::KeyType;
@@ -75,12 +75,17 @@ pub struct CertificateRecord {
     /// Which files are written, and for whom.
     #[serde(default, skip_serializing_if = "OutputRecord::is_default")]
     pub output: OutputRecord,
-    /// What went wrong at the last try; older versions kept it here, and `failures.json` has it now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
+    /// What went wrong at the last try: older versions kept it here, and `failures.json` has it now.
+    #[serde(default, skip_serializing, deserialize_with = "dropped")]
+    last_error: (),
     /// When the last try ended; as above.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_attempt: Option<Timestamp>,
+    #[serde(default, skip_serializing, deserialize_with = "dropped")]
+    last_attempt: (),
+}
+
+/// Reads what is not kept any more.
+fn dropped<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
+    IgnoredAny::deserialize(from).map(drop)
 }
 
 /// A plugin parameter at rest: never a secret in clear.
@@ -160,8 +165,8 @@ impl CertificateRecord {
             keep_generations: None,
             deployment: DeploymentRecord::default(),
             output: OutputRecord::default(),
-            last_error: None,
-            last_attempt: None,
+            last_error: (),
+            last_attempt: (),
         }
     }
 
