@@ -318,6 +318,8 @@ fn a_killed_run_does_not_leave_a_service_stopped() {
         signal(&child, how);
         child.wait().unwrap();
     }
+    // Whoever stops it has not made it fail.
+    assert!(!bench.cert("www.example.com").join("failures.json").exists());
     // The second run has owed both.
     assert_eq!(post.runs().len(), 2);
     expect(&bench.run(&["renew"]), 0);
@@ -337,8 +339,14 @@ fn a_folder_of_executables_is_for_all_certificates() {
             std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
         }
     }
+    for name in ["30-no-program", "40-backup~", ".50-hidden"] {
+        std::fs::write(bench.testbed.home().join("hooks/deploy").join(name), "").unwrap();
+    }
     let own = Hook { notes: notes.clone(), command: format!("echo own >> '{}'", notes.display()) };
-    expect(&bench.issue(&["www.example.com"], &["--deploy-hook", &own.command]), 0);
+    let issued = bench.issue(&["www.example.com"], &["--deploy-hook", &own.command]);
+    expect(&issued, 0);
+    says(&issued, &["not executable", "30-no-program"]);
+    assert!(!issued.stderr.contains("backup") && !issued.stderr.contains("hidden"), "{}", issued.stderr);
     let expected = ["pre 10-a", "pre 20-b", "deploy 10-a", "deploy 20-b", "own", "post 10-a", "post 20-b"];
     assert_eq!(own.runs(), expected);
 }
