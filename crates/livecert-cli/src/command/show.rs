@@ -50,6 +50,24 @@ fn text(certificate: &CertificateView) -> String {
     for (what, value) in certificate.output.iter().flat_map(OutputView::rows) {
         row(what, value);
     }
+    let hooks = &certificate.hooks;
+    let commands = [
+        ("pre hook", &hooks.pre_hook),
+        ("deploy hook", &hooks.deploy_hook),
+        ("post hook", &hooks.post_hook),
+        ("failure hook", &hooks.failure_hook),
+    ];
+    for (what, command) in commands {
+        if let Some(command) = command {
+            row(what, command.clone());
+        }
+    }
+    for (index, place) in hooks.verify_served.iter().enumerate() {
+        row(if index == 0 { "seen at" } else { "" }, place.clone());
+    }
+    if hooks.rollback_on_failure {
+        row("on failure", "the former generation is made current again".to_owned());
+    }
     if let Some(current) = &certificate.current {
         row("state", current.state(now).to_owned());
         row("generation", current.generation.to_string());

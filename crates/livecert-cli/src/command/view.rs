@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 use livecert::certificate::{due, window};
 use livecert::store::{
-    CertName, CertificateRecord, FoundGeneration, Generation, OutputRecord, RenewalRecord, RenewalWindow,
-    StoreError, StoredArgument,
+    CertName, CertificateRecord, DeploymentRecord, FoundGeneration, Generation, OutputRecord, RenewalRecord,
+    RenewalWindow, StoreError, StoredArgument,
 };
 use serde::Serialize;
 
@@ -33,6 +33,9 @@ pub(crate) struct CertificateView {
     pub(crate) plugin_args: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<OutputView>,
+    /// The hooks and where it has to be served, as they are stored.
+    #[serde(skip_serializing_if = "DeploymentRecord::is_default")]
+    pub(crate) hooks: DeploymentRecord,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,6 +206,7 @@ impl CertificateView {
             plugin: record.plugin.clone(),
             plugin_args: record.plugin_args.iter().map(argument).collect(),
             output: OutputView::new(&record.output),
+            hooks: record.deployment.clone(),
             last_error: None,
             last_attempt: None,
             failures: None,

@@ -207,3 +207,22 @@ fn a_place_that_cannot_be_written_is_not_tried_for_ever() {
     expect(&bench.run(&["secret", "rotate"]), 0);
     expect(&renew(&bench), 0);
 }
+
+#[test]
+fn status_sees_that_the_key_is_missing_or_another_one() {
+    let bench = bench();
+    expect(&bench.run(&["status"]), 0);
+    let key = bench.testbed.home().join("sealing.key");
+    let right = read(&key);
+    std::fs::remove_file(&key).unwrap();
+    let missing = bench.run(&["status"]);
+    expect(&missing, 4);
+    says(&missing, &["there is no sealing key in file:", "--sealing-key"]);
+    std::fs::write(&key, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let wrong = bench.run(&["status", "--json"]);
+    expect(&wrong, 4);
+    assert_eq!(document(&wrong)["problems"][0]["kind"], "sealing-key", "{}", wrong.stdout);
+    std::fs::write(&key, right).unwrap();
+    expect(&bench.run(&["status"]), 0);
+}

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::due::due;
 use super::renew::{Renewal, RenewalResult};
 use super::{CertificateError, RenewRequest, Service, window, with_causes};
+use crate::secret::KeyPlace;
 use crate::store::{
     CertName, CertificateRecord, CertificateRun, FailureRecord, FinishedRun, Generation, HoldScope, Lock,
     RunRecord, Store, StoreError,
@@ -39,6 +40,8 @@ pub enum TroubleKind {
     Missing,
     /// A state file cannot be used.
     Damaged,
+    /// What is sealed cannot be opened: the key is missing, or another one.
+    SealingKey,
     /// Its renewals fail.
     Failing,
     /// A CA does not want to be asked.
@@ -60,6 +63,7 @@ impl TroubleKind {
             TroubleKind::Ended => "ended",
             TroubleKind::Missing => "missing",
             TroubleKind::Damaged => "damaged",
+            TroubleKind::SealingKey => "sealing-key",
             TroubleKind::Failing => "failing",
             TroubleKind::Held => "held",
             TroubleKind::NotDeployed => "not-deployed",
@@ -134,6 +138,9 @@ pub fn status(store: &Store, request: &StatusRequest, now: Timestamp) -> Result<
             Err(error) => troubles.push(damaged(Some(&cert), &error)),
         }
     }
+    if !certificates.is_empty() {
+        troubles.extend(sealing_key(store));
+    }
     let last_run = run.and_then(|run| run.run);
     if !(certificates.is_empty() && troubles.is_empty()) {
         troubles.extend(no_run(last_run, request, now));
@@ -145,6 +152,25 @@ pub fn status(store: &Store, request: &StatusRequest, now: Timestamp) -> Result<
 fn damaged(cert: Option<&CertName>, error: &StoreError) -> Trouble {
     let (what, next) = (with_causes(error), "bring the file back from a backup, or remove it".to_owned());
     Trouble { kind: TroubleKind::Damaged, cert: cert.cloned(), what, next }
+}
+
+/// Whether the sealing key is where it should be, as far as that can be seen without a keyring or a unit's credentials.
+fn sealing_key(store: &Store) -> Option<Trouble> {
+    let record = match store.sealing_record() {
+        Ok(record) => record?,
+        Err(error) => return Some(damaged(None, &error)),
+    };
+    // A rotation that is under way is finished by the next command that needs the key.
+    let place @ KeyPlace::File(_) = record.source.parse().ok()? else { return None };
+    let wrong = match place.read() {
+        Ok(Some(key)) if key.id() == record.key || record.rotation.is_some() => return None,
+        Ok(Some(_)) => format!("the key in {place} is not the one that this state folder was sealed with"),
+        Ok(None) => format!("there is no sealing key in {place}"),
+        Err(error) => with_causes(&error),
+    };
+    let what = format!("account keys and sealed secrets cannot be opened: {wrong}");
+    let next = "bring the key back from a backup, or name its place with --sealing-key".to_owned();
+    Some(Trouble { kind: TroubleKind::SealingKey, cert: None, what, next })
 }
 
 /// What is in a file beside the certificate; that it is damaged hides nothing else.
