@@ -211,7 +211,13 @@ fn a_place_that_cannot_be_written_is_not_tried_for_ever() {
 #[test]
 fn status_sees_that_the_key_is_missing_or_another_one() {
     let bench = bench();
-    expect(&bench.run(&["status"]), 0);
+    // The token's end is another matter.
+    let told = || {
+        let status = document(&bench.run(&["status", "--json"]));
+        let problems = status["problems"].as_array().unwrap().clone();
+        problems.into_iter().find(|problem| problem["kind"] == "sealing-key")
+    };
+    assert_eq!(told(), None);
     let key = bench.testbed.home().join("sealing.key");
     let right = read(&key);
     std::fs::remove_file(&key).unwrap();
@@ -220,9 +226,7 @@ fn status_sees_that_the_key_is_missing_or_another_one() {
     says(&missing, &["there is no sealing key in file:", "--sealing-key"]);
     std::fs::write(&key, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let wrong = bench.run(&["status", "--json"]);
-    expect(&wrong, 4);
-    assert_eq!(document(&wrong)["problems"][0]["kind"], "sealing-key", "{}", wrong.stdout);
+    assert!(told().unwrap()["what"].as_str().unwrap().contains("is not the one"), "{:?}", told());
     std::fs::write(&key, right).unwrap();
-    expect(&bench.run(&["status"]), 0);
+    assert_eq!(told(), None);
 }
