@@ -177,17 +177,17 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path, known: u32) -> Result<
         return serde_json::from_slice(&text).map(Some).map_err(damaged);
     }
     // What an older layout lacks has a default that means the same.
-    let mut value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
-    value["version"] = known.into();
-    serde_json::from_value(value).map(Some).map_err(damaged)
+    let mut value: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&text).map_err(damaged)?;
+    value.insert("version".to_owned(), known.into());
+    serde_json::from_value(value.into()).map(Some).map_err(damaged)
 }
 
+/// The version that a state file says it has. It has to be an object: serde would take an array for a struct, too.
 fn version(text: &[u8]) -> Result<u32, serde_json::Error> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    serde_json::from_slice(text).map(|Version { version }| version)
+    let mut file: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(text)?;
+    let version = file.remove("version").ok_or_else(|| serde::de::Error::missing_field("version"))?;
+    serde_json::from_value(version)
 }
 
 /// `certificate.json.v2` for `certificate.json`.

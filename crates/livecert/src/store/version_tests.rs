@@ -162,3 +162,13 @@ fn a_damaged_file_is_told_with_its_older_copy_and_kept_when_it_is_written_anew()
     let kept = fs::read_to_string(path.with_file_name("certificate.json.damaged")).unwrap();
     assert_eq!(kept, "{\"version\": 3, \"na");
 }
+
+#[test]
+fn a_state_file_that_is_no_object_is_damaged_whatever_is_in_it() {
+    let home = Home::new();
+    let path = home.certificate(super::record::RECORD_VERSION);
+    for text in ["[1]", "[3, [], \"https://ca/\"]", "3", "null", "{}", "{\"version\": \"3\"}"] {
+        fs::write(&path, text).unwrap();
+        assert!(matches!(home.store.record(&home.cert), Err(StoreError::Damaged { .. })), "{text}");
+    }
+}
