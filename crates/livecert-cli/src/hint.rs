@@ -183,7 +183,10 @@ fn rollback(error: &RollbackError) -> &'static str {
             "clients do not accept it any more: `livecert renew CERT --force` gets a new one; with --force this one is \
              made current all the same"
         }
-        _ => "name another generation with --to N; the current one is still in place",
+        _ => {
+            "the current one is still in place: `livecert rollback CERT --to N` takes another generation, and \
+             `livecert renew CERT --force` gets a new certificate"
+        }
     }
 }
 

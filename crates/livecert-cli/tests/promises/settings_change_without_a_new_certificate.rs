@@ -110,3 +110,18 @@ fn what_is_in_the_certificate_is_left_to_issue() {
     expect(&bench.run(&["set", "www.example.com", "--server", &home, "--server", "LE_STAGE"]), 0);
     assert!(record(&bench)["fallbacks"][0].as_str().unwrap().contains("staging"));
 }
+
+#[test]
+fn a_generation_that_is_not_whole_is_not_written_anew() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let cert = bench.cert("www.example.com");
+    let (before, key) = (record(&bench), read(&cert.join("current/privkey.pem")));
+    std::fs::remove_file(cert.join("current/privkey.pem")).unwrap();
+    let refused = bench.run(&["set", "www.example.com", "--group", "4712"]);
+    expect(&refused, 1);
+    says(&refused, &["generation 1 is not whole: privkey.pem is missing", "livecert renew CERT --force"]);
+    assert_eq!((record(&bench), cert.join("generations/2").exists()), (before, false));
+    std::fs::write(cert.join("generations/1/privkey.pem"), key).unwrap();
+    expect(&bench.run(&["set", "www.example.com", "--group", "4712"]), 0);
+}

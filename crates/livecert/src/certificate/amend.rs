@@ -144,6 +144,9 @@ impl Service {
         if other_chain.is_none() && record.output == stored.output && !new_password {
             return Ok(None);
         }
+        // A file that is missing would be missing in the new generation, and a key that is gone looks like one that stays
+        // with its owner.
+        self.check_whole(cert, current, Timestamp::now())?;
         let output = match output {
             Some(output) => output,
             None => self.output(cert, &settings.output).await?,

@@ -184,7 +184,7 @@ impl Service {
     }
 
     /// Whether all files of a generation are there and belong together, at the moment `at`.
-    fn check_whole(
+    pub(super) fn check_whole(
         &self,
         cert: &CertName,
         generation: &Generation,
