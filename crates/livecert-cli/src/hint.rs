@@ -434,6 +434,10 @@ fn store(error: &StoreError) -> Option<String> {
             "see that the disk has room and the folder belongs to you; what was there before is still whole"
                 .to_owned()
         }
+        StoreError::NotAsWritten { .. } => {
+            "see whether the disk is sound and no other program writes into the state folder; what was there before is still whole"
+                .to_owned()
+        }
         StoreError::Damaged { path, .. } => match error.backup() {
             Some(copy) => format!(
                 "{} is how it was before an update of livecert: look at it, and copy it to {} if nothing was changed since",

@@ -158,7 +158,7 @@ impl Service {
         let pem = current.private_key()?;
         let key = pem.as_ref().map(PrivateKey::from_pem).transpose()?;
         let files = output.files(cert, key.as_ref(), &bundle)?;
-        let draft = self.store.begin(cert, to.lock)?;
+        let mut draft = self.store.begin(cert, to.lock)?;
         if let Some(pem) = &pem {
             draft.write_key(pem)?;
         }

@@ -178,7 +178,7 @@ impl Service {
                 return Ok((draft, key, order));
             }
         }
-        let draft = self.store.begin(work.cert, work.lock)?;
+        let mut draft = self.store.begin(work.cert, work.lock)?;
         let key = match subject {
             Subject::Theirs(request) => Key::Theirs(request.clone()),
             Subject::Ours => {

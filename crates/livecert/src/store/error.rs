@@ -41,6 +41,12 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// What is read from a file is not what was written into it a moment before.
+    #[error("{} has something else in it than what was written", path.display())]
+    NotAsWritten {
+        /// The file.
+        path: PathBuf,
+    },
     /// A state file that is cut short, or was edited into something that is not understood.
     #[error("the state file {} is damaged", path.display())]
     Damaged {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::file::{entries, private_folder, read_json, remove, replace, replace_as, sync_folder, write_json};
 use super::{Output, StoreError};
@@ -200,10 +202,10 @@ impl Generation {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn private_key(&self) -> Result<Option<secrecy::SecretString>, StoreError> {
+    pub fn private_key(&self) -> Result<Option<SecretString>, StoreError> {
         let path = self.folder().join(FILES[0]);
         match std::fs::read_to_string(&path) {
-            Ok(pem) => Ok(Some(secrecy::SecretString::from(pem))),
+            Ok(pem) => Ok(Some(SecretString::from(pem))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::read(&path)(error)),
         }
@@ -260,6 +262,8 @@ pub struct Draft {
     folder: PathBuf,
     number: u32,
     keep: bool,
+    /// The private key that belongs in here, PEM; `None` if its owner keeps it.
+    key: Option<SecretString>,
 }
 
 impl Draft {
@@ -279,7 +283,7 @@ impl Draft {
         let folder = generations.join(format!("{number}{PARTIAL}"));
         private_folder(&folder).map_err(StoreError::write(&folder))?;
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
-        let draft = Draft { cert: cert.to_owned(), folder, number, keep: false };
+        let draft = Draft { cert: cert.to_owned(), folder, number, keep: false, key: None };
         draft.reserve()?;
         Ok(draft)
     }
@@ -301,7 +305,8 @@ impl Draft {
                         remove(&path)?;
                     }
                 }
-                let draft = Draft { cert: cert.to_owned(), folder, number, keep: true };
+                let key = std::fs::read_to_string(folder.join(FILES[0])).ok().map(SecretString::from);
+                let draft = Draft { cert: cert.to_owned(), folder, number, keep: true, key };
                 draft.reserve()?;
                 return Ok(Some((draft, order)));
             }
@@ -323,14 +328,15 @@ impl Draft {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write_key(&self, pem: &secrecy::SecretString) -> Result<(), StoreError> {
-        use secrecy::ExposeSecret;
-        replace(&self.folder.join(FILES[0]), pem.expose_secret().as_bytes(), 0o600)
+    pub fn write_key(&mut self, pem: &SecretString) -> Result<(), StoreError> {
+        replace(&self.folder.join(FILES[0]), pem.expose_secret().as_bytes(), 0o600)?;
+        self.key = Some(pem.clone());
+        Ok(())
     }
 
     /// The private key that was put here, PEM; `None` if its owner keeps it.
-    pub fn key(&self) -> Option<secrecy::SecretString> {
-        std::fs::read_to_string(self.folder.join(FILES[0])).ok().map(secrecy::SecretString::from)
+    pub fn key(&self) -> Option<SecretString> {
+        self.key.clone()
     }
 
     /// Notes the order, so that a later run can go on with it.
@@ -346,11 +352,11 @@ impl Draft {
         self.keep = keep;
     }
 
-    /// Completes the generation with the files of `output`, opens it for their readers, and makes it the current one by
-    /// one rename.
+    /// Completes the generation with the files of `output`, reads back what matters most, opens it for its readers, and makes
+    /// it the current one by one rename.
     ///
     /// # Errors
-    /// Something cannot be written; the former generation is still the current one, and whole.
+    /// Something cannot be written, or is not what was written; the former generation is still the current one, and whole.
     pub fn complete(
         &self,
         bundle: &Bundle,
@@ -366,7 +372,8 @@ impl Draft {
         let file = |name: &str, text: &str| write(name, text.as_bytes(), false);
         file(FILES[1], &bundle.leaf)?;
         file(FILES[2], &bundle.chain)?;
-        file(FILES[3], &format!("{}{}", bundle.leaf, bundle.chain))?;
+        let fullchain = format!("{}{}", bundle.leaf, bundle.chain);
+        file(FILES[3], &fullchain)?;
         for (number, chain) in bundle.offered.iter().enumerate() {
             file(&format!("chain{number}.pem"), chain)?;
         }
@@ -382,6 +389,11 @@ impl Draft {
             Err(error) => return Err(StoreError::read(&key)(error)),
         }
         write_json(&self.folder.join("generation.json"), &info)?;
+        if let Some(key) = &self.key {
+            self.read_back(FILES[0], key.expose_secret())?;
+        }
+        self.read_back(FILES[1], &bundle.leaf)?;
+        self.read_back(FILES[3], &fullchain)?;
         let generations = generations(&self.cert);
         // Nobody else sees a draft before it is complete.
         for folder in [&self.folder, &generations, &self.cert] {
@@ -394,6 +406,13 @@ impl Draft {
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
         finish(&self.cert, self.number)?;
         Ok(Generation { number: self.number, info, current: self.cert.join("current") })
+    }
+
+    /// Looks whether a file has what was meant to be in it.
+    fn read_back(&self, file: &str, meant: &str) -> Result<(), StoreError> {
+        let path = self.folder.join(file);
+        let found = Zeroizing::new(std::fs::read(&path).map_err(StoreError::read(&path))?);
+        if *found == meant.as_bytes() { Ok(()) } else { Err(StoreError::NotAsWritten { path }) }
     }
 }
 
@@ -442,7 +461,6 @@ pub(super) fn point(cert: &Path, number: u32) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::{ExposeSecret, SecretString};
 
     fn info(serial: &str) -> GenerationInfo {
         let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::now());
@@ -464,14 +482,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Generation::current(folder.path()).unwrap(), None);
 
-        let draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key 1")).unwrap();
         assert_eq!(Generation::current(folder.path()).unwrap(), None);
         let first = draft.complete(&bundle("1"), &Output::default(), info("01")).unwrap();
         assert_eq!(first.number, 1);
         assert_eq!(Generation::current(folder.path()).unwrap().unwrap(), first);
 
-        let draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key 2")).unwrap();
         assert_eq!(first.private_key().unwrap().unwrap().expose_secret(), "key 1");
         let second = draft.complete(&bundle("2"), &Output::default(), info("02")).unwrap();
@@ -530,11 +548,40 @@ mod tests {
     fn the_private_key_is_for_its_owner_alone() {
         use std::os::unix::fs::MetadataExt;
         let folder = tempfile::tempdir().unwrap();
-        let draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path()).unwrap();
         draft.write_key(&SecretString::from("key")).unwrap();
         let generation = draft.complete(&bundle("1"), &Output::default(), info("01")).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(&generation.current.join("privkey.pem")), 0o600);
         assert_eq!(mode(&generation.current), 0o700);
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_written_does_not_become_current() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = || {
+            let mut draft = Draft::begin(folder.path()).unwrap();
+            draft.write_key(&SecretString::from("key")).unwrap();
+            draft
+        };
+        let refused = |draft: Draft, output: &Output, file: &str| {
+            let completed = draft.complete(&bundle("1"), output, info("01"));
+            let path = draft.folder.join(file);
+            assert!(
+                matches!(completed, Err(StoreError::NotAsWritten { path: named }) if named == path),
+                "{file}"
+            );
+            assert_eq!(Generation::current(folder.path()).unwrap(), None);
+        };
+        let draft = begin();
+        std::fs::write(draft.folder.join("privkey.pem"), "another key").unwrap();
+        refused(draft, &Output::default(), "privkey.pem");
+        for name in ["cert.pem", "fullchain.pem"] {
+            // Written last, it is what another process would put there.
+            let bytes = Zeroizing::new(b"leaf 2".to_vec());
+            let files = vec![crate::store::OutputFile { name, bytes, secret: false }];
+            refused(begin(), &Output { files, ..Output::default() }, name);
+        }
+        begin().complete(&bundle("1"), &Output::default(), info("01")).unwrap();
     }
 }

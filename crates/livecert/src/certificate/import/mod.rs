@@ -237,7 +237,7 @@ impl Service {
         let output = self.output(cert, &settings.output).await?;
         let key = prepared.key.as_ref().map(PrivateKey::from_pem).transpose()?;
         let files = output.files(cert, key.as_ref(), &prepared.bundle)?;
-        let draft = self.store.begin(cert, &lock)?;
+        let mut draft = self.store.begin(cert, &lock)?;
         if let Some(key) = &prepared.key {
             draft.write_key(key)?;
         }
