@@ -164,3 +164,67 @@ fn what_cannot_be_is_refused_before_there_is_an_order() {
     assert_eq!(rights(&key), (USER, GROUP, 0o640));
     assert!(reads(USER + 9, &[GROUP], &key));
 }
+
+#[test]
+fn who_could_read_the_key_yesterday_cannot_today_not_even_after_a_rollback() {
+    let bench = Bench::new();
+    let_through(&bench, 0o711);
+    let (before, group) = (GROUP, GROUP + 1);
+    expect(&bench.issue(&["www.example.com"], &["--group", "4712", "--format", "der"]), 0);
+    let cert = bench.cert("www.example.com");
+    let key = |generation: &str| cert.join(generation).join("privkey.pem");
+    assert!(reads(USER, &[before], &key("generations/1")));
+    expect(&bench.run(&["set", "www.example.com", "--group", "4713", "--format", "bundle"]), 0);
+    assert_eq!(rights(&cert.join("generations/1")), (0, 0, 0o700));
+    for generation in ["generations/1", "generations/2"] {
+        assert!(!reads(USER, &[before], &key(generation)), "{generation}");
+    }
+    // Where the rights are the same, nobody who is just reading is shut off.
+    expect(&bench.run(&["renew", "--force"]), 0);
+    assert!(reads(USER, &[group], &key("generations/2")) && !reads(USER, &[group], &key("generations/1")));
+
+    expect(&bench.run(&["rollback", "www.example.com", "--to", "1"]), 0);
+    assert_eq!(std::fs::read_link(cert.join("current")).unwrap(), Path::new("generations/1"));
+    for file in ["privkey.pem", "bundle.pem"] {
+        let path = cert.join("current").join(file);
+        assert_eq!(rights(&path), (0, group, 0o640), "{file}");
+        assert!(reads(USER, &[group], &path) && !reads(USER, &[before], &path), "{file}");
+    }
+    assert!(!cert.join("current/cert.der").exists() && !cert.join("current/privkey.der").exists());
+    assert_eq!(rights(&cert.join("current/cert.pem")), (0, group, 0o644));
+    assert_eq!(rights(&cert.join("current/generation.json")).2, 0o600);
+    assert!(reads(USER, &[group], &key("generations/3")));
+    let bundle = std::fs::read_to_string(cert.join("current/bundle.pem")).unwrap();
+    let parts = ["privkey.pem", "fullchain.pem"].map(|file| cert.join("current").join(file));
+    assert_eq!(bundle, parts.map(|part| std::fs::read_to_string(part).unwrap()).concat());
+
+    // The last one that was for somebody else closes the ways when it goes.
+    let home = bench.testbed.home();
+    expect(&bench.issue(&["mail.example.com"], &[]), 0);
+    expect(&bench.run(&["remove", "mail.example.com", "--force"]), 0);
+    assert_eq!((rights(&home).2, rights(&home.join("certs")).2), (0o711, 0o711));
+    expect(&bench.run(&["remove", "www.example.com", "--force"]), 0);
+    assert_eq!((rights(&home).2, rights(&home.join("certs")).2), (0o700, 0o700));
+}
+
+#[test]
+fn what_is_gone_back_to_by_itself_has_the_rights_of_today_too() {
+    let bench = Bench::new();
+    let_through(&bench, 0o711);
+    let broken = bench.testbed.folder().join("broken");
+    let hook = format!("test ! -e '{}'", broken.display());
+    expect(&bench.issue(&["www.example.com"], &["--deploy-hook", &hook, "--rollback-on-failure"]), 0);
+    std::fs::write(&broken, "").unwrap();
+    let set = bench.run(&["set", "www.example.com", "--group", "4712", "--format", "bundle"]);
+    expect(&set, 1);
+    let cert = bench.cert("www.example.com");
+    assert_eq!(std::fs::read_link(cert.join("current")).unwrap(), Path::new("generations/1"));
+    for file in ["privkey.pem", "bundle.pem"] {
+        assert_eq!(rights(&cert.join("current").join(file)), (0, GROUP, 0o640), "{file}");
+    }
+    // Forth again, when it is well.
+    std::fs::remove_file(&broken).unwrap();
+    expect(&bench.run(&["renew", "www.example.com"]), 0);
+    assert_eq!(std::fs::read_link(cert.join("current")).unwrap(), Path::new("generations/2"));
+    assert!(reads(USER, &[GROUP], &cert.join("current/privkey.pem")));
+}

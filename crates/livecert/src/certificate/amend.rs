@@ -62,7 +62,7 @@ impl Service {
         self.store.finish_left_behind(cert, &lock)?;
         // The newest one that is good is the one to be kept in another way, also where an older one is in its place.
         let before = self.store.current_number(cert)?;
-        self.put_forth(cert, &lock, &DeployRun::new(true))?;
+        self.put_forth(cert, &lock, &DeployRun::new(true)).await?;
         let current = self.store.current(cert)?;
         let put_forth = current.as_ref().filter(|current| Some(current.number) != before);
         let to = Amendment {

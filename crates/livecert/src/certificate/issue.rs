@@ -121,7 +121,7 @@ impl Service {
         }
         self.store.finish_left_behind(cert, lock)?;
         if !request.force && !settings.changed {
-            self.put_forth(cert, lock, run)?;
+            self.put_forth(cert, lock, run).await?;
         }
         let current = self.store.current(cert)?;
         // A certificate without a record is of a run that died in between, or of a folder that was damaged.

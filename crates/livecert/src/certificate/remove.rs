@@ -37,6 +37,7 @@ impl Service {
         let lock = self.lock(cert).await?;
         let revoked = revoke && self.revoke_first(cert).await?;
         self.store.remove(cert, &lock)?;
+        self.store.close_unless_shared();
         let publications = self.store.publications(&JournalName::from(cert))?;
         let records = publications.iter().flat_map(|publication| &publication.records);
         let left = records.map(super::ledger::txt_record).collect();

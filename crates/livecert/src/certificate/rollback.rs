@@ -3,9 +3,13 @@
 use jiff::Timestamp;
 
 use super::amend::public_key;
-use super::{BundleError, CertificateError, Due, Service, SubjectName, check_bundle};
+use super::output::OutputSettings;
+use super::{BundleError, CertificateError, Due, OutputRequest, Service, SubjectName, check_bundle};
 use crate::key::PrivateKey;
-use crate::store::{CertLock, CertName, DeploymentRecord, FoundGeneration, Generation, PendingDeployment};
+use crate::store::{
+    Bundle, CertLock, CertName, CertificateRecord, FoundGeneration, Generation, OutputRecord,
+    PendingDeployment,
+};
 
 /// Why the current generation is still the one that it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,9 +106,12 @@ impl Service {
         to: Option<u32>,
         force: bool,
     ) -> Result<RolledBack, CertificateError> {
-        let record = self.store.record(cert)?.deployment;
+        // No lock for what is not there.
+        self.store.record(cert)?;
         let lock = self.lock(cert).await?;
-        let rolled = self.roll_back((cert, &lock), &record, to, force)?;
+        // Whoever was waited for may have changed it.
+        let record = self.store.record(cert)?;
+        let rolled = self.roll_back((cert, &lock), &record, to, force).await?;
         self.deploy_alone(cert, lock, &rolled.generation).await?;
         Ok(rolled)
     }
@@ -120,10 +127,10 @@ impl Service {
         Ok(generation)
     }
 
-    fn roll_back(
+    async fn roll_back(
         &self,
         (cert, lock): (&CertName, &CertLock),
-        record: &DeploymentRecord,
+        record: &CertificateRecord,
         to: Option<u32>,
         force: bool,
     ) -> Result<RolledBack, CertificateError> {
@@ -145,11 +152,29 @@ impl Service {
         if rolled.is_unchanged() {
             self.stay_with(cert, lock, number)?;
         } else {
+            self.refit((cert, lock), &rolled.generation, &record.output).await?;
             let pending = PendingDeployment { went_back: true, ..PendingDeployment::new(number, from) };
-            self.intend_deployment(cert, lock, record, pending)?;
+            self.intend_deployment(cert, lock, &record.deployment, pending)?;
             self.store.make_current(cert, lock, rolled.generation.number)?;
         }
         Ok(rolled)
+    }
+
+    /// Gives a generation that is to be current again the files and the rights that are wanted today: programs have got
+    /// used to the one, and whoever lost the other must not get it back.
+    pub(super) async fn refit(
+        &self,
+        (cert, lock): (&CertName, &CertLock),
+        generation: &Generation,
+        output: &OutputRecord,
+    ) -> Result<(), CertificateError> {
+        let output = OutputSettings::new(&OutputRequest::default(), Some(output))?;
+        let output = self.output(cert, &output).await?;
+        let (leaf, chain, offered) = (generation.leaf()?, generation.chain()?, Vec::new());
+        let key = generation.private_key()?.as_ref().map(PrivateKey::from_pem).transpose()?;
+        let files = output.files(cert, key.as_ref(), &Bundle { leaf, chain, offered })?;
+        self.store.refit(cert, lock, generation.number, &files)?;
+        Ok(())
     }
 
     fn chosen(

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::{OutputRecord, StoreError};
+use super::file::entries;
+use super::generation::{FILES, generations};
+use super::{Lock, OutputRecord, StoreError};
 
 /// What files with the key may allow at most: to be written by their owner alone, and nothing to everybody.
 const KEY_LIMIT: u32 = 0o640;
@@ -176,7 +178,7 @@ impl Access {
     }
 
     /// Opens a folder of the certificate for the readers of its files, or closes it.
-    pub(super) fn open(&self, folder: &Path) -> Result<(), StoreError> {
+    fn open(&self, folder: &Path) -> Result<(), StoreError> {
         let set = |mode| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode));
         let open = || -> io::Result<()> {
             let before = std::fs::metadata(folder)?;
@@ -194,8 +196,21 @@ impl Access {
         open().map_err(StoreError::write(folder))
     }
 
+    /// Opens the folder of a generation with those that it is in, for the readers of its files: first the certificate's, then
+    /// that of all certificates and the state folder.
+    pub(super) fn open_all(&self, cert: &Path, generation: &Path) -> Result<(), StoreError> {
+        // Who closes the ways looks at the certificates first, and must not miss this one.
+        let _lock =
+            cert.ancestors().nth(2).filter(|_| self.is_shared()).map(hold_ways).transpose()?.flatten();
+        for folder in [generation, &generations(cert), cert] {
+            self.open(folder)?;
+        }
+        cert.ancestors().skip(1).take(2).for_each(|folder| self.open_way(folder));
+        Ok(())
+    }
+
     /// Lets everybody pass through a folder above the certificates, if these are shared; nobody sees what is in it.
-    pub(super) fn open_way(&self, folder: &Path) {
+    fn open_way(&self, folder: &Path) {
         let open = || -> io::Result<()> {
             let mode = std::fs::metadata(folder)?.mode() & 0o7777;
             if self.is_shared() && mode & 0o011 != 0o011 {
@@ -236,7 +251,56 @@ impl Access {
     }
 }
 
-/// Takes back from folders what [`Access::open_way`] gave.
+/// Has the folders that all certificates are in for a while, to open or to close them; `None` where nothing is locked, as in
+/// a rehearsal.
+pub(super) fn hold_ways(home: &Path) -> Result<Option<Lock>, StoreError> {
+    // '@' is in no certificate's name.
+    let locks = Some(home.join("locks")).filter(|locks| locks.is_dir());
+    locks.map(|locks| Lock::hold(&locks, "folders@home")).transpose()
+}
+
+/// Whether somebody else than who runs livecert can come into a folder.
+pub(super) fn is_open(folder: &Path) -> bool {
+    // What cannot be seen may be.
+    std::fs::metadata(folder).map_or(true, |folder| folder.mode() & 0o077 != 0)
+}
+
+/// Closes the generations whose files are for others than those of the current one: they may hold the same key, and who
+/// was to read it yesterday is not to read it today. Those with the same rights stay open for readers that are still at it.
+pub(super) fn close_others(cert: &Path, current: u32) {
+    let all = entries(&generations(cert)).unwrap_or_default();
+    let Some((current, _)) = all.iter().find(|(_, name)| *name == current.to_string()) else { return };
+    let rights = rights(current);
+    for (folder, name) in &all {
+        if name.parse::<u32>().is_err()
+            || folder == current
+            || !is_open(folder)
+            || self::rights(folder) == rights
+        {
+            continue;
+        }
+        let close = || -> io::Result<()> {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+            // Nobody has a use for it any more, so that it cannot be given back is no trouble.
+            let _ = chown(folder, None, Some(Gid::effective().as_raw()));
+            Ok(())
+        };
+        if let Err(error) = close() {
+            tracing::warn!(folder = %folder.display(), %error, "those who had the files before can still read them here");
+        }
+    }
+}
+
+/// Mode, owner and group of a generation's folder, of its key and of its certificate.
+fn rights(generation: &Path) -> [Option<(u32, u32, u32)>; 3] {
+    let of = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.mode() & 0o7777, found.uid(), found.gid()))
+    };
+    [of(generation), of(&generation.join(FILES[0])), of(&generation.join(FILES[1]))]
+}
+
+/// Takes back from folders what [`Access::open_all`] gave.
 pub(super) fn close_way(folders: &[PathBuf]) {
     for folder in folders {
         let close = || -> io::Result<()> {

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::access::close_others;
 use super::file::{entries, private_folder, read_json, remove, replace, replace_as, sync_folder, write_json};
 use super::{Output, StoreError};
 
@@ -96,9 +97,9 @@ pub struct Generation {
 }
 
 /// The PEM files that every generation has.
-const FILES: [&str; 4] = ["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"];
+pub(super) const FILES: [&str; 4] = ["privkey.pem", "cert.pem", "chain.pem", "fullchain.pem"];
 /// All files that a generation can have, with the words that scripts know them by, in the order of lists.
-const WORDS: [(&str, &str); 9] = [
+pub(super) const WORDS: [(&str, &str); 9] = [
     ("privkey", FILES[0]),
     ("cert", FILES[1]),
     ("chain", FILES[2]),
@@ -396,11 +397,7 @@ impl Draft {
         self.read_back(FILES[3], &fullchain)?;
         let generations = generations(&self.cert);
         // Nobody else sees a draft before it is complete.
-        for folder in [&self.folder, &generations, &self.cert] {
-            access.open(folder)?;
-        }
-        // The folder of all certificates, and the state folder.
-        self.cert.ancestors().skip(1).take(2).for_each(|folder| access.open_way(folder));
+        access.open_all(&self.cert, &self.folder)?;
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
         sync_folder(&generations).map_err(StoreError::write(&generations))?;
@@ -425,6 +422,7 @@ pub(super) fn has_pending_order(cert: &Path) -> Result<bool, StoreError> {
 /// generation that the next one finishes.
 fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
     point(cert, number)?;
+    close_others(cert, number);
     remove(&generations(cert).join(number.to_string()).join(ORDER))
 }
 

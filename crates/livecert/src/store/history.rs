@@ -1,11 +1,13 @@
 //! The generations of a certificate beside the current one: which there are, one of them made current again, and the
 //! old ones removed.
 
+use std::fs::File;
 use std::path::Path;
 
-use super::file::{entries, sync_folder};
-use super::generation::{Generation, generations, point};
-use super::{CertLock, CertName, Store, StoreError};
+use super::access::close_others;
+use super::file::{entries, remove, remove_temporaries, replace_as, sync_folder};
+use super::generation::{FILES, Generation, WORDS, generations, point};
+use super::{CertLock, CertName, Output, Store, StoreError};
 
 /// How many generations stay where nothing else is said: the current one and the four before it.
 pub const KEEP_GENERATIONS: u16 = 5;
@@ -56,7 +58,40 @@ impl Store {
         let cert = self.cert_folder(name);
         let generation = Generation::read(&cert, number)?;
         point(&cert, number)?;
+        close_others(&cert, number);
         Ok(generation)
+    }
+
+    /// Gives a generation the files beside its PEM files, and the rights, that `output` has, before it is made current again:
+    /// both may have changed since it was. Its key, certificate and chains stay as they are, so it is whole at each step. Call
+    /// only with the certificate's lock held.
+    ///
+    /// # Errors
+    /// A file cannot be written or given away.
+    pub fn refit(
+        &self,
+        name: &CertName,
+        lock: &CertLock,
+        number: u32,
+        output: &Output,
+    ) -> Result<(), StoreError> {
+        lock.proves(name);
+        let (cert, access) = (self.cert_folder(name), &output.access);
+        let folder = generations(&cert).join(number.to_string());
+        remove_temporaries(&folder)?;
+        for (path, name) in entries(&folder)? {
+            let is_form = WORDS[FILES.len()..].iter().any(|(_, file)| *file == name);
+            if is_form && !output.files.iter().any(|file| file.name == name) {
+                remove(&path)?;
+            } else if !is_form && name.ends_with(".pem") {
+                let give = |file: File| access.give(&file, name == FILES[0]).and_then(|()| file.sync_all());
+                File::open(&path).and_then(give).map_err(StoreError::write(&path))?;
+            }
+        }
+        for file in &output.files {
+            replace_as(&folder.join(file.name), &file.bytes, |made| access.give(made, file.secret))?;
+        }
+        access.open_all(&cert, &folder)
     }
 
     /// Removes old generations, so that `keep` of them stay: the current one (always) and the newest before it. What is
@@ -70,6 +105,8 @@ impl Store {
         let cert = self.cert_folder(name);
         finish_pruning(&cert)?;
         let Some(current) = Generation::current_number(&cert)? else { return Ok(Vec::new()) };
+        // A run that was killed just after the swap has not come to it.
+        close_others(&cert, current);
         let mut older = numbers(&cert)?;
         older.retain(|number| *number < current);
         older.truncate(older.len().saturating_sub(usize::from(keep.max(1) - 1)));

@@ -192,7 +192,14 @@ impl Store {
 
     /// Closes the state folder to others again when no certificate is for them any more. What cannot be read may be.
     pub fn close_unless_shared(&self) {
-        let Ok(names) = self.cert_names() else { return };
+        // Without the lock, a certificate that is being opened could be shut off.
+        let Ok(_lock) = super::access::hold_ways(&self.home) else { return };
+        let (Ok(names), Ok(folders)) = (self.cert_names(), entries(&self.certs())) else { return };
+        // A record is written after the files that it is about have been opened.
+        let mut folders = folders.iter().filter(|(_, name)| name.parse::<CertName>().is_ok());
+        if folders.any(|(folder, _)| super::access::is_open(folder)) {
+            return;
+        }
         let private = |name: &CertName| match self.find_record(name) {
             Ok(Some(record)) => Access::resolve(&record.output).is_ok_and(|access| !access.is_shared()),
             _ => false,
@@ -343,5 +350,26 @@ mod tests {
         assert!(
             matches!(error, StoreError::NoSuchCertificate { similar: Some(name), .. } if name == "example.com")
         );
+    }
+
+    #[test]
+    fn ways_are_not_closed_before_a_certificate_that_was_just_opened() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let name: CertName = "example.com".parse().unwrap();
+        store.save_record(&name, &CertificateRecord::example()).unwrap();
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        // Its files are there already, and its settings are about to be stored.
+        set(&store.certs(), 0o711);
+        set(&store.cert_folder(&name), 0o750);
+        store.close_unless_shared();
+        let mode = || std::fs::metadata(store.certs()).unwrap().mode() & 0o777;
+        assert_eq!(mode(), 0o711);
+        set(&store.cert_folder(&name), 0o700);
+        store.close_unless_shared();
+        assert_eq!(mode(), 0o700);
     }
 }

@@ -15,7 +15,7 @@ impl Service {
     ///
     /// # Errors
     /// It is not its time yet.
-    pub(in crate::certificate) fn put_forth(
+    pub(in crate::certificate) async fn put_forth(
         &self,
         cert: &CertName,
         lock: &CertLock,
@@ -37,6 +37,9 @@ impl Service {
             return Ok(());
         };
         wait_or_try(pending, run)?;
+        if let Some(record) = self.store.find_record(cert)? {
+            self.refit((cert, lock), &newer, &record.output).await?;
+        }
         let newer = self.store.make_current(cert, lock, newer.number)?;
         self.progress.event(cert, Event::Stored { generation: newer.number });
         Ok(())
@@ -55,7 +58,13 @@ impl Service {
         let Some(former) = pending.previous.filter(|_| wanted) else {
             return Ok(None);
         };
-        let generation = match self.usable(cert, former) {
+        let ready = match self.usable(cert, former) {
+            Ok(generation) => {
+                self.refit((cert, lock), &generation, &record.output).await.map(|()| generation)
+            }
+            Err(error) => Err(error),
+        };
+        let generation = match ready {
             Ok(generation) => generation,
             Err(error) => {
                 let reason = with_causes(&error);
