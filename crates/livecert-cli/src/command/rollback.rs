@@ -5,6 +5,7 @@ use livecert::certificate::{CertificateError, RolledBack, window};
 use livecert::store::CertName;
 use serde_json::{Value, json};
 
+use super::deployment::DeploymentView;
 use super::view::{GenerationView, distance, moment};
 use crate::arguments::{Cert, Globals};
 use crate::context;
@@ -28,9 +29,14 @@ pub(super) fn run(words: &Rollback, globals: &Globals, output: &Output) -> Resul
     let done = context::block_on(async {
         Ok(context::service(globals)?.rollback(&cert, words.to, words.force).await?)
     })?;
-    let window = window(&context::store(globals)?, &cert, &done.generation);
-    let view = GenerationView::new(&done.generation, window.as_ref());
-    output.show(&document(&done, &view), || text(&done));
+    let store = context::store(globals)?;
+    let window = window(&store, &cert, &done.generation);
+    let mut document = document(&done, &GenerationView::new(&done.generation, window.as_ref()));
+    let state = store.deployment(&cert).unwrap_or_default();
+    if let Some(deployment) = DeploymentView::new(&state, done.generation.number) {
+        document["deployment"] = json!(deployment);
+    }
+    output.show(&document, || text(&done));
     Ok(Status::Done)
 }
 
@@ -64,9 +70,10 @@ fn text(done: &RolledBack) -> String {
             format!("The next renewal is {} ({}).\n", distance(done.due.at, now), moment(done.due.at))
         }
     };
-    format!(
-        "{head}, {verb} {} ({}).\n{due}Services that have loaded the other one have to be reloaded.\n",
-        moment(end),
-        distance(end, now)
-    )
+    let next = match () {
+        () if done.is_unchanged() => "",
+        () if done.deployed => "It is deployed.\n",
+        () => "Services that have loaded the other one have to be reloaded.\n",
+    };
+    format!("{head}, {verb} {} ({}).\n{due}{next}", moment(end), distance(end, now))
 }

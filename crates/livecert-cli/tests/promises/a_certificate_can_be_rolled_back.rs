@@ -135,3 +135,25 @@ fn that_pruning_fails_is_a_warning() {
     expect(&renewed, 0);
     says(&renewed, &["old generations could not be removed"]);
 }
+
+#[test]
+fn it_is_said_to_be_deployed_where_it_is_and_to_be_loaded_where_it_is_not() {
+    let bench = bench_with(2);
+    const RELOAD: &str = "have to be reloaded";
+    says(&bench.run(&["rollback", NAME]), &[RELOAD]);
+    let nothing = bench.run(&["rollback", NAME, "--to", "1"]);
+    assert!(
+        nothing.stdout.contains("Nothing to do") && !nothing.stdout.contains(RELOAD),
+        "{}",
+        nothing.stdout
+    );
+    expect(&bench.run(&["set", NAME, "--deploy-hook", "true"]), 0);
+    let deployed = bench.run(&["rollback", NAME, "--to", "2"]);
+    says(&deployed, &["It is deployed."]);
+    assert!(!deployed.stdout.contains(RELOAD), "{}", deployed.stdout);
+    let json = document(&bench.run(&["rollback", NAME, "--json"]));
+    assert_eq!(
+        (&json["deployment"]["state"], &json["deployment"]["generation"]),
+        (&"deployed".into(), &1.into())
+    );
+}

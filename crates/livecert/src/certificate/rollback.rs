@@ -83,6 +83,8 @@ pub struct RolledBack {
     pub due: Due,
     /// Its certificate has ended, and it was forced.
     pub ended: bool,
+    /// Its hooks have done their work, and its services show it, as far as either is wanted. If not, nothing is wanted.
+    pub deployed: bool,
 }
 
 impl RolledBack {
@@ -111,8 +113,10 @@ impl Service {
         let lock = self.lock(cert).await?;
         // Whoever was waited for may have changed it.
         let record = self.store.record(cert)?;
-        let rolled = self.roll_back((cert, &lock), &record, to, force).await?;
+        let mut rolled = self.roll_back((cert, &lock), &record, to, force).await?;
+        let waits = self.deployment(cert)?.waiting(rolled.generation.number).is_some();
         self.deploy_alone(cert, lock, &rolled.generation).await?;
+        rolled.deployed = waits;
         Ok(rolled)
     }
 
@@ -147,7 +151,7 @@ impl Service {
         // One that has ended is looked at as it was on its first day.
         self.check_whole(cert, &generation, if ended { generation.info.not_before } else { now })?;
         let due = self.due(cert, &generation, now);
-        let rolled = RolledBack { cert: cert.clone(), from, generation, due, ended };
+        let rolled = RolledBack { cert: cert.clone(), from, generation, due, ended, deployed: false };
         let number = rolled.generation.number;
         if rolled.is_unchanged() {
             self.stay_with(cert, lock, number)?;
