@@ -39,14 +39,18 @@ pub(super) fn run(words: &Remove, globals: &Globals, output: &Output) -> Result<
 }
 
 fn agreed(store: &Store, cert: &CertName) -> Result<bool, Failure> {
-    let record = store.record(cert).map_err(CertificateError::from)?;
-    let until = match store.current(cert).map_err(CertificateError::from)? {
-        Some(current) => format!(", valid until {}", moment(current.info.not_after)),
-        None => String::new(),
+    store.find_removable(cert).map_err(CertificateError::from)?;
+    // What cannot be read can be removed all the same, and is a reason to.
+    let what = match store.record(cert) {
+        Ok(record) => format!("{cert} is for {}", record.names.join(", ")),
+        Err(_) => format!("What {cert} is for cannot be read"),
+    };
+    let until = match store.current(cert) {
+        Ok(Some(current)) => format!(", valid until {}", moment(current.info.not_after)),
+        _ => String::new(),
     };
     let question = format!(
-        "{cert} is for {}{until}.\nServices that use its files do not start without them. Remove it with its private keys?",
-        record.names.join(", ")
+        "{what}{until}.\nServices that use its files do not start without them. Remove it with its private keys?"
     );
     Terminal::default().agrees(&question).ok_or_else(|| {
         Failure::wrong(&format!("nobody is there to be asked: `livecert remove {cert} --force` does not ask"))

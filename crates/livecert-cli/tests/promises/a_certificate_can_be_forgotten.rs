@@ -1,3 +1,5 @@
+use std::io::{BufRead, BufReader};
+
 use super::{Bench, document, expect, says, signal};
 
 const NAME: &str = "www.example.com";
@@ -75,4 +77,34 @@ fn what_a_killed_run_left_in_dns_can_be_swept_without_the_certificate() {
     std::fs::write(&bench.token, before).unwrap();
     expect(&bench.run(&["dns", "sweep"]), 0);
     assert_eq!(bench.txt("_acme-challenge.www"), None);
+}
+
+#[test]
+fn one_whose_settings_are_damaged_is_asked_about_like_any_other() {
+    let bench = Bench::new();
+    expect(&bench.issue(&[NAME], &[]), 0);
+    std::fs::write(bench.cert(NAME).join("certificate.json"), "{").unwrap();
+    let refused = bench.run(&["remove", NAME]);
+    expect(&refused, 2);
+    says(&refused, &["nobody is there to be asked", "livecert remove www.example.com --force"]);
+    expect(&bench.run(&["remove", NAME, "--force"]), 0);
+    assert!(!bench.cert(NAME).exists());
+}
+
+#[test]
+fn one_that_somebody_else_removes_meanwhile_is_not_there() {
+    let bench = Bench::new();
+    expect(&bench.issue(&[NAME], &[]), 0);
+    let lock =
+        std::fs::File::options().write(true).open(bench.testbed.home().join("locks/www.example.com.lock"));
+    let lock = lock.unwrap();
+    lock.lock().unwrap();
+    let mut removal = bench.livecert.spawn(["remove", NAME, "--force"]).unwrap();
+    let mut lines = BufReader::new(removal.stderr.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.contains("waiting:")).unwrap();
+    std::fs::remove_dir_all(bench.cert(NAME)).unwrap();
+    drop(lock);
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(removal.wait().unwrap().code(), Some(2), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("no certificate named 'www.example.com'")), "{rest:?}");
 }

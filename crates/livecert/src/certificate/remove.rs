@@ -5,7 +5,7 @@ use livecert_acme::ProblemKind;
 
 use super::{CertificateError, RevocationRequest, Service};
 use crate::plugin::TxtRecord;
-use crate::store::{CertName, JournalName, StoreError};
+use crate::store::{CertName, JournalName};
 
 /// What became of a certificate that is not in the store any more.
 #[derive(Debug, Clone)]
@@ -27,14 +27,11 @@ impl Service {
     /// There is no such certificate, it is worked on, the revocation failed (it is still there then), or its files cannot
     /// be removed.
     pub async fn remove(&self, cert: &CertName, revoke: bool) -> Result<Removed, CertificateError> {
-        // One whose record is damaged, or was never written, can be removed like any other.
-        if let Err(error @ StoreError::NoSuchCertificate { .. }) = self.store.record(cert)
-            && !self.store.cert_folder(cert).exists()
-        {
-            return Err(error.into());
-        }
+        self.store.find_removable(cert)?;
         self.unless_interrupted(self.sweep_first(&[])).await?;
         let lock = self.lock(cert).await?;
+        // Whoever was waited for may have removed it.
+        self.store.find_removable(cert)?;
         let revoked = revoke && self.revoke_first(cert).await?;
         self.store.remove(cert, &lock)?;
         self.store.close_unless_shared();

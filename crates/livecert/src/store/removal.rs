@@ -9,6 +9,20 @@ use super::{CertLock, CertName, Store, StoreError};
 const DEAD: Duration = Duration::from_secs(3600);
 
 impl Store {
+    /// Looks whether there is a certificate to be removed: one whose record is damaged, or was never written, can be like
+    /// any other.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchCertificate`] with a name that is alike.
+    pub fn find_removable(&self, name: &CertName) -> Result<(), StoreError> {
+        match self.record(name) {
+            Err(error @ StoreError::NoSuchCertificate { .. }) if !self.cert_folder(name).exists() => {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Removes a certificate with all that belongs to it, but for its journal, which tells what may be in DNS. Whoever looks
     /// finds all of it or nothing. Call only with the certificate's lock held.
     ///
