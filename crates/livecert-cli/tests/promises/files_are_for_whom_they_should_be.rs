@@ -75,6 +75,10 @@ fn a_group_reads_the_key_and_nobody_else_whatever_the_umask() {
             assert!(!reads(USER, &[GROUP], &file), "{}", file.display());
         }
     }
+    // Nobody's any more, with a new certificate.
+    expect(&bench.issue(&["www.example.com"], &["--group", "", "--format", "", "--force"]), 0);
+    let home = bench.testbed.home();
+    assert_eq!((rights(&home).2, rights(&home.join("certs")).2), (0o700, 0o700));
 }
 
 #[test]

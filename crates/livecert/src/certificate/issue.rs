@@ -419,6 +419,7 @@ impl Service {
         let pending = PendingDeployment::new(draft.number(), before);
         self.intend_deployment(cert, work.lock, &settings.deployment, pending)?;
         let generation = draft.complete(&checked.bundle, &output, info)?;
+        self.store.close_unless_shared();
         self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });
         self.warn_of_obstacles(cert, &ready.output, &generation);

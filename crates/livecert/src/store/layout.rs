@@ -192,6 +192,10 @@ impl Store {
 
     /// Closes the state folder to others again when no certificate is for them any more. What cannot be read may be.
     pub fn close_unless_shared(&self) {
+        // Mostly they are closed, and a rehearsal has no say in it.
+        if self.things != self.home || !super::access::is_open(&self.certs()) {
+            return;
+        }
         // Without the lock, a certificate that is being opened could be shut off.
         let Ok(_lock) = super::access::hold_ways(&self.home) else { return };
         let (Ok(names), Ok(folders)) = (self.cert_names(), entries(&self.certs())) else { return };
@@ -205,7 +209,8 @@ impl Store {
             _ => false,
         };
         if names.iter().all(private) {
-            super::access::close_way(&[self.certs(), self.home.clone()]);
+            // The one that is looked at comes last: who is killed in between has left it to the next run.
+            super::access::close_way(&[self.home.clone(), self.certs()]);
         }
     }
 
