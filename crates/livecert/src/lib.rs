@@ -27,6 +27,7 @@ pub mod import;
 pub mod key;
 pub mod network;
 pub mod plugin;
+pub mod process;
 pub mod progress;
 pub mod schedule;
 pub mod secret;

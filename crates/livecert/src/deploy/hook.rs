@@ -9,18 +9,10 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::running::{self, Limits};
-use super::tail::harmless;
+use crate::process::{self, Limits, ProcessFailure as HookFailure, harmless, with_facts};
 
 /// How long a hook may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The longest value that the system takes in a variable, with some room for its name (Linux: 128 KiB for both).
-const LONGEST_VALUE: usize = 120 * 1024;
-
-/// Our own variables that are for the command line and not about a certificate; the others are not handed on from
-/// outside, where they may be those of another hook.
-const FOR_THE_COMMAND_LINE: [&str; 3] = ["LIVECERT_HOME", "LIVECERT_CA_BUNDLE", "LIVECERT_SEALING_KEY"];
 
 /// When a hook is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,27 +88,6 @@ pub struct HookError {
     pub output: String,
 }
 
-/// What went wrong with a hook.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HookFailure {
-    /// It cannot be started, or its folder cannot be read.
-    #[error("it cannot be run")]
-    CannotStart(#[source] std::io::Error),
-    /// Its exit status was not 0.
-    #[error("it ended with exit status {0}")]
-    Status(i32),
-    /// A signal that was not ours ended it.
-    #[error("signal {0} ended it")]
-    Signal(i32),
-    /// It took too long, and was ended.
-    #[error("it did not end within {} s, and was ended", .0.as_secs_f64())]
-    TooLong(Duration),
-    /// The service was interrupted, and it was ended.
-    #[error("it was interrupted")]
-    Interrupted,
-}
-
 /// Runs a hook to its end. In a folder, every executable file is run in the order of their names, but for hidden files
 /// and backups (`~`); each has its own limit. When one fails, the others are run all the same, because they are for
 /// different services: a mail server gets its certificate although the web server's reload fails. The first failure is
@@ -168,23 +139,11 @@ impl HookCall<'_> {
             return Err(self.failed(name, HookFailure::Interrupted));
         }
         command.current_dir(self.folder);
-        for (variable, _) in std::env::vars_os() {
-            let variable = variable.to_string_lossy();
-            let ours =
-                variable.starts_with("LIVECERT_") && !FOR_THE_COMMAND_LINE.contains(&variable.as_ref());
-            if ours || self.hidden.iter().any(|hidden| *hidden == variable) {
-                command.env_remove(variable.as_ref());
-            }
-        }
-        let fits = |value: &str| value.len() <= LONGEST_VALUE;
-        for (variable, value) in self.variables.iter().filter(|(_, value)| fits(value)) {
-            // A variable cannot have a NUL, and one that a CA sent must not keep the hook from running.
-            command.env(variable, value.replace('\0', "\u{fffd}"));
-        }
+        with_facts(&mut command, &self.variables, self.hidden);
         let input = format!("{:#}\n", self.document);
         let limits = Limits { work: self.limit, grace: GRACE };
         tracing::debug!(hook = %self.kind, command = name, "a hook is run");
-        let (ended, output) = running::run(command, input.as_bytes(), limits, interrupt).await;
+        let (ended, output) = process::run(command, input.as_bytes(), limits, interrupt).await;
         match ended {
             Ok(()) => Ok(output),
             Err(failure) => Err(HookError { output, ..self.failed(name, failure) }),

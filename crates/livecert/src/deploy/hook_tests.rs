@@ -81,7 +81,7 @@ async fn interrupted(command: &str, folder: &Path, grace: Duration) -> (Result<(
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).current_dir(folder);
     let limits = Limits { work: LONG, grace };
-    tokio::join!(running::run(shell, b"", limits, &interrupt), stop).0
+    tokio::join!(crate::process::run(shell, b"", limits, &interrupt), stop).0
 }
 
 #[tokio::test]

@@ -4,13 +4,12 @@
 mod handshake;
 mod hook;
 mod presence;
-mod running;
 mod served;
 mod served_at;
 mod starttls;
-mod tail;
 
-pub use hook::{HookCall, HookError, HookFailure, HookKind, HookOutput, run_hook};
+pub use crate::process::ProcessFailure as HookFailure;
+pub use hook::{HookCall, HookError, HookKind, HookOutput, run_hook};
 pub use presence::{Absence, look_for};
 pub use served::{Expected, ServedError, ServedFailure, ServedFinding, served};
 pub use served_at::{ServedAt, ServedAtError, StartTls};

@@ -17,7 +17,7 @@ use x509_parser::prelude::*;
 use super::handshake::{Look, schemes};
 use super::served_at::ServedAt;
 use super::starttls::{self, StartTlsError};
-use super::tail::harmless;
+use crate::process::harmless;
 
 /// How long one look at one address may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::served_at::StartTls;
-use super::tail::harmless;
+use crate::process::harmless;
 
 /// The longest line that is read, in octets. SMTP allows 512 (RFC 5321 §4.5.3.1.5), and greetings of IMAP are longer.
 const LONGEST_LINE: usize = 8 * 1024;

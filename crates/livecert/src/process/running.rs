@@ -13,16 +13,16 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::hook::HookFailure;
+use super::ProcessFailure;
 use super::tail::Tail;
 
 /// How long a process may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// To do its work.
-    pub(super) work: Duration,
+    pub(crate) work: Duration,
     /// To end when it is told to, before it is killed.
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// Between two looks at whether the processes of a group have ended.
@@ -34,19 +34,19 @@ const REST: Duration = Duration::from_millis(250);
 
 /// Runs `command` in a process group of its own with `input` on its standard input. Gives how it ended, and the last part
 /// of what it printed.
-pub(super) async fn run(
+pub(crate) async fn run(
     mut command: Command,
     input: &[u8],
     limits: Limits,
     interrupt: &CancellationToken,
-) -> (Result<(), HookFailure>, String) {
+) -> (Result<(), ProcessFailure>, String) {
     let mut tail = Tail::default();
     let started = start(&mut command);
     // The command holds the pipe's other end: it would never come to its end.
     drop(command);
     let (mut running, mut output) = match started {
         Ok(started) => started,
-        Err(error) => return (Err(HookFailure::CannotStart(error)), String::new()),
+        Err(error) => return (Err(ProcessFailure::CannotStart(error)), String::new()),
     };
     let stdin = running.child.stdin.take();
     let feed = async {
@@ -80,11 +80,11 @@ fn start(command: &mut Command) -> std::io::Result<(Running, pipe::Receiver)> {
     Ok((Running { child, group }, output))
 }
 
-fn judge(status: ExitStatus) -> Result<(), HookFailure> {
+fn judge(status: ExitStatus) -> Result<(), ProcessFailure> {
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
-        (Some(code), _) => Err(HookFailure::Status(code)),
-        (None, signal) => Err(HookFailure::Signal(signal.unwrap_or(0))),
+        (Some(code), _) => Err(ProcessFailure::Status(code)),
+        (None, signal) => Err(ProcessFailure::Signal(signal.unwrap_or(0))),
     }
 }
 
@@ -100,15 +100,15 @@ impl Running {
         &mut self,
         limits: Limits,
         interrupt: &CancellationToken,
-    ) -> Result<ExitStatus, HookFailure> {
+    ) -> Result<ExitStatus, ProcessFailure> {
         let why = tokio::select! {
             biased;
             status = self.child.wait() => {
                 self.group = None;
-                return status.map_err(HookFailure::CannotStart);
+                return status.map_err(ProcessFailure::CannotStart);
             }
-            () = interrupt.cancelled() => HookFailure::Interrupted,
-            () = sleep(limits.work) => HookFailure::TooLong(limits.work),
+            () = interrupt.cancelled() => ProcessFailure::Interrupted,
+            () = sleep(limits.work) => ProcessFailure::TooLong(limits.work),
         };
         self.terminate(limits.grace).await;
         Err(why)

@@ -38,7 +38,7 @@ impl Tail {
 
 /// `text` without what could change how a terminal shows the rest: control characters, and those that turn the direction
 /// of writing, are escaped. Line breaks and tabs stay.
-pub(super) fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.trim_end().replace("\r\n", "\n").chars() {
         match c {
