@@ -90,6 +90,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     ])?;
     // Looks at the units that the timer is made of; it need not run.
     programs_of(&[("systemd-analyze", "systemd")])?;
+    // A name server that takes dynamic updates.
+    programs_of(&[("knotd", "knot"), ("knotc", "knot")])?;
     python_servers()
 }
 

@@ -27,6 +27,7 @@ pub static TARGETS: &[Target] = &[
     ("source", source),
     ("state", state),
     ("dns-answer", crate::dns::fuzz::answer),
+    ("dns-update-answer", crate::plugin::update_fuzz::answer),
     ("http-listener", crate::plugin::fuzz::http),
     ("tls-listener", crate::plugin::fuzz::tls),
 ];

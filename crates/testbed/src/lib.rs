@@ -1,6 +1,7 @@
 //! Real servers for livecert's end-to-end tests and its demo: Pebble as the CA, the LiveDNS simulator as Gandi and as
 //! DNS, all on free loopback ports, with a certificate authority of their own. Beside them, where somebody asks: more
-//! ACME servers, Caddy and acme2certifier, and services that show a certificate: nginx and mail servers.
+//! ACME servers, Caddy and acme2certifier, Knot as a name server, and services that show a certificate: nginx and mail
+//! servers.
 
 mod acme2certifier;
 mod acme_sim;
@@ -8,6 +9,7 @@ mod alone;
 mod caddy;
 mod gate;
 mod keyring;
+mod knot;
 mod livecert;
 mod mail;
 mod nginx;
@@ -27,6 +29,7 @@ pub use alone::{Alone, alone};
 pub use caddy::Caddy;
 pub use gate::{Exchange, Gate, Side};
 pub use keyring::Keyring;
+pub use knot::{KEYS, Knot, POWERLESS};
 pub use livecert::{Livecert, Outcome};
 pub use livedns_sim as sim;
 pub use mail::{MailProtocol, MailServer};
@@ -220,6 +223,14 @@ impl Testbed {
     /// It does not start.
     pub fn another_pebble(&self, options: &PebbleOptions) -> Result<Pebble, Error> {
         Pebble::start(&self.server_folder()?, &self.tls, self.simulator.dns_addrs()[0], options)
+    }
+
+    /// One more Pebble, which asks another name server.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn pebble_over(&self, dns: std::net::SocketAddr, options: &PebbleOptions) -> Result<Pebble, Error> {
+        Pebble::start(&self.server_folder()?, &self.tls, dns, options)
     }
 
     /// A Caddy over the same DNS, from the Python environment at `environment`.

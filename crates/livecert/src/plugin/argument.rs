@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{PluginInfo, Surroundings};
+use super::parameter::duration;
+use super::{Parameter, ParameterKind, PluginInfo, Surroundings};
 use crate::secret::{Prompter, SealError, SealingKey, SecretError, Source};
 use crate::store::StoredArgument;
 
@@ -13,34 +15,6 @@ use crate::store::StoredArgument;
 const LITERAL: &str = "literal";
 /// In front of the file that a secret stood in, when it was taken over from another client.
 const IMPORTED: &str = "import:";
-
-/// What kind of value a parameter takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ParameterKind {
-    /// A secret: takes a source, never the secret itself.
-    Secret,
-    /// A secret given in clear: deprecated; `instead` says what to use.
-    Insecure {
-        /// The parameter to use instead.
-        instead: &'static str,
-    },
-    /// No secret.
-    Plain,
-}
-
-/// A parameter of a plugin.
-#[derive(Debug)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// What it takes.
-    pub kind: ParameterKind,
-    /// Whether it is a credential, of which a plugin takes exactly one.
-    pub credential: bool,
-    /// What it is, in a line.
-    pub help: &'static str,
-}
 
 /// What is wrong with a plugin's name or arguments. Nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +62,16 @@ pub enum ArgumentError {
         parameter: &'static str,
         /// The environment variables that were looked at.
         variables: Vec<String>,
+    },
+    /// A parameter that the plugin cannot do without.
+    #[error("the plugin '{plugin}' needs {parameter}{}, and it is not given", with.map(|with| format!(" with {with}")).unwrap_or_default())]
+    Missing {
+        /// The plugin.
+        plugin: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// The parameter that it is needed with.
+        with: Option<&'static str>,
     },
     /// The secret cannot be read.
     #[error("{parameter} cannot be read")]
@@ -202,9 +186,9 @@ pub fn parse_arguments(
         let (key, value) = argument.split_once('=').ok_or(ArgumentError::NoEquals)?;
         let parameter = parameter(plugin, key)?;
         let source = match parameter.kind {
-            ParameterKind::Plain => ArgumentSource::Plain(value.to_owned()),
-            ParameterKind::Insecure { .. } => ArgumentSource::Literal(SecretString::from(value)),
             ParameterKind::Secret => ArgumentSource::Secret(secret_source(parameter.name, value)?),
+            ParameterKind::Insecure { .. } => ArgumentSource::Literal(SecretString::from(value)),
+            _ => ArgumentSource::Plain(canonical(parameter, value)?),
         };
         if sources.insert(parameter.name, source).is_some() {
             return Err(ArgumentError::Repeated(parameter.name));
@@ -215,12 +199,16 @@ pub fn parse_arguments(
 }
 
 fn parameter(plugin: &'static PluginInfo, key: &str) -> Result<&'static Parameter, ArgumentError> {
-    let found = plugin.parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(key));
-    found.ok_or_else(|| ArgumentError::UnknownParameter {
+    plugin.parameter(key).ok_or_else(|| ArgumentError::UnknownParameter {
         plugin: plugin.name,
         name: key.to_owned(),
         similar: similar(key, plugin.parameters.iter().map(|parameter| parameter.name)),
     })
+}
+
+fn canonical(parameter: &'static Parameter, value: &str) -> Result<String, ArgumentError> {
+    let invalid = |reason| ArgumentError::Invalid { parameter: parameter.name, reason };
+    parameter.kind.canonical(value).map_err(invalid)
 }
 
 /// The source that `value` names for `parameter`, a plugin's or another; a relative path is made absolute.
@@ -239,7 +227,8 @@ pub fn secret_source(parameter: &'static str, value: &str) -> Result<Source, Arg
 }
 
 fn credentials(plugin: &'static PluginInfo) -> impl Iterator<Item = &'static str> {
-    plugin.parameters.iter().filter(|parameter| parameter.credential).map(|parameter| parameter.name)
+    let credentials = plugin.parameters.iter().filter(|parameter| parameter.is_credential());
+    credentials.map(|parameter| parameter.name)
 }
 
 fn one_credential(plugin: &'static PluginInfo, sources: &ArgumentSources) -> Result<(), ArgumentError> {
@@ -318,7 +307,7 @@ impl Arguments {
             }
             match source {
                 ArgumentSource::Plain(value) | ArgumentSource::Stored(StoredArgument::Plain(value)) => {
-                    all.take_plain(name, value);
+                    all.take_plain(name, &canonical(parameter, value)?);
                 }
                 secret => {
                     let place = format!("{place}/{name}");
@@ -398,6 +387,26 @@ impl Arguments {
     /// A value that is no secret.
     pub fn plain(&self, name: &str) -> Option<&str> {
         self.plain.get(name).map(String::as_str)
+    }
+
+    /// The value of a [`ParameterKind::Flag`]; what is not given is false.
+    pub fn flag(&self, name: &str) -> bool {
+        self.plain(name) == Some("true")
+    }
+
+    /// The value of a [`ParameterKind::Number`].
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.plain(name).and_then(|text| text.parse().ok())
+    }
+
+    /// The value of a [`ParameterKind::Duration`].
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        self.plain(name).and_then(duration)
+    }
+
+    /// Whether a value is there, of whatever kind.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.plain.contains_key(name) || self.secrets.contains_key(name)
     }
 
     /// What a renewal will need.

@@ -1,21 +1,19 @@
 //! The plugin `gandi`: TXT records through Gandi's LiveDNS API. How records are changed without harm to others is in
 //! the crate `gandi-livedns`; here are its parameters and the way from records to rrsets.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
 use gandi_livedns::{
     Client, Credential, Error, NEEDED_SCOPE, Options, RemoveOutcome, SharingId, TokenInfo, Ttl, Zone,
 };
 use jiff::Timestamp;
 
+use super::group::{Group, group, side_by_side};
 use super::{
     ArgumentError, Arguments, Connected, CredentialEnd, CredentialLife, CredentialReport, CredentialState,
-    EnvironmentCredential, Leftover, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo,
+    EnvironmentCredential, Need, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo,
     ProofKind, RenewedCredential, Surroundings, Survey, TxtRecord, Withdrawn,
 };
 use crate::store::Lock;
@@ -29,9 +27,6 @@ const TTL: &str = "GandiTTL";
 const RETRY: &str = "GandiRetryTime";
 const EXPIRES: &str = "GandiExpires";
 
-/// Requests under way at a time. LiveDNS takes 0.2 to 0.6 s for each, and allows 1000 a minute.
-const SIDE_BY_SIDE: usize = 8;
-
 /// Longer than this a renewal should fail, and be tried again by the next run.
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
@@ -41,54 +36,68 @@ const OWN_SERVERS: &str = ".gandi.net";
 /// How long other processes may take for their turns at one name.
 const TURN: Duration = Duration::from_secs(120);
 
+const GUIDE: &str = "\
+A personal access token is all that Gandi has to give you. In a browser:
+
+1. Sign in at account.gandi.net, open 'Authentication options', and in 'Developer access' follow the
+   link to your personal access tokens; 'Create a token'.
+2. Take the organisation that owns the domains: a token is for one organisation.
+3. Name it after the machine that will have it, so that you know later which one to replace.
+4. Let it live long enough: livecert warns 30 days before its end, and `livecert token renew` asks
+   for the next one.
+5. Limit it to the domains that get certificates here.
+6. Tick 'Manage domain name technical configurations'. Gandi ticks 'See and renew domain names' with
+   it. Nothing else is needed.
+7. Create it, and copy it at once: Gandi shows it only this time.
+
+Put it into a file that its user alone can read, and name that file:
+
+    install -m 600 /dev/null /etc/livecert/gandi.pat
+    editor /etc/livecert/gandi.pat
+    livecert issue example.com '*.example.com' --plugin gandi \\
+        --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --accept-tos
+    livecert token check
+
+A legacy API key, for as long as Gandi takes it, is given with GandiToken instead. It never ends, and
+it may do all that its owner may do.
+";
+
 pub(super) static INFO: PluginInfo = PluginInfo {
     name: "gandi",
     summary: "writes the TXT records through Gandi's LiveDNS API",
     proofs: &[ProofKind::Txt],
+    guide: GUIDE,
     parameters: &[
-        Parameter {
-            name: PAT,
-            kind: ParameterKind::Secret,
-            credential: true,
-            help: "personal access token, with 'Manage domain name technical configurations'",
-        },
-        Parameter { name: TOKEN, kind: ParameterKind::Secret, credential: true, help: "legacy API key" },
-        Parameter {
-            name: TOKEN_INSECURE,
-            kind: ParameterKind::Insecure { instead: TOKEN },
-            credential: true,
-            help: "legacy API key in clear (deprecated: every user of the machine can read arguments)",
-        },
-        Parameter {
-            name: BASE_URL,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "base URL of the API, for the sandbox and for tests",
-        },
-        Parameter {
-            name: SHARING_ID,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "organisation (UUID), where the token sees several",
-        },
-        Parameter {
-            name: TTL,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "TTL of new records in seconds, 300 to 2592000 [default: 300]",
-        },
-        Parameter {
-            name: RETRY,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "how long one change goes on when Gandi is busy or broken, such as 5m [default: 60s]",
-        },
-        Parameter {
-            name: EXPIRES,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "day on which the credential ends (YYYY-MM-DD), where Gandi cannot be asked",
-        },
+        Parameter::new(
+            PAT,
+            ParameterKind::Secret,
+            "personal access token, with 'Manage domain name technical configurations'",
+        )
+        .needed(Need::Credential),
+        Parameter::new(TOKEN, ParameterKind::Secret, "legacy API key").needed(Need::Credential),
+        Parameter::new(
+            TOKEN_INSECURE,
+            ParameterKind::Insecure { instead: TOKEN },
+            "legacy API key in clear (deprecated: every user of the machine can read arguments)",
+        )
+        .needed(Need::Credential),
+        Parameter::new(
+            TTL,
+            ParameterKind::Number { of: "seconds", least: 300, most: 2_592_000 },
+            "TTL of new records [default: 300]",
+        ),
+        Parameter::new(SHARING_ID, ParameterKind::Plain, "organisation (UUID), where the token sees several"),
+        Parameter::new(
+            RETRY,
+            ParameterKind::Duration { longest: LONGEST_RETRY },
+            "how long one change goes on when Gandi is busy or broken [default: 60s]",
+        ),
+        Parameter::new(
+            EXPIRES,
+            ParameterKind::Plain,
+            "day on which the credential ends (YYYY-MM-DD), where Gandi cannot be asked",
+        ),
+        Parameter::new(BASE_URL, ParameterKind::Plain, "base URL of the API, for the sandbox and for tests"),
     ],
     environment: &[
         EnvironmentCredential { variable: "GANDI_PAT", parameter: PAT },
@@ -146,17 +155,12 @@ fn options(arguments: &Arguments) -> Result<Options, ArgumentError> {
             id.parse().map_err(|error: gandi_livedns::Error| invalid(SHARING_ID, error.to_string()))?;
         options.sharing_id = Some(id);
     }
-    if let Some(text) = arguments.plain(RETRY) {
-        let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-        options.retry_budget = time.filter(|time| *time <= LONGEST_RETRY).ok_or_else(|| {
-            invalid(RETRY, format!("'{text}' is not a duration up to 1h, such as 90s or 5m"))
-        })?;
+    if let Some(time) = arguments.duration(RETRY) {
+        options.retry_budget = time;
     }
-    if let Some(seconds) = arguments.plain(TTL) {
-        let ttl = seconds.parse::<u32>().ok().and_then(|seconds| Ttl::from_seconds(seconds).ok());
-        options.ttl = ttl.ok_or_else(|| {
-            invalid(TTL, format!("'{seconds}' is not a number of seconds from 300 to 2592000"))
-        })?;
+    if let Some(seconds) = arguments.number(TTL) {
+        let ttl = u32::try_from(seconds).ok().and_then(|seconds| Ttl::from_seconds(seconds).ok());
+        options.ttl = ttl.ok_or_else(|| invalid(TTL, format!("LiveDNS takes no TTL of {seconds} s")))?;
     }
     Ok(options)
 }
@@ -170,64 +174,26 @@ struct Gandi {
     expires: Option<Timestamp>,
 }
 
-/// The values of one name, in one write.
-struct Group<'a> {
-    fqdn: &'a str,
-    apex: Option<&'a str>,
-    records: Vec<&'a TxtRecord>,
-}
-
-impl Group<'_> {
-    fn values(&self) -> Vec<String> {
-        self.records.iter().map(|record| record.value.clone()).collect()
-    }
-
-    fn leftovers(&self, error: PluginError) -> Vec<Leftover> {
-        let reason = Arc::new(error);
-        let left = |record: &&TxtRecord| Leftover { record: (*record).clone(), reason: reason.clone() };
-        self.records.iter().map(left).collect()
-    }
-
-    fn error(&self, source: gandi_livedns::Error) -> PluginError {
-        PluginError::Gandi { fqdn: self.fqdn.to_owned(), source }
-    }
-}
-
-/// Awaits all of them, some at a time; the answers are in the order of the questions.
-async fn side_by_side<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let work: Vec<_> = work.collect();
-    stream::iter(work).buffered(SIDE_BY_SIDE).collect().await
-}
-
-fn group(records: &[TxtRecord]) -> Vec<Group<'_>> {
-    let mut groups = BTreeMap::<&str, Group<'_>>::new();
-    for record in records {
-        let new = || Group { fqdn: &record.fqdn, apex: record.apex.as_deref(), records: Vec::new() };
-        groups.entry(&record.fqdn).or_insert_with(new).records.push(record);
-    }
-    groups.into_values().collect()
+fn error(group: &Group<'_>, source: gandi_livedns::Error) -> PluginError {
+    PluginError::Gandi { fqdn: group.fqdn.to_owned(), source }
 }
 
 impl Gandi {
     async fn zone(&self, group: &Group<'_>) -> Result<Zone, PluginError> {
-        self.client.find_zone(group.fqdn, group.apex).await.map_err(|source| group.error(source))
+        self.client.find_zone(group.fqdn, group.apex).await.map_err(|source| error(group, source))
     }
 
     /// The turn at one name among the processes of this machine: LiveDNS has no compare-and-swap, so two of them that
     /// read and write at the same time would drop each other's values.
     async fn turn(&self, group: &Group<'_>) -> Result<Lock, PluginError> {
-        // A name may be as long as a file name; its digest is not.
-        let digest = ring::digest::digest(&ring::digest::SHA256, group.fqdn.as_bytes());
-        let name: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let taken = Lock::take(&self.locks, &format!("txt@{name}"), TURN, |_| ()).await;
-        taken.map_err(|source| PluginError::Turn { fqdn: group.fqdn.to_owned(), source })
+        group.turn(&self.locks, group.fqdn, TURN).await
     }
 
     async fn add(&self, group: &Group<'_>) -> Result<(), PluginError> {
         let zone = self.zone(group).await?;
         let _turn = self.turn(group).await?;
         let added = self.client.add_txt(&zone, group.fqdn, &group.values()).await;
-        let added = added.map_err(|source| group.error(source))?;
+        let added = added.map_err(|source| error(group, source))?;
         tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?added, "published");
         Ok(())
     }
@@ -236,7 +202,7 @@ impl Gandi {
         let zone = self.zone(group).await?;
         let _turn = self.turn(group).await?;
         let removed = self.client.remove_txt(&zone, group.fqdn, &group.values()).await;
-        let removed = removed.map_err(|source| group.error(source))?;
+        let removed = removed.map_err(|source| error(group, source))?;
         tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?removed, "withdrawn");
         Ok(removed.outcome)
     }
@@ -244,7 +210,7 @@ impl Gandi {
 
 impl Gandi {
     async fn survey_group(&self, group: &Group<'_>) -> Result<Survey, PluginError> {
-        let failed = |source| group.error(source);
+        let failed = |source| error(group, source);
         let zone = self.zone(group).await?;
         let name = zone.relative(group.fqdn).map_err(failed)?;
         let kind = gandi_livedns::RecordType::TXT;
@@ -404,20 +370,5 @@ impl Plugin for Gandi {
             }
             withdrawn
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_of_one_name_travel_together() {
-        let record =
-            |fqdn: &str, value: &str| TxtRecord { fqdn: fqdn.into(), value: value.into(), apex: None };
-        let records = [record("b.example", "1"), record("a.example", "2"), record("b.example", "3")];
-        let groups = group(&records);
-        let shown: Vec<_> = groups.iter().map(|group| (group.fqdn, group.values())).collect();
-        assert_eq!(shown, [("a.example", vec!["2".to_owned()]), ("b.example", vec!["1".into(), "3".into()])]);
     }
 }

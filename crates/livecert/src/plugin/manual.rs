@@ -10,10 +10,21 @@ use super::{
 };
 use crate::secret::Prompter;
 
+const GUIDE: &str = "\
+Nothing has to be set up. The records for all names are shown at once; write them at your DNS service
+beside what is there, and confirm. livecert then looks at every name server until all show them, and
+asks you to remove them at the end.
+
+    livecert issue example.com '*.example.com' --plugin manual --accept-tos
+
+It needs a person at each renewal. A standing record (`livecert persist`) needs one once.
+";
+
 pub(super) static INFO: PluginInfo = PluginInfo {
     name: "manual",
     summary: "shows the TXT records and waits until you have written them",
     proofs: &[ProofKind::Txt],
+    guide: GUIDE,
     parameters: &[],
     environment: &[],
     sweeps: false,

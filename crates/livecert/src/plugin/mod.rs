@@ -6,8 +6,12 @@
 //! the resolved arguments. Then it is listed in [`ALL`].
 
 mod argument;
+mod exec;
 mod gandi;
+mod group;
 mod manual;
+mod parameter;
+mod rfc2136;
 mod selfhost;
 mod web;
 mod webroot;
@@ -18,12 +22,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use argument::{
-    ArgumentError, ArgumentSource, ArgumentSources, Arguments, Parameter, ParameterKind, parse_arguments,
-    secret_source,
+    ArgumentError, ArgumentSource, ArgumentSources, Arguments, parse_arguments, secret_source,
 };
 pub(crate) use argument::{
     changed_sources, is_only_sealed, read_secret, stored_sources, with_default_credential,
 };
+pub use exec::ExecError;
+pub use parameter::{Need, Parameter, ParameterKind, ParameterSet};
+pub use rfc2136::UpdateError;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use rfc2136::fuzz as update_fuzz;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use selfhost::fuzz;
 pub use web::{WebError, WebLeftover, WebPlugin, WebProof, WebProofKind};
@@ -242,6 +250,18 @@ pub enum PluginError {
         #[source]
         source: crate::store::StoreError,
     },
+    /// The user's own command.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A name server, which was asked to change a zone.
+    #[error("the name server was asked about {fqdn}")]
+    Update {
+        /// The record's name.
+        fqdn: String,
+        /// What came of it.
+        #[source]
+        source: UpdateError,
+    },
     /// A proof that the host itself has to show.
     #[error(transparent)]
     Web(#[from] WebError),
@@ -290,6 +310,8 @@ pub struct PluginInfo {
     pub summary: &'static str,
     /// What it can publish, the usual one first.
     pub proofs: &'static [ProofKind],
+    /// How to set it up: what has to be done elsewhere, and an example. Lines of at most 100 columns.
+    pub guide: &'static str,
     /// Its parameters.
     pub parameters: &'static [Parameter],
     /// Credentials from the environment, tried in this order when no credential parameter is given.
@@ -324,7 +346,8 @@ pub struct Surroundings {
 }
 
 /// All plugins.
-pub static ALL: [&PluginInfo; 4] = [&gandi::INFO, &manual::INFO, &webroot::INFO, &selfhost::INFO];
+pub static ALL: [&PluginInfo; 6] =
+    [&gandi::INFO, &rfc2136::INFO, &exec::INFO, &manual::INFO, &webroot::INFO, &selfhost::INFO];
 
 /// The plugin with this name.
 ///
@@ -341,12 +364,20 @@ impl PluginInfo {
     /// Makes the plugin ready; no network is touched.
     ///
     /// # Errors
-    /// A value that the parameter cannot have, or nobody at the terminal where one is needed.
+    /// A parameter that is missing, a value that it cannot have, or nobody at the terminal where one is needed.
     pub fn connect(
         &self,
         arguments: &Arguments,
         surroundings: &Surroundings,
     ) -> Result<Connected, ArgumentError> {
+        for parameter in self.parameters.iter().filter(|parameter| !arguments.has(parameter.name)) {
+            let with = match parameter.need {
+                Need::Required => None,
+                Need::With(other) if arguments.has(other) => Some(other),
+                _ => continue,
+            };
+            return Err(ArgumentError::Missing { plugin: self.name, parameter: parameter.name, with });
+        }
         (self.connect)(arguments, surroundings)
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::web::is_token;
 use super::{
-    ArgumentError, Arguments, Connected, Parameter, ParameterKind, Pending, PluginError, PluginInfo,
+    ArgumentError, Arguments, Connected, Need, Parameter, ParameterKind, Pending, PluginError, PluginInfo,
     ProofKind, Surroundings, WebError, WebLeftover, WebPlugin, WebProof, WebProofKind,
 };
 
@@ -18,23 +18,34 @@ const CHALLENGES: [&str; 2] = [".well-known", "acme-challenge"];
 /// The longest body; a key authorization takes less than 300 octets.
 const LONGEST_BODY: u64 = 16 * 1024;
 
+const GUIDE: &str = "\
+The web server has to answer at port 80 for every name, and to serve its folder there. livecert
+writes .well-known/acme-challenge/TOKEN below it, readable for everybody, and removes it afterwards.
+
+    livecert issue www.example.com --plugin webroot --plugin-arg WRPath=/var/www/html --accept-tos
+
+Where one folder is served at /.well-known/acme-challenge/ for all names:
+
+    --plugin-arg WRPath=/var/lib/acme-challenge --plugin-arg WRExactPath=true
+";
+
 pub(super) static INFO: PluginInfo = PluginInfo {
     name: "webroot",
     summary: "writes the files of http-01 into the folder of a web server",
     proofs: &[ProofKind::HttpFile],
+    guide: GUIDE,
     parameters: &[
-        Parameter {
-            name: PATH,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "root folder of the web server; several as in PATH (':' between them, ';' on Windows)",
-        },
-        Parameter {
-            name: EXACT_PATH,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "true: WRPath is the folder of the challenge files itself [default: false]",
-        },
+        Parameter::new(
+            PATH,
+            ParameterKind::Plain,
+            "root folder of the web server; several as in PATH (':' between them, ';' on Windows)",
+        )
+        .needed(Need::Required),
+        Parameter::new(
+            EXACT_PATH,
+            ParameterKind::Flag,
+            "WRPath is the folder of the challenge files itself [default: false]",
+        ),
     ],
     environment: &[],
     sweeps: false,
@@ -45,9 +56,9 @@ pub(super) static INFO: PluginInfo = PluginInfo {
 /// Makes the plugin ready.
 ///
 /// # Errors
-/// No folder, one that is not absolute, or a word that is neither true nor false.
+/// No folder, or one that is not absolute.
 fn connect(arguments: &Arguments, _: &Surroundings) -> Result<Connected, ArgumentError> {
-    Ok(Connected::Web(Arc::new(Webroot::new(arguments.plain(PATH), arguments.plain(EXACT_PATH))?)))
+    Ok(Connected::Web(Arc::new(Webroot::new(arguments.plain(PATH), arguments.flag(EXACT_PATH))?)))
 }
 
 #[derive(Debug)]
@@ -60,7 +71,7 @@ struct Webroot {
 }
 
 impl Webroot {
-    fn new(path: Option<&str>, exact: Option<&str>) -> Result<Self, ArgumentError> {
+    fn new(path: Option<&str>, exact: bool) -> Result<Self, ArgumentError> {
         let invalid = |parameter, reason: String| ArgumentError::Invalid { parameter, reason };
         let roots: Vec<_> = std::env::split_paths(path.unwrap_or_default())
             .filter(|root| !root.as_os_str().is_empty())
@@ -72,11 +83,6 @@ impl Webroot {
             let reason = format!("'{}' is not an absolute path, which renewals need", relative.display());
             return Err(invalid(PATH, reason));
         }
-        let exact = match exact.map(str::to_ascii_lowercase).as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => return Err(invalid(EXACT_PATH, format!("'{other}' is neither true nor false"))),
-        };
         Ok(Webroot { roots, exact, made: Arc::default() })
     }
 
@@ -275,7 +281,7 @@ mod tests {
 
     fn webroot(roots: &[&Path]) -> Webroot {
         let joined = std::env::join_paths(roots).unwrap();
-        Webroot::new(joined.to_str(), None).unwrap()
+        Webroot::new(joined.to_str(), false).unwrap()
     }
 
     /// Everything below `root`.
@@ -394,7 +400,7 @@ mod tests {
     #[tokio::test]
     async fn the_exact_folder_stays() {
         let root = TempDir::new().unwrap();
-        let plugin = Webroot::new(root.path().to_str(), Some("True")).unwrap();
+        let plugin = Webroot::new(root.path().to_str(), true).unwrap();
         plugin.publish(&[proof("token")]).await.unwrap();
         assert_eq!(tree(root.path()), ["token"]);
         assert!(plugin.withdraw(&[proof("token")]).await.is_empty());
@@ -403,10 +409,8 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_refused() {
-        for (path, exact) in
-            [(None, None), (Some(""), None), (Some("www"), None), (Some("/www"), Some("yes"))]
-        {
-            assert!(matches!(Webroot::new(path, exact), Err(ArgumentError::Invalid { .. })), "{path:?}");
+        for path in [None, Some(""), Some("www")] {
+            assert!(matches!(Webroot::new(path, false), Err(ArgumentError::Invalid { .. })), "{path:?}");
         }
     }
 }

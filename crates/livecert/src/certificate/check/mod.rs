@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, Service, with_causes};
 use crate::challenge::validation_name;
+use crate::dns::Located;
 use crate::progress::Event;
 use crate::store::CertName;
 
@@ -83,21 +84,25 @@ impl Service {
         }
         let looking = async {
             let acme = self.look_at_server(settings.home(), request);
-            let located = async {
-                match &solvers.dns {
+            let published = async {
+                let located = match &solvers.dns {
                     Some(solver) => join_all(names.iter().map(|name| solver.locate(name))).await,
                     None => Vec::new(),
-                }
-            };
-            let credential = async {
-                match dns {
-                    Some(plugin) => plugin.credential(&names).await,
+                };
+                // Where an alias leads, there the credential has to do.
+                let place = |(name, located): (&String, &Result<Located, _>)| {
+                    located.as_ref().map_or_else(|_| name.clone(), |located| located.fqdn.clone())
+                };
+                let places: Vec<String> = names.iter().zip(&located).map(place).collect();
+                let credential = match dns {
+                    Some(plugin) => plugin.credential(&places).await,
                     None => None,
-                }
+                };
+                (located, credential)
             };
-            tokio::join!(acme, located, credential)
+            tokio::join!(acme, published)
         };
-        let ((server, said), located, credential) = self.unless_interrupted(looking).await?;
+        let ((server, said), (located, credential)) = self.unless_interrupted(looking).await?;
         findings.extend(said);
         findings.extend(credential.iter().flat_map(look_at_credential));
         findings.extend(self.look_at_hold(&cert, &settings));

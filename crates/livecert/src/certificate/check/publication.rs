@@ -10,7 +10,7 @@ use super::super::{IssueRequest, PropagationRequest, Service, with_causes};
 use super::{Finding, Level, Settings};
 use crate::challenge::{DnsView, StandingWish, standing_name, validation_name};
 use crate::dns::{Health, Located, Resolver};
-use crate::plugin::{CredentialReport, CredentialState, Plugin, Survey, TxtRecord, WebPlugin};
+use crate::plugin::{CredentialReport, CredentialState, Plugin, PluginError, Survey, TxtRecord, WebPlugin};
 
 impl Service {
     /// Writes a value that nobody looks for, and removes it.
@@ -134,14 +134,22 @@ pub(super) fn look_at_credential(report: &CredentialReport) -> Vec<Finding> {
             "credential",
             &about,
             with_causes(error),
-            "make a new one at account.gandi.net (docs/gandi.md shows how)",
+            next_for(
+                error,
+                "make a new one at account.gandi.net (docs/gandi.md shows how)",
+                "compare it with what the server has (docs/plugins.md tells what its answers mean)",
+            ),
         )),
         CredentialState::Unknown(error) => findings.push(Finding::new(
             Level::Unknown,
             "credential",
             &about,
             with_causes(error),
-            "try again later; see status.gandi.net",
+            next_for(
+                error,
+                "try again later; see status.gandi.net",
+                "see that the server runs, and try again",
+            ),
         )),
     }
     if let Some(expires) = report.expires {
@@ -158,10 +166,19 @@ pub(super) fn look_at_credential(report: &CredentialReport) -> Vec<Finding> {
         findings.push(Finding::new(Level::Bad, "permission", &about, format!("it lacks {scope}"), next));
     }
     for (name, error) in &report.uncovered {
-        let next = "see that the domain uses LiveDNS, and that the token may see it";
+        let next = next_for(
+            error,
+            "see that the domain uses LiveDNS, and that the token may see it",
+            "see that the server has the domain, and lets this machine ask",
+        );
         findings.push(Finding::new(Level::Bad, "zone", name, with_causes(error), next));
     }
     findings
+}
+
+/// What to do about Gandi, or about a name server of one's own.
+fn next_for(error: &PluginError, gandi: &'static str, own_server: &'static str) -> &'static str {
+    if matches!(error, PluginError::Update { .. }) { own_server } else { gandi }
 }
 
 pub(super) async fn look_at_zones(

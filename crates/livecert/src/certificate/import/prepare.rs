@@ -334,8 +334,9 @@ fn publication(
         return Ok((wanted, request.arguments.clone(), None));
     }
     // A credential that is given takes the place of the one that was found.
-    let is_credential =
-        |name: &str| wanted.parameters.iter().any(|parameter| parameter.name == name && parameter.credential);
+    let is_credential = |name: &str| {
+        wanted.parameters.iter().any(|parameter| parameter.name == name && parameter.is_credential())
+    };
     if request.arguments.keys().any(|name| is_credential(name)) {
         arguments.retain(|name, _| !is_credential(name));
     }

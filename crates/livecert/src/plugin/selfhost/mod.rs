@@ -40,35 +40,40 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Connections at a time on one socket: four sockets stay far below the usual limit of 1024 open files.
 const CONNECTIONS: usize = 128;
 
+const A_PORT: ParameterKind = ParameterKind::Number { of: "", least: 1, most: 65535 };
+
+const GUIDE: &str = "\
+Nothing else may listen at port 80 (http-01) or 443 (tls-alpn-01) while the CA looks, or that server
+has to lead the path /.well-known/acme-challenge/ to another port, which is then named:
+
+    livecert issue www.example.com --plugin selfhost --accept-tos
+    livecert issue www.example.com --plugin selfhost --challenge tls-alpn-01 --accept-tos
+    livecert issue www.example.com --plugin selfhost --plugin-arg WSHPort=8080 --accept-tos
+
+Without root, give the program the right to listen at low ports once, or pass it a socket of systemd
+with FileDescriptorName=http or tls-alpn:
+
+    setcap cap_net_bind_service=+ep /usr/local/bin/livecert
+";
+
 pub(super) static INFO: PluginInfo = PluginInfo {
     name: "selfhost",
     summary: "answers http-01 and tls-alpn-01 itself, on ports 80 and 443 or a passed socket",
     proofs: &[ProofKind::HttpFile, ProofKind::AlpnCertificate],
+    guide: GUIDE,
     parameters: &[
-        Parameter {
-            name: PORT,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "port for http-01, to which port 80 must lead [default: 80]",
-        },
-        Parameter {
-            name: TLS_PORT,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "port for tls-alpn-01, to which port 443 must lead [default: 443]",
-        },
-        Parameter {
-            name: ADDRESS,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "addresses to listen on, with commas between them [default: all, IPv4 and IPv6]",
-        },
-        Parameter {
-            name: TIMEOUT,
-            kind: ParameterKind::Plain,
-            credential: false,
-            help: "the longest time for one connection, such as 30s [default: 15s]",
-        },
+        Parameter::new(PORT, A_PORT, "port for http-01, to which port 80 must lead [default: 80]"),
+        Parameter::new(TLS_PORT, A_PORT, "port for tls-alpn-01, to which port 443 must lead [default: 443]"),
+        Parameter::new(
+            ADDRESS,
+            ParameterKind::Plain,
+            "addresses to listen on, with commas between them [default: all, IPv4 and IPv6]",
+        ),
+        Parameter::new(
+            TIMEOUT,
+            ParameterKind::Duration { longest: LONGEST },
+            "the longest time for one connection [default: 15s]",
+        ),
     ],
     environment: &[],
     sweeps: false,
@@ -118,11 +123,7 @@ impl Settings {
 
 /// A duration, or a number of seconds as in Posh-ACME.
 fn duration(text: &str) -> Option<Duration> {
-    let time = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok()?,
-    };
-    (!time.is_zero() && time <= LONGEST).then_some(time)
+    super::parameter::duration(text).filter(|time| *time <= LONGEST)
 }
 
 struct SelfHost {

@@ -1,0 +1,52 @@
+//! Every DNS plugin passes the same examination, against the real thing that it writes into.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod exec;
+mod gandi;
+mod kit;
+mod rfc2136;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use livecert::plugin::{self, Arguments, Plugin, Surroundings};
+use livecert::secret::{KeyMaterial, Prompter, SealingKey};
+use secrecy::SecretString;
+
+/// Nobody is at the terminal.
+struct Nobody;
+
+impl Prompter for Nobody {
+    fn interactive(&self) -> bool {
+        false
+    }
+
+    fn ask_secret(&self, _: &str) -> Option<std::io::Result<SecretString>> {
+        None
+    }
+
+    fn confirm(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// The plugin with these arguments, as the command line would have them.
+async fn connect(name: &str, given: &[String], folder: &Path, trusted: Option<&Path>) -> Arc<dyn Plugin> {
+    let info = plugin::find(name).unwrap();
+    let http = livecert::network::http_client(trusted).unwrap();
+    let surroundings = Surroundings { http, prompter: Arc::new(Nobody), locks: folder.to_owned() };
+    let key = SealingKey::from(KeyMaterial::generate().unwrap());
+    let sources = plugin::parse_arguments(info, given).unwrap();
+    let arguments = Arguments::resolve(info, &sources, "test", &key, &surroundings).await.unwrap();
+    info.connect_dns(&arguments, &surroundings).unwrap()
+}
+
+/// `KEY=file:PATH` of a file with this secret.
+fn secret(folder: &Path, parameter: &str, secret: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join(format!("{parameter}.{}", secret.len()));
+    std::fs::write(&path, secret).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    format!("{parameter}=file:{}", path.display())
+}
