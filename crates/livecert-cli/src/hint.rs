@@ -1,6 +1,7 @@
 //! The next step for each error.
 
-use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKind};
+mod plugin;
+
 use livecert::certificate::{
     BundleError, CertificateError, DeploymentError, NameError, RollbackError, ServerError,
 };
@@ -79,10 +80,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         },
         CertificateError::Access(error) => return access(error),
         CertificateError::ChallengeMismatch(mismatch) => {
-            return Some(format!(
-                "for {} give another --plugin: dns-01 and dns-account-01 go with gandi and manual, http-01 with webroot and selfhost, tls-alpn-01 with selfhost",
-                mismatch.challenge
-            ));
+            let shows = livecert::challenge::proof_kind(&mismatch.challenge);
+            let able = plugin::names(|plugin| shows.is_some_and(|shows| plugin.proofs.contains(&shows)));
+            return Some(format!("give another --plugin: {} can be proved with {able}", mismatch.challenge));
         }
         CertificateError::UnknownProfile { server, .. } => {
             return Some(format!("`livecert server profiles --server {server}` tells what each is for"));
@@ -252,7 +252,7 @@ fn name(error: &NameError) -> Option<String> {
 fn argument(error: &ArgumentError) -> Option<String> {
     Some(match error {
         ArgumentError::UnknownPlugin { similar, .. } => {
-            did_you_mean(similar.as_deref(), "the plugins are gandi, manual, webroot and selfhost")
+            did_you_mean(similar.as_deref(), &format!("the plugins are {}", plugin::names(|_| true)))
         }
         ArgumentError::UnknownParameter { plugin, similar, .. } => {
             let parameters = livecert::plugin::find(plugin)
@@ -289,6 +289,9 @@ fn argument(error: &ArgumentError) -> Option<String> {
         ArgumentError::Sealed { parameter, .. } => {
             let option = if parameter.starts_with("--") { "" } else { "--plugin-arg " };
             format!("give the secret again: livecert set CERT {option}{parameter}=…")
+        }
+        ArgumentError::Missing { plugin, parameter, .. } => {
+            format!("give --plugin-arg {parameter}=…; `livecert plugin show {plugin}` tells how to set it up")
         }
         ArgumentError::Invalid { parameter: "GandiApiBaseUrl", .. } => {
             "leave out GandiApiBaseUrl: the default is the current host".to_owned()
@@ -551,101 +554,11 @@ fn challenge(error: &ChallengeError) -> Option<String> {
             "look with `dig +trace`; if this machine's resolver is not to be trusted, name another with --resolver ADDR".to_owned()
         }
         ChallengeError::Propagation(_) => {
-            "if LiveDNS is only slow, give a longer --propagation-timeout; if a server never shows the record, the zone is \
-             not delegated to LiveDNS, or somebody else removes the value"
+            "if the DNS service is only slow, give a longer --propagation-timeout; if a server never shows the record, the zone \
+             is not delegated to that service, or somebody else removes the value"
                 .to_owned()
         }
-        ChallengeError::Plugin(PluginError::Gandi { source, .. })
-        | ChallengeError::Prepare(PluginError::Gandi { source, .. }) => return gandi(source),
+        ChallengeError::Plugin(error) | ChallengeError::Prepare(error) => return plugin::hint(error),
         _ => return None,
     })
-}
-
-fn gandi(error: &gandi_livedns::Error) -> Option<String> {
-    use gandi_livedns::Error;
-    Some(match error {
-        Error::Unauthorized { facts, .. } => format!(
-            "{}{}{}",
-            mixed_up(*facts),
-            "the credential is mistyped, deleted or expired: make a new one at account.gandi.net (docs/gandi.md shows how)",
-            other_host(*facts),
-        ),
-        Error::Forbidden { facts, denied, .. } => {
-            let zone = if denied.is_empty() {
-                String::new()
-            } else {
-                " (or is limited to other domains)".to_owned()
-            };
-            let sharing =
-                if facts.sharing_id_set { "; or GandiSharingId is not needed: leave it out" } else { "" };
-            format!(
-                "{}the token is mistyped or expired, or lacks 'Manage domain name technical configurations'{zone}{sharing}{}",
-                mixed_up(*facts),
-                other_host(*facts),
-            )
-        }
-        Error::NoZone { name, facts, .. } => {
-            let sharing = if facts.sharing_id_set {
-                "the organisation in GandiSharingId is another one"
-            } else {
-                "it belongs to another organisation (try GandiSharingId)"
-            };
-            format!(
-                "one of these is so: the domain of {name} is not at Gandi, or does not use LiveDNS; the token is limited to other domains; {sharing}{}",
-                other_host(*facts)
-            )
-        }
-        Error::ZoneNotVisible { facts, .. } => {
-            format!("the zone has gone, or the token may not see it any more{}", other_host(*facts))
-        }
-        Error::RateLimited { .. } => {
-            "wait a minute: Gandi allows 1000 requests a minute from one address".to_owned()
-        }
-        Error::Network { kind: NetworkKind::Tls, .. } => {
-            "if this is a server of your own, name its root certificate with --ca-bundle FILE. If the certificate has expired: \
-             see that this machine's clock is right, and that GandiApiBaseUrl, where it is given, names a host that is \
-             still in service"
-                .to_owned()
-        }
-        Error::Malformed { .. }
-        | Error::Unexpected { .. }
-        | Error::Network { kind: NetworkKind::Oversized, .. } => {
-            "what answered is not LiveDNS as it is known: see that no proxy stands between, and leave out GandiApiBaseUrl"
-                .to_owned()
-        }
-        Error::Network { .. } => "check the network, then try again; see status.gandi.net".to_owned(),
-        Error::Server { .. } => "Gandi has a fault: try again later; see status.gandi.net".to_owned(),
-        Error::Conflict { cname: Some(target), .. } => format!(
-            "a CNAME to {target} is at that name, where no TXT record can be; is another --resolver's view of it out of date?"
-        ),
-        Error::OtherCase { stored, .. } => {
-            format!(
-                "write the name of the record {stored} in lower case at Gandi (letter case has no meaning in DNS)"
-            )
-        }
-        Error::LegacyHost => "leave out GandiApiBaseUrl: the default is the current host".to_owned(),
-        _ => return None,
-    })
-}
-
-/// What may be wrong too where another host than Gandi's current one is asked.
-fn other_host(facts: CredentialFacts) -> &'static str {
-    if facts.base_url_set {
-        "; or GandiApiBaseUrl names a host that does not serve LiveDNS (any more): leave it out"
-    } else {
-        ""
-    }
-}
-
-/// A credential that looks like the other kind: said first, because it is the likeliest cause.
-fn mixed_up(facts: CredentialFacts) -> &'static str {
-    match (facts.kind, facts.shape) {
-        (CredentialKind::PersonalAccessToken, CredentialShape::LooksLikeApiKey) => {
-            "this looks like an API key given as GandiPAT: give it as GandiToken. Else "
-        }
-        (CredentialKind::ApiKey, CredentialShape::LooksLikePersonalAccessToken) => {
-            "this looks like a personal access token given as GandiToken: give it as GandiPAT. Else "
-        }
-        _ => "",
-    }
 }

@@ -15,6 +15,7 @@ mod list;
 mod man;
 mod persist;
 mod plan;
+mod plugin;
 mod rehearse;
 mod remove;
 mod renew;
@@ -86,6 +87,9 @@ pub(crate) enum Command {
     /// Authorizations: prove names before there is an order, look at them, give them up
     #[command(subcommand)]
     Authz(authz::Authz),
+    /// What publishes the proofs: plugins, their parameters, and what is stored for a certificate
+    #[command(subcommand)]
+    Plugin(plugin::PluginWords),
     /// What challenges want shown
     #[command(subcommand)]
     Challenge(challenge::Challenge),
@@ -120,6 +124,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Server(words) => server::run(&words, globals, output),
         Command::Account(words) => account::run(words, globals, output),
         Command::Authz(words) => authz::run(&words, globals, output),
+        Command::Plugin(words) => plugin::run(&words, globals, output),
         Command::Challenge(words) => challenge::run(&words, globals, output),
         Command::Persist(words) => persist::run(words, globals, output),
         Command::Import(words) => import::run(*words, globals, output),

@@ -7,7 +7,7 @@ use super::{CertificateError, RollbackError};
 use crate::challenge::ChallengeError;
 use crate::import::ImportError;
 use crate::key::KeyError;
-use crate::plugin::{ArgumentError, PluginError};
+use crate::plugin::{ArgumentError, PluginError, UpdateError};
 use crate::store::StoreError;
 
 impl CertificateError {
@@ -114,7 +114,12 @@ fn acme_kind(error: &livecert_acme::Error) -> &'static str {
 
 fn plugin_kind(error: &PluginError) -> &'static str {
     use gandi_livedns::Error;
-    let PluginError::Gandi { source, .. } = error else { return "plugin" };
+    let source = match error {
+        PluginError::Gandi { source, .. } => source,
+        PluginError::Exec(_) => return "exec-failed",
+        PluginError::Update { source, .. } => return update(source),
+        _ => return "plugin",
+    };
     match source {
         Error::Unauthorized { .. } => "gandi-unauthorized",
         Error::Forbidden { .. } => "gandi-forbidden",
@@ -127,5 +132,17 @@ fn plugin_kind(error: &PluginError) -> &'static str {
         Error::LostUpdate { .. } => "gandi-lost-update",
         Error::Malformed { .. } | Error::Unexpected { .. } => "gandi-answer",
         _ => "gandi",
+    }
+}
+
+fn update(error: &UpdateError) -> &'static str {
+    match error {
+        UpdateError::BadTime { .. } => "dns-update-clock",
+        UpdateError::NoZone { .. } | UpdateError::OtherZones { .. } => "dns-update-no-zone",
+        UpdateError::Alias { .. } => "dns-update-conflict",
+        UpdateError::Garbled { .. } => "dns-update-answer",
+        UpdateError::Refused { .. } => "dns-update-refused",
+        error if error.is_silence() => "dns-update-unreachable",
+        _ => "dns-update-key",
     }
 }

@@ -188,6 +188,8 @@ pub fn parse_arguments(
         let source = match parameter.kind {
             ParameterKind::Secret => ArgumentSource::Secret(secret_source(parameter.name, value)?),
             ParameterKind::Insecure { .. } => ArgumentSource::Literal(SecretString::from(value)),
+            // An empty one takes a stored value away.
+            _ if value.is_empty() => ArgumentSource::Plain(String::new()),
             _ => ArgumentSource::Plain(canonical(parameter, value)?),
         };
         if sources.insert(parameter.name, source).is_some() {
