@@ -57,9 +57,10 @@ name its source, and the command finds it in LIVECERT_SECRET, or in a variable o
         --plugin-arg ExecSecret=file:/etc/livecert/my-dns.token \\
         --plugin-arg ExecSecretName=MY_DNS_TOKEN --accept-tos
 
-One call is made at a time, by all livecert processes of a state folder together, because few scripts
-are made for two at once. ExecAtOnce allows more, for different names. A script that was written for
-the provider 'exec' of lego ('present FQDN. VALUE', 'cleanup FQDN. VALUE') runs with ExecStyle=lego.
+One call is made at a time, by all livecert processes of a state folder together, because few
+scripts are made for two at once. ExecAtOnce allows more, for different names. A script that was
+written for the provider 'exec' of lego ('present FQDN. VALUE', 'cleanup FQDN. VALUE') runs with
+ExecStyle=lego.
 
 Try it without a CA:
 

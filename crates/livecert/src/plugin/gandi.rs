@@ -58,8 +58,8 @@ Put it into a file that its user alone can read, and name that file:
         --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --accept-tos
     livecert token check
 
-A legacy API key, for as long as Gandi takes it, is given with GandiToken instead. It never ends, and
-it may do all that its owner may do.
+A legacy API key, for as long as Gandi takes it, is given with GandiToken instead. It never ends,
+and it may do all that its owner may do.
 ";
 
 pub(super) static INFO: PluginInfo = PluginInfo {

@@ -11,9 +11,9 @@ use super::{
 use crate::secret::Prompter;
 
 const GUIDE: &str = "\
-Nothing has to be set up. The records for all names are shown at once; write them at your DNS service
-beside what is there, and confirm. livecert then looks at every name server until all show them, and
-asks you to remove them at the end.
+Nothing has to be set up. The records for all names are shown at once; write them at your DNS
+service beside what is there, and confirm. livecert then looks at every name server until all show
+them, and asks you to remove them at the end.
 
     livecert issue example.com '*.example.com' --plugin manual --accept-tos
 

@@ -285,6 +285,7 @@ mod tests {
                 assert_eq!(named.map(|named| named.need), Some(Need::Credential), "{}", variable.variable);
             }
             assert!(!plugin.guide.is_empty() && plugin.guide.ends_with('\n'), "{}", plugin.name);
+            assert!(plugin.guide.lines().all(|line| line.chars().count() <= 100), "{}", plugin.name);
         }
     }
 
