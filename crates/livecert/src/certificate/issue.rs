@@ -162,8 +162,12 @@ impl Service {
         Ok(Issued { cert: cert.clone(), outcome: Outcome::New, generation, leftovers })
     }
 
-    /// Removes generations that are too old to be gone back to. That it fails costs room on the disk and nothing else.
+    /// Removes generations that are too old to be gone back to; none while a new one waits to be deployed, because services
+    /// may have an older one. That it fails costs room on the disk and nothing else.
     pub(super) fn prune(&self, cert: &CertName, lock: &CertLock) {
+        if !self.store.deployment(cert).is_ok_and(|state| state.pending.is_none()) {
+            return;
+        }
         let record = self.store.find_record(cert).ok().flatten();
         let keep = record.and_then(|record| record.keep_generations).unwrap_or(KEEP_GENERATIONS);
         match self.store.prune(cert, lock, keep) {
