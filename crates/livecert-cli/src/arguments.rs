@@ -162,7 +162,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A duration that may be zero.
 pub(crate) fn duration_or_none(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| no_duration(text))?;
+    // A day is one of 24 hours: nobody asks whether the clocks change meanwhile.
+    let span: jiff::Span = text.parse().map_err(|_| no_duration(text))?;
+    let parsed =
+        span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| no_duration(text))?;
     if parsed > LONGEST {
         return Err(format!("'{text}' is longer than a year"));
     }
@@ -170,7 +173,7 @@ pub(crate) fn duration_or_none(text: &str) -> Result<Duration, String> {
 }
 
 fn no_duration(text: &str) -> String {
-    format!("'{text}' is not a duration such as 90s, 5m or 1h30m")
+    format!("'{text}' is not a duration such as 90s, 5m, 1h30m or 2d")
 }
 
 fn dns_server(text: &str) -> Result<SocketAddr, String> {
@@ -197,6 +200,7 @@ mod tests {
     fn durations_and_servers_are_parsed() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("2d"), Ok(Duration::from_secs(2 * 86_400)));
         for wrong in ["", "5", "0s", "-5s", "soon"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

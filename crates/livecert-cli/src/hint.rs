@@ -198,7 +198,9 @@ fn import(error: &ImportError) -> Option<String> {
         ImportError::Folder { .. } => {
             "give the client's folder, and run this as its owner or as root".to_owned()
         }
-        ImportError::OtherFolder { .. } => "give the folder that the client keeps its state in".to_owned(),
+        ImportError::OtherFolder { .. } | ImportError::Nothing { .. } => {
+            "give the folder that the client keeps its state in".to_owned()
+        }
         _ => return None,
     })
 }

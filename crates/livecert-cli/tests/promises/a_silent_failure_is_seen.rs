@@ -167,3 +167,30 @@ fn and_a_failure_hook_that_fails_is_called_again() {
     }
     assert_eq!(read(&told), "told\ntold\n");
 }
+
+/// What `status` finds of one kind.
+fn found(bench: &Bench, kind: &str) -> Option<String> {
+    let status = document(&bench.run(&["status", "--json"]));
+    let problem = status["problems"].as_array().unwrap().iter().find(|one| one["kind"] == kind)?;
+    Some(problem["what"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn when_a_file_in_place_has_lost_its_content() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    assert_eq!(found(&bench, "damaged"), None);
+    std::fs::write(bench.cert("www.example.com").join("current/privkey.pem"), "").unwrap();
+    assert!(found(&bench, "damaged").unwrap().contains("privkey.pem is missing, or has nothing in it"));
+}
+
+#[test]
+fn when_a_first_try_owes_its_post_hook() {
+    let bench = Bench::new();
+    let failed = bench.issue(&["www.example.com"], &["--pre-hook", "false", "--post-hook", "false"]);
+    expect(&failed, 1);
+    assert!(found(&bench, "not-deployed").unwrap().contains("a service may be stopped"));
+    let again = bench.issue(&["www.example.com"], &["--pre-hook", "true", "--post-hook", "true"]);
+    expect(&again, 0);
+    assert_eq!(found(&bench, "not-deployed"), None);
+}

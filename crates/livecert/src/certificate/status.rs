@@ -141,6 +141,17 @@ pub fn status(store: &Store, request: &StatusRequest, now: Timestamp) -> Result<
     if !certificates.is_empty() {
         troubles.extend(sealing_key(store));
     }
+    // A first try that was killed between its hooks: there is no certificate that a renewal could look at.
+    for cert in store.unfinished_names()? {
+        if store.deployment(&cert).is_ok_and(|state| state.post_owed) {
+            let what =
+                "the post hook that belongs to a pre hook is still to be run; a service may be stopped";
+            let next =
+                "run the `livecert issue` again that did not come to its end; it runs the post hook too";
+            let (kind, cert) = (TroubleKind::NotDeployed, Some(cert));
+            troubles.push(Trouble { kind, cert, what: what.to_owned(), next: next.to_owned() });
+        }
+    }
     let last_run = run.and_then(|run| run.run);
     if !(certificates.is_empty() && troubles.is_empty()) {
         troubles.extend(no_run(last_run, request, now));
@@ -214,6 +225,13 @@ fn look_at(
     let mut tell = |kind, what, next: String| {
         troubles.push(Trouble { kind, cert: Some(cert.clone()), what, next });
     };
+    if let Some(lost) = current.as_ref().and_then(|current| current.lost_file(record.own_request)) {
+        let what = format!("{} is missing, or has nothing in it", lost.display());
+        let next = format!(
+            "`livecert renew {cert} --force` makes a new certificate, `livecert rollback {cert}` goes back"
+        );
+        tell(TroubleKind::Damaged, what, next);
+    }
     let due = current.as_ref().map(|current| due(current, window(store, cert, current).as_ref(), now));
     if due.is_none_or(|due| due.now) {
         let hold = hold(store, cert, &record);

@@ -111,6 +111,14 @@ pub enum ImportError {
         /// What was looked for.
         marks: &'static str,
     },
+    /// The folder has neither an account nor a certificate.
+    #[error("there is nothing of {client} in {}", path.display())]
+    Nothing {
+        /// The folder.
+        path: PathBuf,
+        /// The client.
+        client: Client,
+    },
     /// No certificate of that name is in the folder.
     #[error("there is no certificate '{name}' in {} (there is: {})", path.display(), if there.is_empty() { "none".to_owned() } else { there.join(", ") })]
     NoSuchCertificate {
@@ -361,6 +369,10 @@ pub fn read(client: Client, path: &Path, hints: &Hints) -> Result<Found, ImportE
     };
     let other = || ImportError::OtherFolder { path: path.to_owned(), client, marks: client.marks() };
     let mut found = found.ok_or_else(other)?;
+    // Clients name their folders alike, so one of another client may look right.
+    if found.accounts.is_empty() && found.certificates.is_empty() && found.obstacles.is_empty() {
+        return Err(ImportError::Nothing { path: path.to_owned(), client });
+    }
     found.settle_servers();
     Ok(found)
 }
@@ -368,6 +380,19 @@ pub fn read(client: Client, path: &Path, hints: &Hints) -> Result<Found, ImportE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_only_looks_right_is_no_success() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("accounts")).unwrap();
+        for client in [Client::Lego, Client::Certbot] {
+            let read = read(client, folder.path(), &Hints::default());
+            assert!(
+                matches!(read, Err(ImportError::Nothing { .. } | ImportError::OtherFolder { .. })),
+                "{client}"
+            );
+        }
+    }
 
     #[test]
     fn an_account_meets_the_certificates_of_its_server() {

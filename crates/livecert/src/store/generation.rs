@@ -153,6 +153,15 @@ impl Generation {
         all.into_iter().filter(|(_, path)| path.exists()).collect()
     }
 
+    /// The first of the files that every generation has which is missing, or has nothing in it. It is only looked at their
+    /// sizes. With the user's own request there is no key.
+    pub fn lost_file(&self, own_request: bool) -> Option<PathBuf> {
+        let needed = ["privkey.pem", "cert.pem", "fullchain.pem"];
+        let needed = if own_request { &needed[1..] } else { &needed[..] };
+        let is_lost = |path: &PathBuf| std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+        needed.iter().map(|file| self.current.join(file)).find(is_lost)
+    }
+
     /// The certificate itself, PEM.
     ///
     /// # Errors

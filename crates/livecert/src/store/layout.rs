@@ -152,6 +152,19 @@ impl Store {
         Ok(names)
     }
 
+    /// Names of certificates that are not there yet, and have left something all the same: their first try failed.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn unfinished_names(&self) -> Result<Vec<CertName>, StoreError> {
+        let there = self.cert_names()?;
+        let folders = entries(&self.certs())?.into_iter();
+        let mut names: Vec<CertName> = folders.filter_map(|(_, name)| name.parse().ok()).collect();
+        names.retain(|name| !there.contains(name));
+        names.sort();
+        Ok(names)
+    }
+
     /// What is stored about a certificate; `None` if there is nothing.
     ///
     /// # Errors
