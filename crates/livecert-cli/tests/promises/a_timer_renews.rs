@@ -79,7 +79,8 @@ fn systemd_understands_what_is_written_whatever_the_paths_are() {
 #[test]
 fn the_service_is_shut_in() {
     let bench = Bench::new();
-    let usual = bench.livecert.clone().at(Path::new("/var/lib/livecert"));
+    // A place like the usual one, and not what this machine may really have there.
+    let usual = bench.livecert.clone().at(Path::new("/var/lib/livecert-of-nobody"));
     let words = ["timer", "show", "--json", "--unit-dir"];
     let shown =
         usual.command(words).arg(bench.testbed.folder()).env_remove("LIVECERT_CA_BUNDLE").output().unwrap();
