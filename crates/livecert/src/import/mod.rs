@@ -1,7 +1,7 @@
 //! The state of other ACME clients, read so that it can be taken over.
 //!
 //! One file for each client, from its folder to plain values: [`Found`]. Nothing in the folder is ever changed, no network
-//! is touched, and what is in there is not trusted: see [`Folder`](folder::Folder). What cannot be used is an
+//! is touched, and what is in there is not trusted: see `folder.rs`. What cannot be used is an
 //! [`Obstacle`], and the rest goes on.
 
 mod acme_sh;

@@ -13,7 +13,7 @@ use crate::store::{CertLock, CertName, CertificateRecord, DeploymentRecord, Gene
 pub(super) type Once = HashMap<String, Result<(), Arc<HookError>>>;
 
 /// One run of `issue` or `renew`: which hooks were run, and what is left for its end. The certificates of a run share it,
-/// also side by side; [`Service::finish_deployments`] is its end.
+/// also side by side; `Service::finish_deployments` is its end.
 pub struct DeployRun {
     at_once: bool,
     rehearsal: bool,
