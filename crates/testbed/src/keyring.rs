@@ -65,7 +65,6 @@ impl Keyring {
                 let said = "it is not on the bus".to_owned();
                 return Err(Error::Silent { program: "gnome-keyring-daemon".to_owned(), said });
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
     }
