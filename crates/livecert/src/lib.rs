@@ -19,6 +19,7 @@
 pub mod certificate;
 pub mod challenge;
 pub mod deploy;
+mod digest;
 pub mod dns;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Error, ErrorClass};
-use ring::digest;
 
 use super::settings::Settings;
 use super::work::Work;
 use super::{CertificateError, Service, with_causes};
 use crate::challenge::ChallengeError;
+use crate::digest;
 use crate::store::{CertName, FailureRecord, LONGEST_WAIT, OutputRecord, wait_after};
 
 /// The wait after the first failure; it doubles with each that follows.
@@ -159,8 +159,7 @@ fn digest_of(settings: &Settings) -> String {
         settings.arguments.iter().map(|(name, source)| format!("{name}={}", source.place())).collect();
     // Nothing in it can fail to be JSON, and if it did, the failures would count for all settings.
     let text = serde_json::to_string(&(record, arguments)).unwrap_or_default();
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest::sha256(text.as_bytes())[..32].to_owned()
 }
 
 #[cfg(test)]

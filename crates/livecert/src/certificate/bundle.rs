@@ -9,6 +9,7 @@ use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::*;
 
 use super::SubjectName;
+use crate::digest::hexadecimal;
 use crate::store::{Bundle, GenerationInfo};
 
 /// A certificate's begin may be this far ahead of our clock, in seconds.
@@ -135,10 +136,6 @@ fn certificate_id(leaf: &X509Certificate<'_>) -> Option<String> {
         _ => None,
     })?;
     Some(livecert_acme::CertificateId::new(key.0, leaf.raw_serial()).to_string())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A chain in order.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
-    ActiveKeyExchange, CryptoProvider, SupportedKxGroup, verify_tls12_signature, verify_tls13_signature,
+    ActiveKeyExchange, CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, verify_tls12_signature,
+    verify_tls13_signature,
 };
 use rustls::{ClientConfig, DigitallySignedStruct, NamedGroup, SignatureScheme, SupportedCipherSuite};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -65,6 +66,14 @@ impl SupportedKxGroup for NamedOnly {
     }
 }
 
+/// How a version of TLS has a signature verified.
+type Verify = fn(
+    &[u8],
+    &CertificateDer<'_>,
+    &DigitallySignedStruct,
+    &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, rustls::Error>;
+
 /// Takes every certificate, and remembers it.
 #[derive(Debug)]
 pub(super) struct Look {
@@ -105,10 +114,18 @@ impl Look {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes whether the server has the key, as `verify` says, or we where it cannot.
     fn signed(
         &self,
-        checked: Result<HandshakeSignatureValid, rustls::Error>,
+        verify: Verify,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let checked = match signed.scheme {
+            Scheme::ECDSA_NISTP521_SHA512 => verify_p521(message, leaf, signed),
+            _ => verify(message, leaf, signed, &self.provider.signature_verification_algorithms),
+        };
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).has_key = checked.is_ok();
         checked
     }
@@ -133,11 +150,7 @@ impl ServerCertVerifier for Look {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        self.signed(match signed.scheme {
-            Scheme::ECDSA_NISTP521_SHA512 => verify_p521(message, leaf, signed),
-            _ => verify_tls12_signature(message, leaf, signed, algorithms),
-        })
+        self.signed(verify_tls12_signature, message, leaf, signed)
     }
 
     fn verify_tls13_signature(
@@ -146,11 +159,7 @@ impl ServerCertVerifier for Look {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        self.signed(match signed.scheme {
-            Scheme::ECDSA_NISTP521_SHA512 => verify_p521(message, leaf, signed),
-            _ => verify_tls13_signature(message, leaf, signed, algorithms),
-        })
+        self.signed(verify_tls13_signature, message, leaf, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

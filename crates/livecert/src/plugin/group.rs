@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::{Leftover, PluginError, TxtRecord};
+use crate::digest::sha256;
 use crate::store::Lock;
 
 /// Pieces of work under way at a time. LiveDNS takes 0.2 to 0.6 s for a request, and allows 1000 a minute.
@@ -40,8 +41,7 @@ impl Group<'_> {
         patience: Duration,
     ) -> Result<Lock, PluginError> {
         // It may be longer than a file name; its digest is not.
-        let digest = ring::digest::digest(&ring::digest::SHA256, what.as_bytes());
-        let name: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let name = &sha256(what.as_bytes())[..32];
         let taken = Lock::take(locks, &format!("txt@{name}"), patience, |_| ()).await;
         taken.map_err(|source| PluginError::Turn { fqdn: self.fqdn.to_owned(), source })
     }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{SERVICE, ScheduleError, TIMER};
+use crate::digest::sha256;
 use crate::store::{StoreError, replace_file};
 
 /// The first line of a file of ours, before the digest of all that follows.
@@ -36,7 +37,7 @@ pub enum UnitState {
 impl UnitFile {
     pub(super) fn new(path: PathBuf, text: &str) -> Self {
         let body = format!("{ADVICE}{text}");
-        UnitFile { path, text: format!("{MARK}{}\n{body}", digest(&body)) }
+        UnitFile { path, text: format!("{MARK}{}\n{body}", sha256(body.as_bytes())) }
     }
 
     /// How the file at its path stands.
@@ -105,12 +106,7 @@ fn state(text: &str) -> UnitState {
     let Some((first, body)) = text.split_once('\n') else { return UnitState::Foreign };
     match first.strip_prefix(MARK) {
         None => UnitState::Foreign,
-        Some(noted) if noted == digest(body) => UnitState::Ours,
+        Some(noted) if noted == sha256(body.as_bytes()) => UnitState::Ours,
         Some(_) => UnitState::Changed,
     }
-}
-
-fn digest(text: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

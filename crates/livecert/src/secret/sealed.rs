@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::KeyringError;
+use crate::digest::hexadecimal;
 
 /// The first form: base64 of nonce and ciphertext, and only the reader knows the place.
 const WITHOUT_PLACE: &str = "livecert-seal-1:";
@@ -174,7 +175,7 @@ impl KeyMaterial {
     pub fn id(&self) -> String {
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.bytes.as_ref());
         let tag = ring::hmac::sign(&key, b"livecert sealing key");
-        tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&tag.as_ref()[..8])
     }
 
     /// Seals `value` for `place`, such as `certificate/example.com/GandiPAT`.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{entries, private_folder, read_json, write_json};
 use super::{Store, StoreError};
+use crate::digest::sha256;
 use crate::secret::Sealed;
 
 /// 2: with the key that a roll-over is about to bring into force.
@@ -68,8 +69,7 @@ pub fn server_folder(url: &str) -> String {
     let mut name: String = readable.chars().map(safe).collect();
     name.truncate(180);
     // Two URLs may look alike after that; the digest tells them apart.
-    let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
-    let tag: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let tag = &sha256(url.as_bytes())[..8];
     format!("{}-{tag}", name.trim_start_matches('.'))
 }
 

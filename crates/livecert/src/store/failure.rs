@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::file::{private_folder, read_json, write_json};
+use super::file::{private_folder, read_json, remove, write_json};
 use super::{CertName, Store, StoreError};
 
 const FAILURES_VERSION: u32 = 1;
@@ -106,12 +106,6 @@ impl Store {
     /// # Errors
     /// The file cannot be removed.
     pub fn remove_failures(&self, cert: &CertName) -> Result<(), StoreError> {
-        let path = self.failures_path(cert);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::write(&path)(error))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.failures_path(cert))
     }
 }

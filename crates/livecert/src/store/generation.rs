@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::access::close_others;
 use super::file::{entries, private_folder, read_json, remove, replace, replace_as, sync_folder, write_json};
 use super::{Output, StoreError};
+use crate::digest::sha256;
 
 /// 2: with the certificate's id (RFC 9773).
 pub(super) const GENERATION_VERSION: u32 = 2;
@@ -247,7 +248,7 @@ impl PendingOrder {
     /// An order at `server` of the current layout, made now, for the key with this SubjectPublicKeyInfo (DER).
     pub fn new(server: &str, names: Vec<String>, wishes: Vec<String>, public_key_info: &[u8]) -> Self {
         let (account, url) = (String::new(), String::new());
-        let (server, key_digest) = (server.to_owned(), digest(public_key_info));
+        let (server, key_digest) = (server.to_owned(), sha256(public_key_info));
         let (version, made) = (ORDER_VERSION, Timestamp::now());
         PendingOrder { version, server, account, url, names, wishes, key_digest, made }
     }
@@ -257,11 +258,6 @@ impl PendingOrder {
         (&self.server, &self.names, &self.wishes, &self.key_digest)
             == (&wanted.server, &wanted.names, &wanted.wishes, &wanted.key_digest)
     }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A generation in the making: `generations/N.partial`. Not visible to readers; removed with this value, and at the next

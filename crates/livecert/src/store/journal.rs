@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{entries, private_folder, read_json, remove, sync_folder, write_json};
 use super::{CertName, Lock, Store, StoreError, StoredArgument};
+use crate::digest::sha256;
 
 pub(super) const JOURNAL_VERSION: u32 = 1;
 
@@ -25,9 +26,7 @@ impl JournalName {
     /// The journal of one name that is written for another ACME client.
     pub fn name(fqdn: &str) -> Self {
         // A name may be as long as a file name; its digest is not. '@' is in no certificate's name.
-        let digest = ring::digest::digest(&ring::digest::SHA256, fqdn.to_ascii_lowercase().as_bytes());
-        let tag: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        JournalName(format!("dns@{tag}"))
+        JournalName(format!("dns@{}", &sha256(fqdn.to_ascii_lowercase().as_bytes())[..32]))
     }
 
     /// The text.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{read_json, write_json};
+use super::file::{read_json, remove, write_json};
 use super::{CertName, Store, StoreError};
 
 const RUN_VERSION: u32 = 1;
@@ -121,13 +121,7 @@ impl Store {
     /// # Errors
     /// The file cannot be removed.
     pub fn remove_credential_end(&self, cert: &CertName) -> Result<(), StoreError> {
-        let path = self.credential_path(cert);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::write(&path)(error))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.credential_path(cert))
     }
 }
 

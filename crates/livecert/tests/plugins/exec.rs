@@ -8,36 +8,9 @@ use livecert::plugin::{Plugin, PluginError, TxtRecord};
 use tempfile::TempDir;
 use testbed::Knot;
 
-use super::kit::{Counterpart, DEEP, ZONE, examine};
+use super::kit::{DEEP, ZONE, examine};
+use super::knot::OnKnot;
 use super::{connect, secret};
-
-struct Script {
-    knot: Knot,
-    plugin: Arc<dyn Plugin>,
-    failing: Vec<(&'static str, Arc<dyn Plugin>)>,
-}
-
-impl Counterpart for Script {
-    fn plugin(&self) -> Arc<dyn Plugin> {
-        self.plugin.clone()
-    }
-
-    fn failing(&self) -> Vec<(&'static str, Arc<dyn Plugin>)> {
-        self.failing.clone()
-    }
-
-    fn there(&self, zone: &str, fqdn: &str) -> Option<(u32, Vec<String>)> {
-        self.knot.txt(zone, fqdn)
-    }
-
-    fn neighbour(&self, zone: &str, fqdn: &str, ttl: u32, value: &str) {
-        self.knot.put(zone, fqdn, ttl, "TXT", &format!("\"{value}\"")).unwrap();
-    }
-
-    fn is_told_the_zone(&self) -> bool {
-        true
-    }
-}
 
 fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
@@ -84,7 +57,7 @@ ask zone-commit \"$LIVECERT_ZONE\"
         ("a command that is ended", exec(folder, &killed, &[]).await),
         ("a command that does not end", exec(folder, &slow, &["ExecTimeout=PT0.2s".to_owned()]).await),
     ];
-    examine(&Script { knot, plugin, failing }).await;
+    examine(&OnKnot { knot, plugin, failing, is_told_the_zone: true }).await;
 }
 
 fn record(fqdn: &str, value: &str) -> TxtRecord {

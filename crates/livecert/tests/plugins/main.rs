@@ -5,6 +5,7 @@
 mod exec;
 mod gandi;
 mod kit;
+mod knot;
 mod rfc2136;
 
 use std::path::Path;

@@ -1,19 +1,12 @@
 //! Against Knot.
 
-use std::sync::Arc;
-
-use livecert::plugin::{Plugin, PluginError, TxtRecord, UpdateError};
+use livecert::plugin::{PluginError, TxtRecord, UpdateError};
 use tempfile::TempDir;
 use testbed::{KEYS, Knot, POWERLESS};
 
-use super::kit::{Counterpart, DEEP, ZONE, examine};
+use super::kit::{DEEP, ZONE, examine};
+use super::knot::OnKnot;
 use super::{connect, secret};
-
-struct Server {
-    knot: Knot,
-    plugin: Arc<dyn Plugin>,
-    failing: Vec<(&'static str, Arc<dyn Plugin>)>,
-}
 
 fn arguments(folder: &TempDir, server: &str, (key, algorithm, value): (&str, &str, &str)) -> Vec<String> {
     vec![
@@ -22,28 +15,6 @@ fn arguments(folder: &TempDir, server: &str, (key, algorithm, value): (&str, &st
         format!("RFC2136TSIGAlgorithm={algorithm}"),
         secret(folder.path(), "RFC2136TSIGSecret", value),
     ]
-}
-
-impl Counterpart for Server {
-    fn plugin(&self) -> Arc<dyn Plugin> {
-        self.plugin.clone()
-    }
-
-    fn failing(&self) -> Vec<(&'static str, Arc<dyn Plugin>)> {
-        self.failing.clone()
-    }
-
-    fn there(&self, zone: &str, fqdn: &str) -> Option<(u32, Vec<String>)> {
-        self.knot.txt(zone, fqdn)
-    }
-
-    fn neighbour(&self, zone: &str, fqdn: &str, ttl: u32, value: &str) {
-        self.knot.put(zone, fqdn, ttl, "TXT", &format!("\"{value}\"")).unwrap();
-    }
-
-    fn is_told_the_zone(&self) -> bool {
-        false
-    }
 }
 
 #[tokio::test]
@@ -66,7 +37,7 @@ async fn passes_the_examination() {
         failing.push((what, connect("rfc2136", &arguments(&folder, server, key), folder.path(), None).await));
     }
     let plugin = connect("rfc2136", &arguments(&folder, &address, KEYS[0]), folder.path(), None).await;
-    examine(&Server { knot, plugin, failing }).await;
+    examine(&OnKnot { knot, plugin, failing, is_told_the_zone: false }).await;
 }
 
 fn record(fqdn: &str, value: &str) -> TxtRecord {
