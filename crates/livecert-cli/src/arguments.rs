@@ -98,7 +98,7 @@ pub(crate) enum LogFormat {
 /// An ACME server.
 #[derive(Debug, Args)]
 pub(crate) struct OneServer {
-    /// ACME server [default: LE_PROD]
+    /// ACME server [default: the one in use, else LE_PROD]
     #[arg(long, env = "LIVECERT_SERVER", value_name = "CODE|URL")]
     pub(crate) server: Option<String>,
 }

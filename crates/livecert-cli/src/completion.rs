@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-use livecert::certificate::SERVERS;
+use livecert::certificate::{SERVERS, Servers};
 use livecert::plugin;
 use livecert::store::Store;
 
@@ -37,7 +37,7 @@ fn candidates_for(argument: Arg) -> Arg {
     let id = argument.get_id().as_str().to_owned();
     match (value.as_deref(), id.as_str()) {
         (Some("CERT"), _) => argument.add(ArgValueCompleter::new(certificates)),
-        (Some("CODE|URL"), _) => argument.add(ArgValueCompleter::new(servers)),
+        (Some("CODE|URL" | "SERVER"), _) => argument.add(ArgValueCompleter::new(servers)),
         (Some("PLUGIN"), _) | (_, "plugin") => argument.add(ArgValueCompleter::new(plugins)),
         (_, "plugin_arg") => argument.add(ArgValueCompleter::new(parameters)),
         (Some("PROFILE"), _) => argument.add(ArgValueCompleter::new(profiles)),
@@ -83,7 +83,9 @@ fn servers(typed: &OsStr) -> Vec<CompletionCandidate> {
     let used = store().and_then(|store| store.account_records().ok()).unwrap_or_default();
     let used = used.into_iter().map(|account| account.server);
     let used = used.filter(|url| !SERVERS.iter().any(|(_, known)| known == url)).map(|url| (url, None));
-    beginning_with(typed, known.chain(used))
+    let names = store().and_then(|store| Servers::read(&store).ok()).unwrap_or_default();
+    let named = names.names().map(|(name, url)| (name.to_owned(), Some(url.to_owned())));
+    beginning_with(typed, known.chain(named).chain(used))
 }
 
 fn plugins(typed: &OsStr) -> Vec<CompletionCandidate> {

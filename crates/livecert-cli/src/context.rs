@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use livecert::certificate::{CertificateError, Service};
+use livecert::certificate::{CertificateError, ServerUrl, Servers, Service};
 use livecert::plugin::Surroundings;
 use livecert::secret::KeyPlace;
 use livecert::store::Store;
@@ -40,6 +40,18 @@ pub(crate) fn home_folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
 /// The store, for commands that only read.
 pub(crate) fn store(globals: &Globals) -> Result<Store, Failure> {
     Ok(Store::read_only(&home(globals)?))
+}
+
+/// The server that is meant: by its code, its URL or a name of the user's own; the one in use where none is named.
+pub(crate) fn server(named: Option<&str>, globals: &Globals) -> Result<ServerUrl, Failure> {
+    let servers = Servers::read(&store(globals)?)?;
+    let found = named.map_or_else(|| servers.in_use(), |named| servers.find(named));
+    Ok(found.map_err(CertificateError::from)?)
+}
+
+/// The servers that are meant; none where none is named.
+pub(crate) fn servers(named: &[String], globals: &Globals) -> Result<Vec<ServerUrl>, Failure> {
+    named.iter().map(|named| server(Some(named), globals)).collect()
 }
 
 /// Runs `work` on a runtime of one thread: it waits for servers nearly all of its time, and start-up counts.

@@ -30,6 +30,19 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::Server(ServerError::UnknownCode { similar: Some(code), .. }) => {
             return Some(format!("did you mean {code}?"));
         }
+        CertificateError::Server(ServerError::Name(_) | ServerError::NameTaken { .. }) => {
+            "give it another name; `livecert server list` shows those in use"
+        }
+        CertificateError::Server(ServerError::NotKnown(_)) => {
+            "`livecert server list` shows those that are known"
+        }
+        CertificateError::ServerInUse { certificates, .. } if certificates.is_empty() => {
+            "--deactivate-accounts ends its accounts first; --force drops their keys and leaves them as they are there"
+        }
+        CertificateError::ServerInUse { .. } => {
+            "give those certificates another home first (`livecert issue` with another --server); --force removes it all the \
+             same, and their next renewal needs a new account"
+        }
         CertificateError::Server(_) => {
             "give a code such as LE_PROD or LE_STAGE, or the https URL of a directory"
         }

@@ -96,13 +96,13 @@ pub(super) fn run(words: Account, globals: &Globals, output: &Output) -> Result<
             Ok(Status::Done)
         }
         Account::Show(server) => {
-            let server = chosen(server.server.as_deref())?;
+            let server = chosen(server.server.as_deref(), globals)?;
             let account =
                 context::block_on(async { Ok(context::service(globals)?.show_account(&server).await?) })?;
             show(output, "account", &account)
         }
         Account::New { server, accept_tos, contact, account_key_type, key_file, only_existing, external } => {
-            let server = chosen(server.server.as_deref())?;
+            let server = chosen(server.server.as_deref(), globals)?;
             let external_account = external_account(&external)?;
             let (key_type, key) = (key_type(account_key_type.as_deref())?, key(key_file.as_deref())?);
             let request = AccountRequest { accept_tos, contact, key_type, key, external_account };
@@ -119,7 +119,7 @@ pub(super) fn run(words: Account, globals: &Globals, output: &Output) -> Result<
             if contact.is_empty() && !accept_tos {
                 return Err(Failure::wrong("there is nothing to change: give --contact or --accept-tos"));
             }
-            let server = chosen(server.server.as_deref())?;
+            let server = chosen(server.server.as_deref(), globals)?;
             let wanted: Vec<String> = contact.iter().filter(|mail| !mail.is_empty()).cloned().collect();
             let wanted = (!contact.is_empty()).then_some(wanted.as_slice());
             let account = context::block_on(async {
@@ -128,7 +128,7 @@ pub(super) fn run(words: Account, globals: &Globals, output: &Output) -> Result<
             show(output, "updated", &account)
         }
         Account::Rollover { server, account_key_type, key_file } => {
-            let server = chosen(server.server.as_deref())?;
+            let server = chosen(server.server.as_deref(), globals)?;
             let (kind, key) = (key_type(account_key_type.as_deref())?, key(key_file.as_deref())?);
             let account = context::block_on(async {
                 Ok(context::service(globals)?.roll_over(&server, kind, key).await?)
@@ -137,7 +137,7 @@ pub(super) fn run(words: Account, globals: &Globals, output: &Output) -> Result<
         }
         Account::Export { server, output_file } => export(&server, output_file.as_deref(), globals, output),
         Account::Deactivate { server, force } => {
-            let server = chosen(server.server.as_deref())?;
+            let server = chosen(server.server.as_deref(), globals)?;
             let question = format!("The account at {server} will be of no use to anybody any more.\n");
             if !force && !Terminal::default().confirm(&question) {
                 return Err(Failure::wrong("deactivating an account cannot be undone: give --force"));
@@ -156,7 +156,7 @@ fn export(
     globals: &Globals,
     output: &Output,
 ) -> Result<Status, Failure> {
-    let server = chosen(server.server.as_deref())?;
+    let server = chosen(server.server.as_deref(), globals)?;
     let pem = context::block_on(async { Ok(context::service(globals)?.export_account_key(&server)?) })?;
     match path {
         Some(path) => {

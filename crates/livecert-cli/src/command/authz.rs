@@ -45,13 +45,13 @@ pub(super) fn run(words: &Authz, globals: &Globals, output: &Output) -> Result<S
         Ok(match words {
             Authz::New { name, server } => {
                 let name: SubjectName = name.parse().map_err(CertificateError::from)?;
-                vec![service.pre_authorize(&chosen(server.server.as_deref())?, &name).await?]
+                vec![service.pre_authorize(&chosen(server.server.as_deref(), globals)?, &name).await?]
             }
             Authz::List { urls, server } => {
-                service.authorizations(&chosen(server.server.as_deref())?, urls).await?
+                service.authorizations(&chosen(server.server.as_deref(), globals)?, urls).await?
             }
             Authz::Deactivate { urls, server } => {
-                service.deactivate_authorizations(&chosen(server.server.as_deref())?, urls).await?
+                service.deactivate_authorizations(&chosen(server.server.as_deref(), globals)?, urls).await?
             }
         })
     })?;

@@ -38,7 +38,7 @@ pub(super) fn run(words: &Challenge, globals: &Globals, output: &Output) -> Resu
         Challenge::KeyAuth { token, dns, server } => {
             let token = Token::new(token)
                 .map_err(|_| Failure::wrong("a token has letters, digits, '-' and '_' only"))?;
-            let server = chosen(server.server.as_deref())?;
+            let server = chosen(server.server.as_deref(), globals)?;
             let authorization = context::block_on(async {
                 Ok(context::service(globals)?.key_authorization(&server, &token)?)
             })?;
@@ -54,7 +54,7 @@ pub(super) fn run(words: &Challenge, globals: &Globals, output: &Output) -> Resu
             let account = match account {
                 Some(account) => account.clone(),
                 None => {
-                    let server = chosen(server.server.as_deref())?;
+                    let server = chosen(server.server.as_deref(), globals)?;
                     context::block_on(async { Ok(context::service(globals)?.account_url(&server)?) })?
                 }
             };

@@ -21,7 +21,7 @@ pub(crate) struct Check {
 
 pub(super) fn run(words: Check, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     words.issue.dry_run.refuse("check")?;
-    let request = request(words.issue)?;
+    let request = request(words.issue, globals)?;
     let findings = context::block_on(async {
         Ok(context::service(globals)?.check(&request, words.write_probe).await?)
     })?;

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use livecert::certificate::{
-    CertificateError, Import, ImportRequest, ImportedAccount, ImportedCertificate, ServerUrl, Taken,
-    plan_import,
+    CertificateError, Import, ImportRequest, ImportedAccount, ImportedCertificate, Taken, plan_import,
 };
 use livecert::import::{Client, Hints};
 use livecert::plugin::{self, ArgumentError};
@@ -58,7 +57,7 @@ pub(crate) struct ImportWords {
 
 pub(super) fn run(words: ImportWords, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let plan = words.plan;
-    let request = request(words)?;
+    let request = request(words, globals)?;
     let import = match plan {
         true => plan_import(&context::store(globals)?, &request)?,
         false => context::block_on(async { Ok(context::service(globals)?.import(&request).await?) })?,
@@ -78,7 +77,7 @@ pub(super) fn run(words: ImportWords, globals: &Globals, output: &Output) -> Res
     Ok(Status::of(taken.len(), lost + import.obstacles.len()))
 }
 
-fn request(words: ImportWords) -> Result<ImportRequest, Failure> {
+fn request(words: ImportWords, globals: &Globals) -> Result<ImportRequest, Failure> {
     let client: Client = words.client.parse().map_err(CertificateError::from)?;
     let plugin = words.plugin.as_deref().map(plugin::find).transpose().map_err(CertificateError::from)?;
     let arguments = match plugin {
@@ -86,14 +85,11 @@ fn request(words: ImportWords) -> Result<ImportRequest, Failure> {
         None if words.plugin_arg.is_empty() => Ok(plugin::ArgumentSources::new()),
         None => Err(ArgumentError::WithoutPlugin),
     };
-    let servers = words.server.iter().map(|server| server.parse::<ServerUrl>().map(|url| url.to_string()));
+    let servers = context::servers(&words.server, globals)?;
     Ok(ImportRequest {
         client,
         path: words.path,
-        hints: Hints {
-            servers: servers.collect::<Result<_, _>>().map_err(CertificateError::from)?,
-            ..Hints::default()
-        },
+        hints: Hints { servers: servers.iter().map(ToString::to_string).collect(), ..Hints::default() },
         certs: words.cert,
         plugin,
         arguments: arguments.map_err(CertificateError::from)?,

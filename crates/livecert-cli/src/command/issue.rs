@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use livecert::certificate::{
-    CertificateError, ExternalAccountRequest, IssueRequest, Issued, Outcome, ServerUrl, parse_names, window,
+    CertificateError, ExternalAccountRequest, IssueRequest, Issued, Outcome, parse_names, window,
 };
 use livecert::key::KeyType;
 use livecert::plugin::Leftover;
@@ -46,8 +46,9 @@ pub(crate) struct Issue {
     pub(crate) dry_run: DryRun,
 
     /// ACME server: LE_PROD, LE_STAGE, ZEROSSL_PROD, GOOGLE_PROD, GOOGLE_STAGE, SSLCOM_RSA, SSLCOM_ECC, ACTALIS_PROD
-    /// or the https URL of a directory; repeat it for servers to fall back to when the first one is down or does not
-    /// want to be asked [default: the certificate's, else LE_PROD]
+    /// or the https URL of a directory, or a name of your own for it; repeat it for servers to fall back to when the first one is down or does not
+    /// want to be asked [default: the certificate's, else the
+    /// one in use, else LE_PROD]
     #[arg(
         long,
         env = "LIVECERT_SERVER",
@@ -95,8 +96,8 @@ pub(crate) struct Issue {
 
 pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     // Everything that can be wrong with the words is known before anything is touched.
-    let twin = words.dry_run.twin()?;
-    let request = request(words)?;
+    let twin = words.dry_run.twin(globals)?;
+    let request = request(words, globals)?;
     if let Some(twin) = twin {
         return rehearse::issue(&request, twin.as_ref(), globals, output);
     }
@@ -110,21 +111,22 @@ pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<St
 }
 
 /// The request that the words make.
-pub(super) fn request(words: Issue) -> Result<IssueRequest, CertificateError> {
+pub(super) fn request(words: Issue, globals: &Globals) -> Result<IssueRequest, Failure> {
     let key_type = |text: &Option<String>| -> Result<Option<KeyType>, CertificateError> {
         Ok(text.as_deref().map(str::parse).transpose()?)
     };
     let own_request = words.csr.as_ref().map(|path| read(path)).transpose()?;
-    let mut names = parse_names(words.names.iter().map(String::as_str))?;
+    let mut names = parse_names(words.names.iter().map(String::as_str)).map_err(CertificateError::from)?;
     if let Some(csr) = &own_request
         && names.is_empty()
     {
         names = livecert::certificate::names_of_request(csr)?;
     }
+    let cert_name = words.cert_name.as_deref().map(str::parse::<CertName>).transpose();
     let mut request = IssueRequest {
         names,
-        cert_name: words.cert_name.as_deref().map(str::parse::<CertName>).transpose()?,
-        servers: words.server.iter().map(|server| server.parse()).collect::<Result<Vec<ServerUrl>, _>>()?,
+        cert_name: cert_name.map_err(CertificateError::from)?,
+        servers: context::servers(&words.server, globals)?,
         accept_tos: words.accept_tos,
         contact: words.contact,
         account_key_type: key_type(&words.account_key_type)?,

@@ -72,7 +72,7 @@ pub(crate) struct PersistWords {
 pub(super) fn run(words: Persist, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {
         Persist::Publish { words, allow_wildcard, until, accept_tos, contact } => {
-            let mut request = request(words)?;
+            let mut request = request(words, globals)?;
             request.wildcard = allow_wildcard;
             request.account = AccountRequest { accept_tos, contact, ..AccountRequest::default() };
             // The end of that day, so that the day itself is in.
@@ -88,7 +88,7 @@ pub(super) fn run(words: Persist, globals: &Globals, output: &Output) -> Result<
             output.show(&json!({"schema": 1, "records": all}), || done.iter().map(published).collect());
         }
         Persist::Unpublish { words } => {
-            let request = request(words)?;
+            let request = request(words, globals)?;
             let done = context::block_on(async {
                 Ok(context::service(globals)?.persist_unpublish(&request).await?)
             })?;
@@ -108,11 +108,11 @@ pub(super) fn run(words: Persist, globals: &Globals, output: &Output) -> Result<
     Ok(Status::Done)
 }
 
-fn request(words: PersistWords) -> Result<PersistRequest, Failure> {
+fn request(words: PersistWords, globals: &Globals) -> Result<PersistRequest, Failure> {
     let plugin = plugin::find(&words.plugin).map_err(CertificateError::from)?;
     Ok(PersistRequest {
         names: parse_names(words.names.iter().map(String::as_str)).map_err(CertificateError::from)?,
-        server: chosen(words.server.server.as_deref())?,
+        server: chosen(words.server.server.as_deref(), globals)?,
         account: AccountRequest::default(),
         issuer: words.issuer,
         wildcard: false,

@@ -12,7 +12,7 @@ use crate::output::{Output, Status};
 
 pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     words.dry_run.refuse("plan")?;
-    let request = request(words)?;
+    let request = request(words, globals)?;
     let plan = context::block_on(async { Ok(context::service(globals)?.plan(&request).await?) })?;
     output.show(&document(&plan), || text(&plan));
     Ok(Status::Done)

@@ -27,9 +27,9 @@ pub(crate) struct DryRun {
 
 impl DryRun {
     /// Where to rehearse, if that is asked for; inside, the server that is named.
-    pub(super) fn twin(&self) -> Result<Option<Option<ServerUrl>>, CertificateError> {
+    pub(super) fn twin(&self, globals: &Globals) -> Result<Option<Option<ServerUrl>>, Failure> {
         let Some(named) = &self.dry_run else { return Ok(None) };
-        Ok(Some(named.as_deref().map(str::parse).transpose()?))
+        Ok(Some(named.as_deref().map(|server| context::server(Some(server), globals)).transpose()?))
     }
 
     /// Refuses the option for a command that has nothing to rehearse.

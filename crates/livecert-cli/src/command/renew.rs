@@ -34,7 +34,7 @@ pub(crate) struct Renew {
 pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let certs = words.certs.iter().map(|cert| cert.parse::<CertName>());
     let certs = certs.collect::<Result<Vec<_>, CertNameError>>().map_err(CertificateError::from)?;
-    if let Some(twin) = words.dry_run.twin()? {
+    if let Some(twin) = words.dry_run.twin(globals)? {
         return rehearse::renew(certs, twin.as_ref(), globals, output);
     }
     let parallel = words.parallel.unwrap_or(RenewRequest::default().parallel);

@@ -46,7 +46,7 @@ pub(super) fn run(words: &Revoke, globals: &Globals, output: &Output) -> Result<
             .map_err(CertificateError::from)?,
         cert_file: words.cert_file.clone(),
         key_file: words.key_file.clone(),
-        server: words.server.as_deref().map(|server| chosen(Some(server))).transpose()?,
+        server: words.server.as_deref().map(|server| chosen(Some(server), globals)).transpose()?,
         reason,
     };
     let server = context::block_on(async { Ok(context::service(globals)?.revoke(&request).await?) })?;

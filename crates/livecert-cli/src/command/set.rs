@@ -1,7 +1,7 @@
 //! `livecert set CERT`.
 
 use clap::Args;
-use livecert::certificate::{Amended, CertificateError, IssueRequest, ServerUrl, window};
+use livecert::certificate::{Amended, CertificateError, IssueRequest, window};
 use livecert::plugin;
 use livecert::store::CertName;
 use serde_json::json;
@@ -80,7 +80,7 @@ pub(super) fn run(words: Set, globals: &Globals, output: &Output) -> Result<Stat
         return Err(CertificateError::NeedsAnother { what }.into());
     }
     let record = context::store(globals)?.record(&cert).map_err(CertificateError::from)?;
-    let request = request(words, &record.plugin)?;
+    let request = request(words, &record.plugin, globals)?;
     let amended = context::block_on(async { Ok(context::service(globals)?.set(&cert, &request).await?) })?;
     let store = context::store(globals)?;
     let view = amended
@@ -104,8 +104,8 @@ pub(super) fn run(words: Set, globals: &Globals, output: &Output) -> Result<Stat
     Ok(Status::Done)
 }
 
-fn request(words: Set, plugin: &str) -> Result<IssueRequest, CertificateError> {
-    let servers = words.server.iter().map(|server| server.parse()).collect::<Result<Vec<ServerUrl>, _>>()?;
+fn request(words: Set, plugin: &str, globals: &Globals) -> Result<IssueRequest, Failure> {
+    let servers = context::servers(&words.server, globals)?;
     let mut request = IssueRequest { servers, ..IssueRequest::default() };
     words.kept.request(plugin::find(plugin).ok(), &mut request)?;
     Ok(request)

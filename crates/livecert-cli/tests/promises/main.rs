@@ -15,6 +15,7 @@ mod a_lost_account_does_not_wedge_renewal;
 mod a_neighbours_value_survives;
 mod a_rehearsal_stores_nothing;
 mod a_secret_never_shows;
+mod a_server_goes_by_your_own_name;
 mod a_silent_failure_is_seen;
 mod a_standing_record_needs_no_token;
 mod a_strict_server_finds_no_fault;

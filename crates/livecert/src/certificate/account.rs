@@ -135,7 +135,7 @@ impl Service {
         external: Option<ExternalAccount>,
     ) -> Result<Account, CertificateError> {
         let mut new = NewAccount::default();
-        if !url.ignores_contacts() {
+        if self.tells_contacts(url)? {
             new.contact = contact.iter().map(|mail| format!("mailto:{mail}")).collect();
         }
         new.terms_of_service_agreed = true;

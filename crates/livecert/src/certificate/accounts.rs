@@ -283,6 +283,20 @@ impl Service {
         account.ok_or_else(|| CertificateError::NoAccount { server: url.to_string() })
     }
 
+    /// URLs of the accounts at a server. Nobody is asked.
+    pub(super) fn account_urls(&self, url: &ServerUrl) -> Result<Vec<String>, CertificateError> {
+        Ok(self.store.account(url.as_str())?.and_then(|account| account.url).into_iter().collect())
+    }
+
+    /// Ends all accounts at a server. Gives their URLs.
+    pub(super) async fn deactivate_accounts(&self, url: &ServerUrl) -> Result<Vec<String>, CertificateError> {
+        let all = self.account_urls(url)?;
+        if !all.is_empty() {
+            self.deactivate_account(url).await?;
+        }
+        Ok(all)
+    }
+
     async fn required_account_under(
         &self,
         url: &ServerUrl,

@@ -176,6 +176,16 @@ pub enum CertificateError {
     /// The HMAC key of an external account binding is none.
     #[error("the key for the external account binding cannot be used")]
     ExternalAccountKey(#[source] livecert_acme::ExternalAccountError),
+    /// A server that is to be forgotten, and is needed.
+    #[error("{server} is used by {}", users(certificates, accounts))]
+    ServerInUse {
+        /// The server.
+        server: String,
+        /// Names of the certificates.
+        certificates: Vec<String>,
+        /// URLs of the accounts.
+        accounts: Vec<String>,
+    },
     /// There is no account at the server.
     #[error("there is no account at {server}")]
     NoAccount {
@@ -422,6 +432,7 @@ impl CertificateError {
                 SealError::NoPlace | SealError::Occupied { .. } | SealError::NotLost { .. },
             )
             | CertificateError::ExternalAccountRequired { .. }
+            | CertificateError::ServerInUse { .. }
             | CertificateError::NoAccount { .. }
             | CertificateError::NoIssuerName { .. }
             | CertificateError::AccountExists { .. }
@@ -471,6 +482,17 @@ impl CertificateError {
             _ => false,
         }
     }
+}
+
+/// Who uses a server or an account.
+fn users(certificates: &[String], accounts: &[String]) -> String {
+    let of = |what: &str, all: &[String]| match all {
+        [] => None,
+        [one] => Some(format!("the {what} {one}")),
+        all => Some(format!("the {what}s {}", all.join(", "))),
+    };
+    let both = [of("certificate", certificates), of("account", accounts)];
+    both.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
 /// An error with its causes, in one line.

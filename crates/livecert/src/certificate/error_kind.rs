@@ -27,6 +27,7 @@ fn kind(error: &CertificateError) -> &'static str {
         | CertificateError::ValidationNameTooLong { .. } => "name",
         CertificateError::CertName(_) => "cert-name",
         CertificateError::Server(_) => "server",
+        CertificateError::ServerInUse { .. } => "server-in-use",
         CertificateError::NoTwin { .. } | CertificateError::NotATwin { .. } => "no-staging-server",
         CertificateError::Argument(ArgumentError::Secret { .. } | ArgumentError::NoCredential { .. }) => {
             "credential"

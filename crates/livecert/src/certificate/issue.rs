@@ -110,7 +110,7 @@ impl Service {
             true => Some(self.store.record(cert)?),
             false => self.store.find_record(cert)?,
         };
-        let mut settings = Settings::new(request, stored.as_ref())?;
+        let mut settings = self.settings(request, stored.as_ref())?;
         if let Some(own) = &request.own_request
             && stored.is_some()
         {
@@ -385,6 +385,9 @@ impl Service {
     /// common.
     fn replaced(&self, server: &ServerUrl, work: &Work<'_>, account: &Account) -> Option<CertificateId> {
         account.server().directory().renewal_info.as_ref()?;
+        if !self.uses_renewal_info(server.as_str()) {
+            return None;
+        }
         let info = &work.current?.info;
         let same_account = info.account.as_deref().is_none_or(|other| other == account.url().as_str());
         let same_name =

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::settings::Settings;
 use super::{CertificateError, IssueRequest, Service};
 use crate::challenge::{Placement, Proof, validation_name};
 
@@ -44,7 +43,7 @@ impl Service {
     pub async fn plan(&self, request: &IssueRequest) -> Result<Plan, CertificateError> {
         let cert = request.check()?;
         let stored = self.store.find_record(&cert)?;
-        let settings = Settings::new(request, stored.as_ref())?;
+        let settings = self.settings(request, stored.as_ref())?;
         let due = self.store.current(&cert)?.map(|current| self.due(&cert, &current, Timestamp::now()));
         let not_due = due.filter(|due| !due.now && !request.force && !settings.changed).map(|due| due.at);
         let ready = self.ready(&cert, &settings).await?;

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::back_off::Occasion;
-use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName, with_causes};
 use crate::deploy::{HookKind, look_for};
@@ -96,7 +95,7 @@ impl Service {
         twin: Option<&ServerUrl>,
     ) -> Result<Rehearsed, CertificateError> {
         let cert = request.check()?;
-        let settings = Settings::new(request, self.store.find_record(&cert)?.as_ref())?;
+        let settings = self.settings(request, self.store.find_record(&cert)?.as_ref())?;
         let home = settings.home().clone();
         let twin = twin_of(&home, twin)?;
         look_for_hooks(&settings.deployment).await?;

@@ -12,6 +12,7 @@ use rustls_pki_types::pem::PemObject;
 
 use super::bundle::certificate_id_of;
 use super::due::{Due, due};
+use super::servers::uses_renewal_info;
 use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::progress::Event;
 use crate::store::{CertName, Generation, RenewalRecord, RenewalWindow, Store};
@@ -38,6 +39,9 @@ impl Service {
         let mut by_server = BTreeMap::<String, Vec<(CertName, String, Option<RenewalRecord>)>>::new();
         for cert in certs {
             let Ok(Some(generation)) = self.store.current(cert) else { continue };
+            if !self.uses_renewal_info(&generation.info.server) {
+                continue;
+            }
             let Some(id) = id(&generation) else { continue };
             let known = self.store.renewal(cert, &id);
             // One that has ended is renewed in any case.
@@ -141,9 +145,10 @@ impl Service {
     }
 }
 
-/// What the CA said last about when a generation is to be renewed; `None` if it said nothing.
+/// What the CA said last about when a generation is to be renewed; `None` if it said nothing, or is not to be asked.
 pub fn window(store: &Store, cert: &CertName, generation: &Generation) -> Option<RenewalRecord> {
-    store.renewal(cert, &id(generation)?)
+    let known = store.renewal(cert, &id(generation)?)?;
+    uses_renewal_info(store, &generation.info.server).then_some(known)
 }
 
 /// The id of a certificate towards its CA; generations of older versions did not note it.

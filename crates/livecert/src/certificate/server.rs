@@ -27,13 +27,31 @@ pub struct ServerUrl(String);
 #[non_exhaustive]
 pub enum ServerError {
     /// No such short code.
-    #[error("'{given}' is neither the short code of an ACME server nor an https URL")]
+    #[error(
+        "'{given}' is neither the short code of an ACME server, nor a name of your own for one, nor an https URL"
+    )]
     UnknownCode {
         /// What was given.
         given: String,
         /// A code that is much alike.
-        similar: Option<&'static str>,
+        similar: Option<String>,
     },
+    /// A text that cannot name a server.
+    #[error(
+        "'{0}' cannot name a server: letters, digits, '-', '_' and '.' can, up to 64 of them, a letter or digit in front"
+    )]
+    Name(String),
+    /// A name that another server has.
+    #[error("'{name}' is the name of {url} already")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The server that has it.
+        url: String,
+    },
+    /// A server that nothing is known about.
+    #[error("nothing is known about {0}")]
+    NotKnown(String),
     /// A URL without TLS.
     #[error("'{0}' is not an https URL, and ACME is spoken over TLS only (RFC 8555 §6.1)")]
     NotHttps(String),
@@ -123,7 +141,7 @@ impl FromStr for ServerUrl {
             let upper = text.to_ascii_uppercase();
             let alike = |(code, _): &(&'static str, &str)| (strsim::jaro_winkler(&upper, code), *code);
             let best = SERVERS.iter().map(alike).max_by(|a, b| a.0.total_cmp(&b.0));
-            let similar = best.filter(|(score, _)| *score > 0.75).map(|(_, code)| code);
+            let similar = best.filter(|(score, _)| *score > 0.75).map(|(_, code)| code.to_owned());
             return Err(ServerError::UnknownCode { given: text.to_owned(), similar });
         }
         let url = url::Url::parse(text)
@@ -167,7 +185,7 @@ mod tests {
     fn slips_are_explained() {
         assert_eq!(
             "LE_PRD".parse::<ServerUrl>(),
-            Err(ServerError::UnknownCode { given: "LE_PRD".into(), similar: Some("LE_PROD") })
+            Err(ServerError::UnknownCode { given: "LE_PRD".into(), similar: Some("LE_PROD".into()) })
         );
         assert!(matches!("xyz".parse::<ServerUrl>(), Err(ServerError::UnknownCode { similar: None, .. })));
         assert!(matches!("http://ca.example/".parse::<ServerUrl>(), Err(ServerError::NotHttps(_))));

@@ -5,6 +5,7 @@
 //!   sealing.key                               what sealed values are opened with (mode 0600), unless it is kept elsewhere
 //!   sealing.json                              where that key is, and its id
 //!   status.json                               what the renewal runs did
+//!   servers.json                              names and settings of ACME servers, and the one in use
 //!   accounts/SERVER/account.json              the account's URL and its sealed key
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/renewal.json                   when the CA wants it to be renewed
@@ -44,6 +45,7 @@ mod removal;
 mod renewal;
 mod run;
 mod sealing;
+mod server;
 #[cfg(test)]
 mod version_tests;
 
@@ -69,3 +71,4 @@ pub use rehearsal::RehearsalStore;
 pub use renewal::{RenewalRecord, RenewalWindow};
 pub use run::{CertificateRun, CredentialRecord, FinishedRun, RunRecord};
 pub use sealing::{AllLocks, Rotation, SealedFile, SealingRecord};
+pub use server::{ServerRecord, ServersRecord};

@@ -49,6 +49,11 @@ impl Store {
                 remove_tree(&path)?;
             }
         }
+        for (path, name) in entries(&self.accounts())? {
+            if name.starts_with(TEMPORARY) {
+                remove_tree(&path)?;
+            }
+        }
         // Several processes write in these: what is young may be in use.
         let shared = entries(&self.accounts())?.into_iter().map(|(folder, _)| folder);
         for folder in shared.chain([self.home().to_owned(), self.home().join("journal")]) {

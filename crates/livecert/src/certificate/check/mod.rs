@@ -69,7 +69,7 @@ impl Service {
     ) -> Result<Vec<Finding>, CertificateError> {
         let cert = request.check()?;
         let stored = self.store.find_record(&cert)?;
-        let settings = Settings::new(request, stored.as_ref())?;
+        let settings = self.settings(request, stored.as_ref())?;
         let ready = self.ready(&cert, &settings).await?;
         let (solvers, dns) = (&ready.solvers, ready.dns());
         let home = self.store.home().display().to_string();
