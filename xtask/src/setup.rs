@@ -81,6 +81,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     programs_of(&[("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables")])?;
     // Kills the store's writer before each of its system calls, or lets one fail.
     programs(&["strace"])?;
+    // Looks at livecert.toml with the schema that is made for editors.
+    programs_of(&[("jsonschema", "python3-jsonschema")])?;
     // A real keyring, on a message bus of its own.
     programs_of(&[
         ("dbus-daemon", "dbus-daemon"),

@@ -31,6 +31,10 @@ pub(crate) struct Globals {
     /// State folder [default: /var/lib/livecert for root, else the user's data folder]
     #[arg(long, global = true, env = "LIVECERT_HOME", value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// File with defaults and with the certificates that are to be (docs/livecert-toml.md) [default: livecert.toml in the
+    /// state folder, if it is there]
+    #[arg(long, global = true, env = "LIVECERT_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// PEM file with trusted roots, beside the system's
     #[arg(long, global = true, env = "LIVECERT_CA_BUNDLE", value_name = "FILE")]
     pub(crate) ca_bundle: Option<PathBuf>,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use livecert::certificate::CertificateError;
 use serde_json::{Value, json};
 
+use crate::config::Report;
 use crate::hint;
 use crate::output::{Output, Status};
 use crate::slip::hide;
@@ -18,6 +19,8 @@ pub(crate) enum Failure {
     Certificate(Box<CertificateError>),
     /// A reason of the command line's own.
     Plain { status: Status, kind: &'static str, message: String },
+    /// Mistakes in `livecert.toml`.
+    Config(Report),
 }
 
 impl From<CertificateError> for Failure {
@@ -45,6 +48,11 @@ impl Failure {
             Failure::Certificate(error) => {
                 let status = if error.is_input() { Status::Wrong } else { Status::Failed };
                 (status, error_document(error), describe(error))
+            }
+            Failure::Config(report) => {
+                let summary = report.summary();
+                let document = json!({"kind": "config", "message": summary, "mistakes": report.documents()});
+                (Status::Wrong, document, format!("{}{}{summary}\n", report.text(), label()))
             }
             Failure::Plain { status, kind, message } => {
                 (*status, json!({"kind": kind, "message": message}), format!("{}{message}\n", label()))

@@ -49,6 +49,12 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::NoTwin { .. } | CertificateError::NotATwin { .. } => {
             "name its staging server: --dry-run=LE_STAGE, or --dry-run=https://… with the URL of a directory"
         }
+        CertificateError::NotDeclared { similar: Some(name), .. } => {
+            return Some(format!("did you mean {name}?"));
+        }
+        CertificateError::NotDeclared { .. } => {
+            "write it down in that file, or name one that is there; `livecert renew` and `livecert issue` are for all others"
+        }
         CertificateError::Argument(error) => return argument(error),
         CertificateError::Store(error) => return store(error),
         CertificateError::Seal(error) => return Some(seal(error)),

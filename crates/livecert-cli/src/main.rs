@@ -4,6 +4,7 @@
 mod arguments;
 mod command;
 mod completion;
+mod config;
 mod context;
 mod failure;
 mod hint;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use arguments::Arguments;
+use failure::Failure;
 use output::Output;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -31,7 +33,8 @@ fn main() -> ExitCode {
     let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     let arguments = match parse() {
         Ok(arguments) => arguments,
-        Err(error) => return failure::wrong_words(&error, json),
+        Err(Unparsed::Words(error)) => return failure::wrong_words(&error, json),
+        Err(Unparsed::File(failure)) => return failure.report(&Output::new(json)),
     };
     let output = Output::new(arguments.globals.json);
     if let Err(failure) = logging::start(&arguments.globals) {
@@ -58,12 +61,32 @@ fn raise_file_limit() {
     }
 }
 
-fn parse() -> Result<Arguments, clap::Error> {
+/// Why there are no arguments.
+enum Unparsed {
+    Words(clap::Error),
+    File(Failure),
+}
+
+impl From<clap::Error> for Unparsed {
+    fn from(error: clap::Error) -> Self {
+        Unparsed::Words(error)
+    }
+}
+
+/// The arguments that were typed, and those that `livecert.toml` adds.
+fn parse() -> Result<Arguments, Unparsed> {
     let mut command = Arguments::command();
-    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let mut matches = command.try_get_matches_from_mut(&words)?;
+    let more = config::complete(&matches).map_err(Unparsed::File)?;
+    if !more.is_empty() {
+        let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        words.splice(end..end, more);
+        matches = command.try_get_matches_from_mut(&words)?;
+    }
     let word = matches.subcommand_name().unwrap_or_default();
     livecert::store::introduce(&format!("livecert {word}"));
-    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    Ok(Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use livecert::secret::Source;
 use livecert::store::{CertName, RenewalRecord, Store};
 use serde_json::json;
 
+use super::declared;
 use super::deployment::DeploymentView;
 use super::kept::Kept;
 use super::rehearse::{self, DryRun};
@@ -103,6 +104,7 @@ pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<St
     }
     let issued = context::block_on(async { Ok(context::service(globals)?.issue(&request).await?) })?;
     let store = context::store(globals)?;
+    declared::remind(&store, &issued.cert, "makes it as it is written there", globals, output);
     let window = window(&store, &issued.cert, &issued.generation);
     let mut document = document(&issued, window.as_ref());
     add_deployment(&mut document, &store, &issued);

@@ -1,10 +1,13 @@
 //! The commands, one file each: parse, call the library, show.
 
 mod account;
+mod apply;
 mod authz;
 mod challenge;
 mod check;
 mod completions;
+mod config;
+mod declared;
 mod deployment;
 mod dns;
 mod files;
@@ -30,9 +33,10 @@ mod timer;
 mod token;
 pub(crate) mod view;
 
-use clap::Subcommand;
+use clap::{ArgMatches, FromArgMatches, Subcommand};
+use livecert::certificate::IssueRequest;
 
-use crate::arguments::{Arguments, Cert};
+use crate::arguments::{Arguments, Cert, Globals};
 use crate::failure::Failure;
 use crate::output::{Output, Status};
 
@@ -43,6 +47,11 @@ pub(crate) enum Command {
     Issue(Box<issue::Issue>),
     /// Renew the named certificates, or all that are due
     Renew(renew::Renew),
+    /// Make the store match the certificates that are written down in livecert.toml
+    Apply(apply::Apply),
+    /// The file livecert.toml: what is wrong with it, and its schema for editors
+    #[command(subcommand)]
+    Config(config::ConfigWords),
     /// Look at everything that an issue needs, before there is an order; exit status 1 if it would fail, 4 if something
     /// needs a person soon
     Check(Box<check::Check>),
@@ -102,12 +111,22 @@ pub(crate) enum Command {
     Man(man::ManPage),
 }
 
+/// What the words of an `issue` ask for.
+pub(crate) fn issue_request(
+    matches: &ArgMatches,
+    globals: &Globals,
+) -> Result<Result<IssueRequest, Failure>, clap::Error> {
+    issue::Issue::from_arg_matches(matches).map(|words| issue::request(words, globals))
+}
+
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failure> {
     let globals = &arguments.globals;
     match arguments.command {
         Command::Issue(words) => issue::run(*words, globals, output),
         Command::Renew(words) => renew::run(&words, globals, output),
+        Command::Apply(words) => apply::run(words, globals, output),
+        Command::Config(words) => config::run(&words, globals, output),
         Command::Timer(words) => timer::run(&words, globals, output),
         Command::Token(words) => token::run(&words, globals, output),
         Command::Check(words) => check::run(*words, globals, output),

@@ -5,6 +5,7 @@ use livecert::certificate::{CertificateError, Removed};
 use livecert::store::{CertName, Store};
 use serde_json::{Value, json};
 
+use super::declared;
 use super::view::moment;
 use crate::arguments::{Cert, Globals};
 use crate::context;
@@ -32,6 +33,7 @@ pub(super) fn run(words: &Remove, globals: &Globals, output: &Output) -> Result<
         });
         return Ok(Status::Done);
     }
+    declared::remind(&context::store(globals)?, &cert, "issues it again while it is there", globals, output);
     let done =
         context::block_on(async { Ok(context::service(globals)?.remove(&cert, words.revoke).await?) })?;
     output.show(&document(&done), || text(&done));

@@ -6,6 +6,7 @@ use livecert::plugin;
 use livecert::store::CertName;
 use serde_json::json;
 
+use super::declared;
 use super::deployment::DeploymentView;
 use super::kept::Kept;
 use super::view::GenerationView;
@@ -83,6 +84,7 @@ pub(super) fn run(words: Set, globals: &Globals, output: &Output) -> Result<Stat
     let request = request(words, &record.plugin, globals)?;
     let amended = context::block_on(async { Ok(context::service(globals)?.set(&cert, &request).await?) })?;
     let store = context::store(globals)?;
+    declared::remind(&store, &cert, "makes it as it is written there", globals, output);
     let view = amended
         .current
         .as_ref()

@@ -134,6 +134,7 @@ impl Wishes {
             program,
             home,
             ca_bundle: globals.ca_bundle.as_deref().map(absolute).transpose()?,
+            config: globals.config.as_deref().map(absolute).transpose()?,
             scope: self.place.scope(),
             on_calendar: self.on_calendar.clone(),
             random_delay: self.random_delay.as_secs(),

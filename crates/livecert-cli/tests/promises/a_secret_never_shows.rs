@@ -34,9 +34,17 @@ fn table(bench: &Bench, canary: &Path) -> Vec<(&'static str, Vec<String>)> {
     std::fs::create_dir_all(&units).unwrap();
     std::fs::create_dir_all(&at_home).unwrap();
     let key = bench.testbed.folder().join("imported.pem");
+    let declared = bench.testbed.folder().join("declared.toml");
+    let text = format!(
+        "[credential.x]\nplugin = 'gandi'\nGandiPAT = '{LITERAL}'\n[[certificate]]\nnames = ['example.com']\n"
+    );
+    std::fs::write(&declared, text).unwrap();
     let all: &[(&str, String)] = &[
         ("issue", format!("new.example.com --force {server} --accept-tos {dns}")),
         ("renew", "example.com --force".into()),
+        ("apply", format!("--config {}", declared.display())),
+        ("config check", format!("{}", declared.display())),
+        ("config schema", String::new()),
         ("check", format!("example.com {server} {dns}")),
         ("plan", format!("example.com {server} {dns}")),
         ("list", String::new()),

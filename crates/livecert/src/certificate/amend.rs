@@ -8,7 +8,7 @@ use super::output::ReadyOutput;
 use super::settings::Settings;
 use super::{BundleError, CertificateError, DeployRun, IssueRequest, Service, SubjectName, check_bundle};
 use crate::key::PrivateKey;
-use crate::plugin;
+use crate::plugin::{self, Arguments};
 use crate::progress::Event;
 use crate::store::{Bundle, CertLock, CertName, CertificateRecord, Generation, PendingDeployment};
 
@@ -49,7 +49,11 @@ impl Service {
         let names = stored.names.iter().map(|name| name.parse()).collect::<Result<Vec<SubjectName>, _>>()?;
         let mut request = IssueRequest { names, ..request.clone() };
         let plugin = plugin::find(&stored.plugin)?;
-        if !request.arguments.is_empty() && request.plugin.is_none_or(|other| other.name == plugin.name) {
+        let declared = request.declared_in.is_some();
+        if !declared
+            && !request.arguments.is_empty()
+            && request.plugin.is_none_or(|other| other.name == plugin.name)
+        {
             request.arguments = plugin::changed_sources(plugin, &stored.plugin_args, &request.arguments);
         }
         request.check()?;
@@ -72,7 +76,7 @@ impl Service {
             settings: &settings,
             stored: Some(&stored),
             current: current.as_ref(),
-            new_password: true,
+            new_password: !declared,
         };
         let amended = self.amend(&to).await;
         if let (Err(_), Some(before), Some(_)) = (&amended, before, put_forth) {
@@ -103,7 +107,11 @@ impl Service {
             None => settings.record(self.arguments(cert, settings).await?.stored(), &output_record),
             Some(stored) => {
                 let mut record = settings.record(&stored.plugin_args, &output_record);
-                if !to.request.arguments.is_empty() {
+                if let (true, Some(unread)) =
+                    (to.request.declared_in.is_some(), Arguments::unread(&settings.arguments))
+                {
+                    record.plugin_args = unread.stored().clone();
+                } else if to.request.declared_in.is_some() || !to.request.arguments.is_empty() {
                     record.plugin_args = self.arguments(cert, settings).await?.stored().clone();
                 }
                 record.names.clone_from(&stored.names);

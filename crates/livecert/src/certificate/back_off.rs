@@ -29,6 +29,8 @@ pub(super) enum Occasion {
     Named,
     /// It is due.
     Due,
+    /// It is declared in a file, and not there like that.
+    Declared,
 }
 
 /// Before which moment a certificate that ends at `end`, and could not be got `count` times in a row, is not tried again by
@@ -60,7 +62,7 @@ fn one_more(
 /// Whether it is not to be tried now.
 fn waits(record: &FailureRecord, occasion: Occasion, now: Timestamp) -> bool {
     let counts = match occasion {
-        Occasion::Due => record.count > 0,
+        Occasion::Due | Occasion::Declared => record.count > 0,
         // Whoever names it may have mended it; but what starts again and again by itself names it, too.
         Occasion::Issue | Occasion::Named => record.costly >= FREE,
     };

@@ -66,6 +66,16 @@ pub enum CertificateError {
         /// What was asked for.
         what: &'static str,
     },
+    /// A certificate that the file has nothing to do with.
+    #[error("{} has no certificate named '{cert}', and had none", file.display())]
+    NotDeclared {
+        /// The name that was given.
+        cert: String,
+        /// The file.
+        file: std::path::PathBuf,
+        /// A name that is much alike.
+        similar: Option<String>,
+    },
     /// A form of the certificate that is none.
     #[error(transparent)]
     Format(#[from] super::FormatError),
@@ -419,6 +429,7 @@ impl CertificateError {
             | CertificateError::NoKeyFor { .. }
             | CertificateError::Format(_)
             | CertificateError::NeedsAnother { .. }
+            | CertificateError::NotDeclared { .. }
             | CertificateError::Access(_)
             | CertificateError::ChallengeChoice(_)
             | CertificateError::ChallengeMismatch(_)

@@ -54,6 +54,7 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::ChallengeChoice(_) | CertificateError::ChallengeMismatch(_) => "challenge",
         CertificateError::UnknownProfile { .. } => "profile",
         CertificateError::NeedsAnother { .. } => "needs-another-certificate",
+        CertificateError::NotDeclared { .. } => "not-declared",
         CertificateError::Access(_) => "access",
         CertificateError::Held { .. } => "rate-limited",
         CertificateError::Waiting { .. } => "waiting",

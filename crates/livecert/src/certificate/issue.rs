@@ -105,7 +105,8 @@ impl Service {
         run: &DeployRun,
     ) -> Result<Issued, CertificateError> {
         run.hide(request.sources());
-        let stored = match occasion != Occasion::Issue && !self.rehearsing {
+        let renews = matches!(occasion, Occasion::Named | Occasion::Due);
+        let stored = match renews && !self.rehearsing {
             // It was there before the lock, and may have been removed while this one waited.
             true => Some(self.store.record(cert)?),
             false => self.store.find_record(cert)?,

@@ -123,6 +123,16 @@ impl OutputSettings {
         self.new_password.is_none() && self.record == *stored
     }
 
+    /// Lets the password be the stored one, if it is from the same place.
+    pub(super) fn keep_password(&mut self, stored: &OutputRecord) {
+        let place = self.new_password.as_ref().map(ToString::to_string);
+        if let Some(password) = &stored.pfx_password
+            && place.as_deref() == Some(password.source())
+        {
+            (self.record.pfx_password, self.new_password) = (Some(password.clone()), None);
+        }
+    }
+
     /// Whether a password is given.
     pub(super) fn has_new_password(&self) -> bool {
         self.new_password.is_some()

@@ -142,19 +142,9 @@ impl Service {
     }
 
     async fn renew_all(&self, queue: Vec<Queued>, request: &RenewRequest, run: &DeployRun) -> Vec<Renewal> {
-        let mut free = Vec::new();
-        let mut lanes = BTreeMap::<&str, Vec<CertName>>::new();
-        for one in queue {
-            match one.lane {
-                Some(plugin) => lanes.entry(plugin).or_default().push(one.cert),
-                None => free.push(one.cert),
-            }
-        }
+        let jobs = queue.into_iter().map(|one| (one.lane, one.cert)).collect();
         let work = |cert: CertName| self.renew_told(cert, request, run);
-        let free = stream::iter(free).map(work).buffer_unordered(request.parallel.get()).collect::<Vec<_>>();
-        let lanes = lanes.into_values().map(|certs| stream::iter(certs).then(work).collect::<Vec<_>>());
-        let (mut renewals, lanes) = join(free, join_all(lanes)).await;
-        renewals.extend(lanes.into_iter().flatten());
+        let mut renewals = in_lanes(jobs, request.parallel, work).await;
         renewals.sort_by(|one, other| one.cert.cmp(&other.cert));
         renewals
     }
@@ -202,4 +192,26 @@ impl Service {
             super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),
         })
     }
+}
+
+/// Does all `jobs`, so many at a time; those of one lane follow one another, and are not counted.
+pub(super) async fn in_lanes<J, T, F: Future<Output = T>>(
+    jobs: Vec<(Option<&'static str>, J)>,
+    parallel: NonZeroUsize,
+    work: impl Fn(J) -> F,
+) -> Vec<T> {
+    let mut free = Vec::new();
+    let mut lanes = BTreeMap::<&str, Vec<J>>::new();
+    for (lane, job) in jobs {
+        match lane {
+            Some(lane) => lanes.entry(lane).or_default().push(job),
+            None => free.push(job),
+        }
+    }
+    let work = &work;
+    let free = stream::iter(free).map(work).buffer_unordered(parallel.get()).collect::<Vec<_>>();
+    let lanes = lanes.into_values().map(|jobs| stream::iter(jobs).then(work).collect::<Vec<_>>());
+    let (mut done, lanes) = join(free, join_all(lanes)).await;
+    done.extend(lanes.into_iter().flatten());
+    done
 }

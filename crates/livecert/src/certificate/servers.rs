@@ -150,6 +150,19 @@ fn check_name(name: &str, url: &ServerUrl, record: &ServersRecord) -> Result<(),
     }
 }
 
+/// What will be done for a request, together with what is stored.
+pub(super) fn settings(
+    store: &Store,
+    request: &IssueRequest,
+    stored: Option<&CertificateRecord>,
+) -> Result<Settings, CertificateError> {
+    if stored.is_some() || !request.servers.is_empty() {
+        return Settings::new(request, stored);
+    }
+    let servers = vec![Servers::read(store)?.in_use()?];
+    Settings::new(&IssueRequest { servers, ..request.clone() }, None)
+}
+
 impl Service {
     /// The servers of the state folder.
     ///
@@ -282,11 +295,7 @@ impl Service {
         request: &IssueRequest,
         stored: Option<&CertificateRecord>,
     ) -> Result<Settings, CertificateError> {
-        if stored.is_some() || !request.servers.is_empty() {
-            return Settings::new(request, stored);
-        }
-        let servers = vec![self.servers()?.in_use()?];
-        Settings::new(&IssueRequest { servers, ..request.clone() }, None)
+        settings(&self.store, request, stored)
     }
 
     /// Whether a server is told mail addresses.

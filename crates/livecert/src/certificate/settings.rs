@@ -1,6 +1,7 @@
 //! What is asked for, and what comes of it together with what is stored.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use livecert_acme::ChallengeType;
@@ -75,6 +76,9 @@ pub struct IssueRequest {
     pub output: OutputRequest,
     /// Issue even if not due.
     pub force: bool,
+    /// The file in which the certificate is declared. It says all then: what is `None` is the default, and not what is
+    /// stored.
+    pub declared_in: Option<PathBuf>,
 }
 
 /// What a server knows its customer by (RFC 8555 §7.3.4). It is used for making the account, and not kept.
@@ -125,6 +129,15 @@ impl IssueRequest {
         Ok(self.cert_name.clone().unwrap_or_else(|| CertName::from(first)))
     }
 
+    /// Checks what can be checked without looking anywhere, for a certificate that is not there yet.
+    ///
+    /// # Errors
+    /// Names that cannot be proved like that, options that contradict each other.
+    pub fn check_alone(&self) -> Result<(), CertificateError> {
+        self.check()?;
+        Settings::new(self, None).map(drop)
+    }
+
     /// The sources of all secrets in it.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
         let arguments = self.arguments.values().filter_map(|argument| match argument {
@@ -162,6 +175,8 @@ pub(super) struct Settings {
     pub(super) keep_generations: Option<u16>,
     pub(super) deployment: DeploymentRecord,
     pub(super) output: OutputSettings,
+    /// The file in which it is declared.
+    pub(super) declared_in: Option<PathBuf>,
     /// Whether what is stored was made for something else (other names, server or type of key).
     pub(super) changed: bool,
 }
@@ -171,7 +186,10 @@ impl Settings {
         request: &IssueRequest,
         stored: Option<&CertificateRecord>,
     ) -> Result<Self, CertificateError> {
-        let servers = match stored {
+        let before = stored;
+        let stored = stored.filter(|_| request.declared_in.is_none());
+        // A certificate stays where it is, also one that is declared without a server.
+        let servers = match before {
             _ if !request.servers.is_empty() => request.servers.clone(),
             Some(stored) => {
                 let urls = std::iter::once(&stored.server).chain(&stored.fallbacks);
@@ -192,6 +210,12 @@ impl Settings {
                 plugin::stored_sources(plugin, &stored.plugin_args)
             }
             _ => request.arguments.clone(),
+        };
+        let arguments = match before {
+            Some(before) if stored.is_none() && before.plugin == plugin.name => {
+                plugin::unchanged_sources(plugin, &before.plugin_args, arguments)
+            }
+            _ => arguments,
         };
         // Whoever asks for a type of key wants livecert to have the key again.
         let kept_request = stored.is_some_and(|stored| stored.own_request) && request.key_type.is_none();
@@ -226,7 +250,10 @@ impl Settings {
         if own_request && let Some((option, _)) = wished.iter().find(|(_, wished)| *wished) {
             return Err(CertificateError::FixedByRequest { option });
         }
-        let output = OutputSettings::new(&request.output, stored.map(|stored| &stored.output))?;
+        let mut output = OutputSettings::new(&request.output, stored.map(|stored| &stored.output))?;
+        if let (Some(before), None) = (before, stored) {
+            output.keep_password(&before.output);
+        }
         if own_request && let Some(what) = output.needs_key() {
             return Err(CertificateError::NoKeyFor { what });
         }
@@ -236,7 +263,7 @@ impl Settings {
             let (name, challenges) = (address.to_string(), candidates);
             return Err(CertificateError::AddressInDns { name, challenges });
         }
-        let changed = stored.is_some_and(|stored| {
+        let changed = before.is_some_and(|stored| {
             !same_names(&request.names, &stored.names)
                 || stored.server != servers[0].as_str()
                 || (!own_request && stored.key_type != key_type)
@@ -271,6 +298,7 @@ impl Settings {
             keep_generations: request.keep_generations.or(stored.and_then(|stored| stored.keep_generations)),
             deployment: request.deployment.completed(stored.map(|stored| &stored.deployment)),
             output,
+            declared_in: request.declared_in.clone().or(before.and_then(|before| before.declared_in.clone())),
             changed,
         })
     }
@@ -376,6 +404,7 @@ impl Settings {
         record.keep_generations = self.keep_generations;
         record.deployment.clone_from(&self.deployment);
         record.output.clone_from(output);
+        record.declared_in.clone_from(&self.declared_in);
         record
     }
 }

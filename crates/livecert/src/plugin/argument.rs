@@ -164,7 +164,7 @@ impl ArgumentSource {
 pub type ArgumentSources = BTreeMap<&'static str, ArgumentSource>;
 
 /// The name out of `names` that is most like `name`, if one is alike enough to be meant.
-pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let lower = name.to_ascii_lowercase();
     names
         .map(|other| (strsim::jaro_winkler(&lower, &other.to_ascii_lowercase()), other))
@@ -508,6 +508,25 @@ pub(crate) fn changed_sources(
     sources.extend(new.iter().map(|(name, source)| (*name, source.clone())));
     sources.retain(|_, source| !matches!(source, ArgumentSource::Plain(value) if value.is_empty()));
     sources
+}
+
+/// What is asked for, with the stored arguments in the places of those that are from where the stored ones are; and with the
+/// stored credential, where none is asked for.
+pub(crate) fn unchanged_sources(
+    plugin: &'static PluginInfo,
+    stored: &BTreeMap<String, StoredArgument>,
+    mut asked: ArgumentSources,
+) -> ArgumentSources {
+    let known = stored_sources(plugin, stored);
+    let finds_its_own = !credentials(plugin).any(|name| asked.contains_key(name));
+    for (name, stored) in known {
+        let is_credential = credentials(plugin).any(|credential| credential == name);
+        let is_same = asked.get(name).is_some_and(|source| source.place() == stored.place());
+        if is_same || (is_credential && finds_its_own) {
+            asked.insert(name, stored);
+        }
+    }
+    asked
 }
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use argument::{
-    ArgumentError, ArgumentSource, ArgumentSources, Arguments, parse_arguments, secret_source,
+    ArgumentError, ArgumentSource, ArgumentSources, Arguments, parse_arguments, secret_source, similar,
 };
 pub(crate) use argument::{
-    changed_sources, is_only_sealed, read_secret, stored_sources, with_default_credential,
+    changed_sources, is_only_sealed, read_secret, stored_sources, unchanged_sources, with_default_credential,
 };
 pub use exec::ExecError;
 pub use parameter::{Need, Parameter, ParameterKind, ParameterSet};

@@ -44,6 +44,8 @@ pub struct TimerRequest {
     pub home: PathBuf,
     /// Trusted roots beside the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// The file with defaults and certificates, where it is not the one in the state folder.
+    pub config: Option<PathBuf>,
     /// Whose units they are.
     pub scope: Scope,
     /// When to run, as systemd.time(7) has it; [`ON_CALENDAR`] if there is none.

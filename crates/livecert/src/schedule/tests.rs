@@ -9,6 +9,7 @@ fn request() -> TimerRequest {
         program: "/usr/bin/livecert".into(),
         home: "/var/lib/livecert".into(),
         ca_bundle: None,
+        config: None,
         scope: Scope::System,
         on_calendar: Vec::new(),
         random_delay: 3600,
@@ -54,6 +55,7 @@ fn whatever_is_given_is_in_them() {
     request.program = "/opt/a b/livecert".into();
     request.home = "/srv/50%".into();
     request.ca_bundle = Some("/etc/$ca".into());
+    request.config = Some("/etc/livecert.toml".into());
     request.writable = vec!["/etc/haproxy/certs".into()];
     request.credentials =
         ["pat=/etc/a b/50%", "key=encrypted:/etc/key"].map(|text| text.parse().unwrap()).into();
@@ -62,7 +64,7 @@ fn whatever_is_given_is_in_them() {
     has(
         &text,
         &[
-            "ExecStart=\":/opt/a b/livecert\" --home \"/srv/50%%\" --ca-bundle \"/etc/$ca\" renew",
+            "ExecStart=\":/opt/a b/livecert\" --home \"/srv/50%%\" --ca-bundle \"/etc/$ca\" --config /etc/livecert.toml renew",
             "ReadWritePaths=\"-/srv/50%%\" -/etc/haproxy/certs",
             "LoadCredential=pat:/etc/a b/50%%",
             "LoadCredentialEncrypted=key:/etc/key",

@@ -108,6 +108,9 @@ fn command(request: &TimerRequest) -> Result<String, QuoteError> {
     if let Some(bundle) = &request.ca_bundle {
         words.extend(["--ca-bundle".to_owned(), quote::path(bundle)?]);
     }
+    if let Some(config) = &request.config {
+        words.extend(["--config".to_owned(), quote::path(config)?]);
+    }
     words.push("renew".to_owned());
     Ok(words.join(" "))
 }
@@ -129,7 +132,8 @@ fn writable(request: &TimerRequest) -> Result<Vec<String>, QuoteError> {
 
 /// Every path that the service has to see.
 fn needed(request: &TimerRequest) -> impl Iterator<Item = &PathBuf> {
-    let given = [&request.program, &request.home].into_iter().chain(&request.ca_bundle);
+    let given =
+        [&request.program, &request.home].into_iter().chain(&request.ca_bundle).chain(&request.config);
     given.chain(&request.writable).chain(&request.readable)
 }
 

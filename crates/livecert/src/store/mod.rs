@@ -17,6 +17,7 @@
 //!   certs/CERT/generations/N.partial/…        the key and the order that a run works on, or was killed at
 //!   certs/CERT/generations/N.old/…            an old generation that is being removed
 //!   certs/CERT/current -> generations/N       swapped by one rename
+//!   archive/CERT/…                            certificates that are not declared any more, whole
 //!   hooks/{pre,deploy,post,failure}/          commands for all certificates
 //!   journal/CERT.json                         what a run published, or is about to; gone when it is removed
 //!   rehearsal@CERT/{certs,accounts}/          what a rehearsal makes; gone when it ends
@@ -28,6 +29,7 @@
 
 mod access;
 mod account;
+mod archive;
 mod deployment;
 mod error;
 mod failure;

@@ -1,6 +1,7 @@
 //! What is kept about a certificate, so that a renewal needs no argument again.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -72,6 +73,9 @@ pub struct CertificateRecord {
     /// How it is deployed.
     #[serde(default, skip_serializing_if = "DeploymentRecord::is_default")]
     pub deployment: DeploymentRecord,
+    /// The file in which it is declared, for one that is in the care of `livecert apply`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_in: Option<PathBuf>,
     /// Which files are written, and for whom.
     #[serde(default, skip_serializing_if = "OutputRecord::is_default")]
     pub output: OutputRecord,
@@ -164,6 +168,7 @@ impl CertificateRecord {
             validation_timeout: 120,
             keep_generations: None,
             deployment: DeploymentRecord::default(),
+            declared_in: None,
             output: OutputRecord::default(),
             last_error: (),
             last_attempt: (),
