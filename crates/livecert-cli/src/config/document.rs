@@ -31,7 +31,8 @@ impl<'t> Document<'t> {
         let end = text.len();
         let at = |error: &toml::de::Error| {
             let span = error.span().unwrap_or(end..end);
-            (span.start.min(end)..span.end.min(end), error.message().to_owned())
+            let message = error.message().trim_end_matches(", expected nothing").to_owned();
+            (span.start.min(end)..span.end.min(end), message)
         };
         let errors = errors.iter().map(at).collect();
         Document { text, root, errors }

@@ -16,13 +16,27 @@ pub(super) struct Mistake {
     /// What is said at the place itself.
     pub(super) label: Option<String>,
     pub(super) help: Option<String>,
+    /// It is no TOML.
+    pub(super) is_syntax: bool,
     /// The file can be used all the same.
     pub(super) is_warning: bool,
 }
 
 impl Mistake {
     pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Mistake { span, message: message.into(), label: None, help: None, is_warning: false }
+        Mistake {
+            span,
+            message: message.into(),
+            label: None,
+            help: None,
+            is_syntax: false,
+            is_warning: false,
+        }
+    }
+
+    pub(super) fn syntax(mut self) -> Self {
+        self.is_syntax = true;
+        self
     }
 
     pub(super) fn label(mut self, label: impl Into<String>) -> Self {
@@ -54,6 +68,13 @@ impl Report {
     /// The mistakes in the order of the file; what is at `hidden` is not shown.
     pub(super) fn new(path: &Path, text: &str, hidden: &[Span], mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by_key(|mistake| (mistake.span.start, mistake.span.end));
+        // What is no TOML may be told of again, and better, as a wrong value at the same place.
+        mistakes.dedup_by(|next, one| {
+            one.span.start == next.span.start && one.is_syntax && {
+                std::mem::swap(one, next);
+                true
+            }
+        });
         let mut shown = slip::stars(text);
         for span in hidden {
             if let Some(part) = shown.get(span.clone()) {

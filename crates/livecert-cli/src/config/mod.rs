@@ -10,6 +10,7 @@ mod credential;
 mod document;
 mod mistake;
 mod schema;
+mod value;
 mod vocabulary;
 mod words;
 

@@ -110,6 +110,10 @@ fn each_mistake_has_its_place_and_what_was_meant() {
             "[defaults]\nkey-mode = 640\n",
             "2:12 'key-mode' is a text, and not a number [put it into quotes: \"640\"]",
         ),
+        (
+            "[defaults]\nkey-mode = 0640\n",
+            "2:12 'key-mode' is a text, and not a number [put it into quotes: \"0640\"]",
+        ),
         ("[defaults]\nkey-type = [\"ec-256\"]\n", "2:12 'key-type' is one text, and not a list"),
         ("[defaults]\nforce = true\n", "2:1 there is no option 'force'"),
         ("[defaults]\nca-bundle = \"roots.pem\"\n", "2:13 the path 'roots.pem' depends on the folder"),
