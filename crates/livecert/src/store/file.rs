@@ -26,7 +26,8 @@ pub(super) fn replace_as(
     bytes: &[u8],
     settle: impl FnOnce(&File) -> std::io::Result<()>,
 ) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A name alone has an empty parent, which is no folder.
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         // Made with mode 0600.
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
