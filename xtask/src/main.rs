@@ -4,6 +4,7 @@ mod demo;
 mod fuzz;
 mod interop;
 mod measure;
+mod package;
 mod setup;
 mod test;
 
@@ -32,6 +33,10 @@ enum Command {
     Fuzz(fuzz::Words),
     /// Count requests and take times, for docs/performance.md
     Measure,
+    /// Make manual pages, completions and units for packages, below target/package
+    Package,
+    /// Make the Debian package, below target/debian
+    Deb,
 }
 
 /// What a task ends with when it fails.
@@ -45,6 +50,8 @@ fn main() -> ExitCode {
         Command::Interop(words) => interop::run(&words),
         Command::Fuzz(words) => fuzz::run(&words),
         Command::Measure => measure::run(),
+        Command::Package => package::run(),
+        Command::Deb => package::deb(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

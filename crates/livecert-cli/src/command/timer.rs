@@ -76,6 +76,9 @@ pub(crate) struct Wishes {
     /// A credential for `systemd-cred:NAME`; `encrypted:` before the path for one of `systemd-creds encrypt`; repeatable
     #[arg(long, value_name = "NAME=PATH")]
     credential: Vec<String>,
+    /// The program that the service runs, for packages [default: this one]
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
 }
 
 pub(super) fn run(words: &Timer, globals: &Globals, output: &Output) -> Result<Status, Failure> {
@@ -126,8 +129,12 @@ impl Place {
 impl Wishes {
     fn units(&self, folder: &Path, globals: &Globals) -> Result<([UnitFile; 2], NamedSources), Failure> {
         let home = context::home(globals)?;
-        let program = std::env::current_exe()
-            .map_err(|error| Failure::internal(&format!("the path of this program is not known: {error}")))?;
+        let program = match &self.program {
+            Some(program) => absolute(program)?,
+            None => std::env::current_exe().map_err(|error| {
+                Failure::internal(&format!("the path of this program is not known: {error}"))
+            })?,
+        };
         let sources = schedule::named_sources(&context::store(globals)?).map_err(ScheduleError::from)?;
         let credentials = self.credential.iter().map(|text| text.parse::<UnitCredential>());
         let request = TimerRequest {
