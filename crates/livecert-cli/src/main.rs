@@ -6,6 +6,8 @@ mod command;
 mod completion;
 mod config;
 mod context;
+#[cfg(test)]
+mod documented;
 mod failure;
 mod hint;
 mod interrupt;

@@ -28,6 +28,14 @@ pub enum Alone {
 /// # Errors
 /// The system gives no such network.
 pub fn alone(words: &[&str]) -> Result<Alone, Error> {
+    alone_with(words, &[])
+}
+
+/// The same with these variables in the environment.
+///
+/// # Errors
+/// The system gives no such network.
+pub fn alone_with(words: &[&str], environment: &[(&str, &str)]) -> Result<Alone, Error> {
     if std::env::var_os(MARK).is_some() {
         return Ok(Alone::Inside);
     }
@@ -38,7 +46,7 @@ pub fn alone(words: &[&str]) -> Result<Alone, Error> {
     let mut command = Command::new("unshare");
     command.args(namespaces()?);
     command.args(["sh", "-c", SET_UP]).arg(resolver.path()).arg(folder.path()).arg(program).args(words);
-    command.env(MARK, "1").env("TMPDIR", folder.path());
+    command.env(MARK, "1").env("TMPDIR", folder.path()).envs(environment.iter().copied());
     // `ip` is no program of plain users, but inside they are root.
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{path}:/usr/sbin:/sbin"));

@@ -57,6 +57,19 @@ impl Exchange {
     }
 }
 
+/// Where the CAs of the short codes have their directories, on their own hosts.
+const DIRECTORIES: [&str; 5] =
+    ["/directory", "/v2/DV90", "/sslcom-dv-rsa", "/sslcom-dv-ecc", "/acme/directory"];
+
+/// The server behind a front.
+#[derive(Debug, Clone)]
+pub(crate) struct Behind {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The path of its directory, where it stands in the place of the CAs of the short codes.
+    pub(crate) directory: Option<String>,
+}
+
 /// A gate; it is open until told otherwise.
 #[derive(Debug, Clone)]
 pub struct Gate {
@@ -181,10 +194,10 @@ impl Gate {
         self.shared.lock().count
     }
 
-    /// A front for the server at `to`.
+    /// A front for a server.
     pub(crate) async fn front(
         &self,
-        to: SocketAddr,
+        to: Behind,
         tls: &TlsIdentity,
         trusted: &str,
     ) -> Result<SocketAddr, Error> {
@@ -196,10 +209,11 @@ impl Gate {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, shared, client) = (acceptor.clone(), shared.clone(), client.clone());
+                let to = to.clone();
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(move |request| {
-                        let (shared, client) = (shared.clone(), client.clone());
+                        let (shared, client, to) = (shared.clone(), client.clone(), to.clone());
                         async move { Ok::<_, Infallible>(pass(request, to, client, shared).await) }
                     });
                     let server = hyper::server::conn::http1::Builder::new();
@@ -248,7 +262,7 @@ fn payload(body: &[u8]) -> Option<Value> {
 
 async fn pass(
     request: Request<Incoming>,
-    to: SocketAddr,
+    to: Behind,
     client: reqwest::Client,
     shared: Arc<Shared>,
 ) -> Response<Full<Bytes>> {
@@ -259,9 +273,10 @@ async fn pass(
     };
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await.map(|body| body.to_bytes()) else { return bad_gateway() };
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = to.directory.as_deref().filter(|_| DIRECTORIES.contains(&path)).unwrap_or(path).to_owned();
     let (method, payload) = (parts.method.to_string(), payload(&body));
-    let url = format!("https://localhost:{}{path}", to.port());
+    let url = format!("https://localhost:{}{path}", to.address.port());
     let mut forward = client.request(parts.method, url).body(body);
     for (name, value) in &parts.headers {
         // The host stays: servers make their URLs from it.

@@ -8,6 +8,7 @@ mod acme_sim;
 mod alone;
 mod caddy;
 mod gate;
+mod internet;
 mod keyring;
 mod knot;
 mod livecert;
@@ -25,9 +26,10 @@ use tempfile::TempDir;
 pub use ::acme_sim as ca;
 pub use acme_sim::AcmeSim;
 pub use acme2certifier::{Acme2Certifier, Acme2CertifierOptions};
-pub use alone::{Alone, alone};
+pub use alone::{Alone, alone, alone_with};
 pub use caddy::Caddy;
 pub use gate::{Exchange, Gate, Side};
+pub use internet::GANDI_HOSTS;
 pub use keyring::Keyring;
 pub use knot::{KEYS, Knot, POWERLESS};
 pub use livecert::{Livecert, Outcome};
@@ -115,6 +117,8 @@ pub struct Options {
     pub pebble: PebbleOptions,
     /// Whether the certificate of the API has ended.
     pub expired_api: bool,
+    /// Hosts that the servers stand for, beside `localhost`.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Options {
@@ -126,6 +130,7 @@ impl Default for Options {
             dns_listen: Vec::new(),
             pebble: PebbleOptions::default(),
             expired_api: false,
+            hosts: Vec::new(),
         }
     }
 }
@@ -151,12 +156,13 @@ impl Testbed {
             tempfile::Builder::new().prefix("livecert-testbed-").tempdir().map_err(io("a folder"))?;
         let pki = |error: &dyn std::fmt::Display| Error::Pki(error.to_string());
         let ca = TestCa::new("livecert test CA").map_err(|error| pki(&error))?;
-        let tls = ca.issue(&["localhost", "127.0.0.1"]).map_err(|error| pki(&error))?;
+        let names: Vec<&str> =
+            ["localhost", "127.0.0.1"].into_iter().chain(options.hosts.iter().map(String::as_str)).collect();
+        let tls = ca.issue(&names).map_err(|error| pki(&error))?;
         std::fs::write(folder.path().join("ca.pem"), ca.pem()).map_err(io("writing the CA"))?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(io("starting a runtime"))?;
-        let names = ["localhost", "127.0.0.1"];
         let api = if options.expired_api { ca.issue_expired(&names) } else { ca.issue(&names) };
         let mut config = Config::small("example.com", PAT, api.map_err(|error| pki(&error))?);
         config.zones = options.zones.iter().map(|zone| ZoneConfig::new(zone)).collect();
@@ -308,7 +314,8 @@ impl Testbed {
         let trusted = std::fs::read_to_string(self.ca()).map_err(io("reading the CA"))?;
         let (host, path) = url.trim_start_matches("https://").split_once('/').unwrap_or((url, ""));
         let port = host.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(443);
-        let to = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let to =
+            gate::Behind { address: std::net::SocketAddr::from(([127, 0, 0, 1], port)), directory: None };
         let at = self.runtime.block_on(gate.front(to, &self.tls, &trusted))?;
         Ok(format!("https://localhost:{}/{path}", at.port()))
     }

@@ -32,6 +32,8 @@ pub struct PebbleOptions {
     pub retry_after: Option<(u32, u32)>,
     /// How long its certificates are valid, in seconds; Pebble's own default (five years) if none.
     pub validity: Option<u64>,
+    /// The ports where it looks for proofs of http-01 and tls-alpn-01; free ones if none.
+    pub proof_ports: Option<(u16, u16)>,
 }
 
 impl Default for PebbleOptions {
@@ -46,6 +48,7 @@ impl Default for PebbleOptions {
             chain_length: 1,
             retry_after: None,
             validity: None,
+            proof_ports: None,
         }
     }
 }
@@ -73,7 +76,11 @@ impl Pebble {
         };
         let certificate = write("pebble-cert.pem", &tls.cert_chain_pem)?;
         let key = write("pebble-key.pem", &tls.key_pem)?;
-        at_free_ports(|[address, management, http, tls]| {
+        at_free_ports(|[address, management, mut http, mut tls]| {
+            if let Some((for_http, for_tls)) = options.proof_ports {
+                http.set_port(for_http);
+                tls.set_port(for_tls);
+            }
             let account = Self::external_account();
             let mut settings = json!({
                 "listenAddress": address.to_string(),
