@@ -22,7 +22,7 @@ const OTHERS: [&str; 5] = [
     "acme-api.actalis.com",
 ];
 /// An ACME server in somebody's own network.
-const PRIVATE: &str = "acme.internal.example";
+const PRIVATE: &str = "ca.example.com";
 /// The zones that pages are about.
 const ZONES: [&str; 4] = ["example.com", "example.org", "example.net", "example.info"];
 /// Names with a web server, a mail server, … at this machine.
@@ -178,6 +178,8 @@ impl Sandbox {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("HOME", &self.home);
         command.env("FURNITURE", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents/furniture"));
+        // What a page exports for all that follows; Bash reads it, if it is there.
+        command.env("BASH_ENV", self.home.join(".environment"));
         command.env("TZ", "UTC").env("LANG", "C.UTF-8").stdin(Stdio::null());
         command.output().expect("a shell").into()
     }
