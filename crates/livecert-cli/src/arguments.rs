@@ -46,6 +46,9 @@ pub(crate) struct Globals {
     /// not at all [default: 15m]
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration_or_none)]
     pub(crate) lock_timeout: Option<Duration>,
+    /// Ask nobody: what a person has to do is printed, and gone on without an answer
+    #[arg(long, global = true)]
+    pub(crate) non_interactive: bool,
     /// Print exactly one JSON document on stdout, also on failure
     #[arg(long, global = true)]
     pub(crate) json: bool,

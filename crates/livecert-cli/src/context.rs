@@ -75,7 +75,7 @@ pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     let http =
         livecert::network::http_client(globals.ca_bundle.as_deref()).map_err(CertificateError::from)?;
     let store = Store::open(&home(globals)?).map_err(CertificateError::from)?;
-    let terminal = Arc::new(Terminal::default());
+    let terminal = Arc::new(Terminal::new(globals));
     let token = CancellationToken::new();
     interrupt::listen(token.clone(), terminal.clone())?;
     let progress = Arc::new(Lines::new(globals.quiet, terminal.clone()));

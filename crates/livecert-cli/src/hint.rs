@@ -319,7 +319,10 @@ fn argument(error: &ArgumentError) -> Option<String> {
         }
         ArgumentError::Invalid { .. } => return None,
         ArgumentError::NeedsTerminal { .. } => {
-            "run it at a terminal, or use a plugin that writes the records itself: --plugin gandi".to_owned()
+            "run it at a terminal; or give --non-interactive, which prints what is to be done and goes on; or let \
+             `livecert order new` print it and end, and `livecert order solve CERT` go on later. A plugin such as gandi does \
+             it itself"
+                .to_owned()
         }
         _ => return None,
     })

@@ -11,12 +11,17 @@ use livecert::store::CertName;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 
+use crate::arguments::Globals;
 use crate::command::view::moment;
 use crate::failure::one_line;
 
 /// Asks at the terminal, where there is one on both sides.
 #[derive(Default)]
 pub(crate) struct Terminal {
+    /// Nobody is to be asked.
+    non_interactive: bool,
+    /// Programs read what is said.
+    json: bool,
     /// One question at a time.
     turn: Mutex<()>,
     state: Mutex<State>,
@@ -39,6 +44,12 @@ struct Question {
 }
 
 impl Terminal {
+    /// The terminal as the words want it.
+    pub(crate) fn new(globals: &Globals) -> Self {
+        let Globals { non_interactive, json, .. } = *globals;
+        Terminal { non_interactive, json, ..Terminal::default() }
+    }
+
     /// Takes the question back that is open, if there is one, gives the terminal back as it was before, echo and all, and
     /// asks no more.
     pub(crate) fn leave(&self) {
@@ -102,7 +113,15 @@ impl Terminal {
 
 impl Prompter for Terminal {
     fn interactive(&self) -> bool {
-        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+        !self.non_interactive && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    fn goes_on(&self) -> bool {
+        self.non_interactive
+    }
+
+    fn show(&self, text: &str, document: &serde_json::Value) {
+        self.say(&if self.json { format!("{document}\n") } else { text.to_owned() });
     }
 
     fn ask_secret(&self, label: &str) -> Option<std::io::Result<SecretString>> {

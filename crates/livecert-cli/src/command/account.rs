@@ -139,7 +139,7 @@ pub(super) fn run(words: Account, globals: &Globals, output: &Output) -> Result<
         Account::Deactivate { server, force } => {
             let server = chosen(server.server.as_deref(), globals)?;
             let question = format!("The account at {server} will be of no use to anybody any more.\n");
-            if !force && !Terminal::default().confirm(&question) {
+            if !force && !Terminal::new(globals).confirm(&question) {
                 return Err(Failure::wrong("deactivating an account cannot be undone: give --force"));
             }
             let account = context::block_on(async {

@@ -27,7 +27,7 @@ pub(crate) struct Remove {
 
 pub(super) fn run(words: &Remove, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let cert: CertName = words.cert.cert.parse().map_err(CertificateError::CertName)?;
-    if !words.force && !agreed(&context::store(globals)?, &cert)? {
+    if !words.force && !agreed(&context::store(globals)?, &cert, globals)? {
         output.show(&json!({"schema": 1, "result": "kept", "name": cert.as_str()}), || {
             "Nothing was removed.\n".to_owned()
         });
@@ -40,7 +40,7 @@ pub(super) fn run(words: &Remove, globals: &Globals, output: &Output) -> Result<
     Ok(Status::Done)
 }
 
-fn agreed(store: &Store, cert: &CertName) -> Result<bool, Failure> {
+fn agreed(store: &Store, cert: &CertName, globals: &Globals) -> Result<bool, Failure> {
     store.find_removable(cert).map_err(CertificateError::from)?;
     // What cannot be read can be removed all the same, and is a reason to.
     let what = match store.record(cert) {
@@ -54,7 +54,7 @@ fn agreed(store: &Store, cert: &CertName) -> Result<bool, Failure> {
     let question = format!(
         "{what}{until}.\nServices that use its files do not start without them. Remove it with its private keys?"
     );
-    Terminal::default().agrees(&question).ok_or_else(|| {
+    Terminal::new(globals).agrees(&question).ok_or_else(|| {
         Failure::wrong(&format!("nobody is there to be asked: `livecert remove {cert} --force` does not ask"))
     })
 }

@@ -60,6 +60,7 @@ pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<S
 struct Totals {
     renewed: usize,
     not_due: usize,
+    needs_person: usize,
     failed: usize,
     /// How many of the failed ones were not tried, because they had failed before.
     waiting: usize,
@@ -76,20 +77,32 @@ impl Totals {
         Totals {
             renewed: count(|result| matches!(result, RenewalResult::Renewed(_))),
             not_due: count(|result| matches!(result, RenewalResult::NotDue(_))),
+            needs_person: count(|result| matches!(result, RenewalResult::NeedsPerson)),
             failed: count(|result| matches!(result, RenewalResult::Failed(_))),
             waiting: count(|result| matches!(result, RenewalResult::Failed(error) if is_waiting(error))),
         }
     }
 
     fn document(&self) -> Value {
-        let Totals { renewed, not_due, failed, waiting } = self;
-        json!({"renewed": renewed, "not_due": not_due, "failed": failed, "waiting": waiting})
+        let Totals { renewed, not_due, needs_person, failed, waiting } = self;
+        json!({
+            "renewed": renewed,
+            "not_due": not_due,
+            "needs_person": needs_person,
+            "failed": failed,
+            "waiting": waiting,
+        })
     }
 
     fn text(&self) -> String {
-        let Totals { renewed, not_due, failed, waiting } = self;
+        let Totals { renewed, not_due, needs_person, failed, waiting } = self;
+        let by_hand = if *needs_person > 0 {
+            format!(", {needs_person} passed over (a person is needed)")
+        } else {
+            String::new()
+        };
         let waiting = if *waiting > 0 { format!(" ({waiting} not tried again yet)") } else { String::new() };
-        format!("{renewed} renewed, {not_due} not due, {failed} failed{waiting}")
+        format!("{renewed} renewed, {not_due} not due{by_hand}, {failed} failed{waiting}")
     }
 }
 
@@ -103,6 +116,7 @@ fn document(renewal: &Renewal, store: &Store) -> Value {
             issue::add_deployment(&mut document, store, issued);
             document
         }
+        RenewalResult::NeedsPerson => json!({"name": name, "result": "needs-person"}),
         RenewalResult::Failed(error) => {
             let result = if is_waiting(error) { "waiting" } else { "failed" };
             json!({"name": name, "result": result, "error": error_document(error)})
@@ -124,6 +138,10 @@ fn text(renewals: &[Renewal], totals: &Totals) -> String {
             RenewalResult::Renewed(issued) => {
                 ("renewed", format!("valid until {}", moment(issued.generation.info.not_after)))
             }
+            RenewalResult::NeedsPerson => (
+                "passed over",
+                format!("a person puts its proofs there: `livecert renew {}` at a terminal", renewal.cert),
+            ),
             RenewalResult::Failed(error) if is_waiting(error) => ("WAITING", error.to_string()),
             RenewalResult::Failed(error) => ("FAILED", format!("{}: {error}", error.kind())),
             _ => ("", String::new()),

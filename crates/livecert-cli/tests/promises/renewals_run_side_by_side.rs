@@ -44,7 +44,7 @@ fn and_none_waits_for_another() {
     let document = document(&outcome);
     assert_eq!(
         document["totals"],
-        serde_json::json!({"renewed": 4, "not_due": 0, "failed": 0, "waiting": 0})
+        serde_json::json!({"renewed": 4, "not_due": 0, "needs_person": 0, "failed": 0, "waiting": 0})
     );
     let names: Vec<_> = document["certificates"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
     assert_eq!(names, hosts.iter().collect::<Vec<_>>());

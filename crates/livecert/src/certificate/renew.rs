@@ -9,9 +9,9 @@ use jiff::Timestamp;
 
 use super::back_off::Occasion;
 use super::{CertificateError, DeployRun, IssueRequest, Issued, Service, SubjectName};
-use crate::plugin;
+use crate::plugin::{self, PluginInfo};
 use crate::progress::Event;
-use crate::store::{CertName, StoreError};
+use crate::store::{CertName, CertificateRecord, StoreError};
 
 /// Certificates that are renewed at a time, unless something else is asked for: enough that waiting for DNS and for the CA
 /// overlaps, and few enough that no server takes it for a flood. It is a choice, and not a measured optimum.
@@ -51,6 +51,8 @@ pub enum RenewalResult {
     NotDue(Timestamp),
     /// There is a new one.
     Renewed(Box<Issued>),
+    /// It is due, and was passed over: a person does the work of its plugin, and none has asked for it.
+    NeedsPerson,
     /// It failed; the old one is still in place.
     Failed(Box<CertificateError>),
 }
@@ -65,10 +67,15 @@ struct Queued {
     lane: Option<&'static str>,
 }
 
+/// Whether nothing comes of a certificate with nobody there.
+pub(super) fn needs_person(record: &CertificateRecord) -> bool {
+    plugin::find(&record.plugin).is_ok_and(PluginInfo::needs_person)
+}
+
 impl Service {
     /// Renews the certificates that are due, of those that are named, or of all. They are renewed side by side, the one
-    /// that ends first first; where a plugin works alone, its certificates follow one another. One failure never stops the
-    /// rest. After an interruption nothing is begun, and what was under way cleans up.
+    /// that ends first first; where a plugin works alone, its certificates follow one another. Where a person does a plugin's
+    /// work, they are passed over unless they are named, or nobody is to be asked. One failure never stops the rest. After an interruption nothing is begun, and what was under way cleans up.
     ///
     /// The renewals are in the order of the names. [`Event::Ended`] tells of each when it ends.
     ///
@@ -169,13 +176,24 @@ impl Service {
         let occasion = if request.certs.is_empty() { Occasion::Due } else { Occasion::Named };
         let record = self.store.record(cert)?;
         // Without a lock first: most certificates are not due, and need not wait for anybody.
-        if let Some(generation) = self.store.current(cert)?
-            && !force
+        let current = self.store.current(cert)?;
+        let due = current.as_ref().map(|current| self.due(cert, current, Timestamp::now()));
+        if let (Some(generation), Some(due), false) = (&current, due, force)
+            && !due.now
+            && !self.has_work_left(cert, generation)?
         {
-            let due = self.due(cert, &generation, Timestamp::now());
-            if !due.now && !self.has_work_left(cert, &generation)? {
-                return Ok(RenewalResult::NotDue(due.at));
+            return Ok(RenewalResult::NotDue(due.at));
+        }
+        let unasked = request.certs.is_empty() && !self.surroundings.prompter.goes_on();
+        if unasked && needs_person(&record) && (force || due.is_none_or(|due| due.now)) {
+            if let Some(generation) = &current {
+                // What is in place may still have to be deployed.
+                let lock = self.lock(cert).await?;
+                let deployed = self.deploy(cert, generation, run).await;
+                run.end_of(cert, lock, deployed.as_ref().err());
+                deployed?;
             }
+            return Ok(RenewalResult::NeedsPerson);
         }
         let names = record.names.iter().map(|name| name.parse()).collect::<Result<Vec<SubjectName>, _>>()?;
         let request = IssueRequest {

@@ -48,6 +48,8 @@ pub enum TroubleKind {
     Held,
     /// A hook's work is undone, or the service does not show the certificate.
     NotDeployed,
+    /// It is due, and a person does the work of its plugin.
+    NeedsPerson,
     /// Its moment has passed.
     Due,
     /// The credential ends before the next renewal.
@@ -67,6 +69,7 @@ impl TroubleKind {
             TroubleKind::Failing => "failing",
             TroubleKind::Held => "held",
             TroubleKind::NotDeployed => "not-deployed",
+            TroubleKind::NeedsPerson => "needs-person",
             TroubleKind::Due => "due",
             TroubleKind::CredentialEnds => "credential-ends",
             TroubleKind::NoRun => "no-run",
@@ -235,11 +238,20 @@ fn look_at(
     let due = current.as_ref().map(|current| due(current, window(store, cert, current).as_ref(), now));
     if due.is_none_or(|due| due.now) {
         let hold = hold(store, cert, &record);
-        let (kind, what) = of_renewal(current.as_ref(), failures.as_ref(), hold.as_ref(), now);
+        let (mut kind, mut what) = of_renewal(current.as_ref(), failures.as_ref(), hold.as_ref(), now);
         let late = due.is_none_or(|due| now.duration_since(due.at) >= request.grace);
+        let force = if hold.is_some() { " --force" } else { "" };
+        let mut next = format!("`livecert renew {cert}{force}` tries now, and says what is wrong");
+        if super::renew::needs_person(&record) {
+            // No run will do it, so there is nothing to wait for.
+            if kind == TroubleKind::Due {
+                kind = TroubleKind::NeedsPerson;
+            }
+            what.push_str("; a person puts its proofs there");
+            next = format!("`livecert renew {cert}{force}` at a terminal says what is to be done");
+        }
         if late || kind != TroubleKind::Due {
-            let force = if hold.is_some() { " --force" } else { "" };
-            tell(kind, what, format!("`livecert renew {cert}{force}` tries now, and says what is wrong"));
+            tell(kind, what, next);
         }
     }
     if let Some(pending) = pending {
@@ -372,6 +384,7 @@ impl Service {
         let (result, error) = match &renewal.result {
             RenewalResult::NotDue(_) => ("not-due", None),
             RenewalResult::Renewed(_) => ("renewed", None),
+            RenewalResult::NeedsPerson => ("needs-person", None),
             RenewalResult::Failed(error) if matches!(**error, CertificateError::Waiting { .. }) => {
                 ("waiting", Some(error))
             }

@@ -30,11 +30,9 @@ impl Solvers {
     ) -> Result<Self, ChallengeError> {
         let standing =
             candidates.contains(&ChallengeType::DnsPersist01).then(|| DnsView::new(settings, http));
-        let (dns, web) = match plugin {
-            Some(Connected::Dns(plugin)) => (Some(DnsSolver::new(plugin, settings, http)?), None),
-            Some(Connected::Web(plugin)) => (None, Some(plugin)),
-            None => (None, None),
-        };
+        let web = plugin.as_ref().and_then(Connected::web).cloned();
+        let dns = plugin.as_ref().and_then(Connected::dns).cloned();
+        let dns = dns.map(|plugin| DnsSolver::new(plugin, settings, http)).transpose()?;
         Ok(Solvers { dns, web, standing: standing.transpose()? })
     }
 }

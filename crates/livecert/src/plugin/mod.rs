@@ -289,14 +289,24 @@ pub enum Connected {
     Dns(Arc<dyn Plugin>),
     /// Files or certificates at the host.
     Web(Arc<dyn WebPlugin>),
+    /// Either, whichever is wanted.
+    Both(Arc<dyn Plugin>, Arc<dyn WebPlugin>),
 }
 
 impl Connected {
     /// The plugin, if it publishes TXT values.
     pub fn dns(&self) -> Option<&Arc<dyn Plugin>> {
         match self {
-            Connected::Dns(plugin) => Some(plugin),
+            Connected::Dns(plugin) | Connected::Both(plugin, _) => Some(plugin),
             Connected::Web(_) => None,
+        }
+    }
+
+    /// The plugin, if it publishes files or certificates at the host.
+    pub fn web(&self) -> Option<&Arc<dyn WebPlugin>> {
+        match self {
+            Connected::Web(plugin) | Connected::Both(_, plugin) => Some(plugin),
+            Connected::Dns(_) => None,
         }
     }
 }
@@ -361,6 +371,11 @@ pub fn find(name: &str) -> Result<&'static PluginInfo, ArgumentError> {
 }
 
 impl PluginInfo {
+    /// Whether a person does its work, so that nothing comes of it with nobody there.
+    pub fn needs_person(&self) -> bool {
+        std::ptr::eq(self, &manual::INFO)
+    }
+
     /// Makes the plugin ready; no network is touched.
     ///
     /// # Errors
@@ -391,7 +406,7 @@ impl PluginInfo {
         surroundings: &Surroundings,
     ) -> Result<Arc<dyn Plugin>, ArgumentError> {
         match self.connect(arguments, surroundings)? {
-            Connected::Dns(plugin) => Ok(plugin),
+            Connected::Dns(plugin) | Connected::Both(plugin, _) => Ok(plugin),
             Connected::Web(_) => Err(ArgumentError::NoTxt { plugin: self.name }),
         }
     }

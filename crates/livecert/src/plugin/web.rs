@@ -123,6 +123,14 @@ pub enum WebError {
         #[source]
         source: io::Error,
     },
+    /// A person was to put a file there, and a look at the host does not find it.
+    #[error("{url} does not show its file: {seen}")]
+    NotThere {
+        /// Where it should be.
+        url: String,
+        /// What was seen instead.
+        seen: String,
+    },
     /// Somebody else's file stands there.
     #[error("{path} is there already, and is not ours")]
     Occupied {

@@ -45,6 +45,14 @@ pub trait Prompter: Send + Sync {
     fn ask_secret(&self, label: &str) -> Option<std::io::Result<SecretString>>;
     /// Shows `message` and waits until the person confirms. `false` if nobody is there to answer.
     fn confirm(&self, message: &str) -> bool;
+    /// Whether nobody is to be asked to do a thing: it is [shown](Self::show), and gone on without an answer.
+    fn goes_on(&self) -> bool {
+        false
+    }
+    /// Shows what a person, or a program in the place of one, has to do: as text, or as a document where programs read.
+    fn show(&self, text: &str, document: &serde_json::Value) {
+        let _ = (text, document);
+    }
 }
 
 /// Why a secret could not be had. No variant carries the secret.

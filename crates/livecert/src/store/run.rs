@@ -48,7 +48,7 @@ pub struct FinishedRun {
 pub struct CertificateRun {
     /// When that was.
     pub at: Timestamp,
-    /// `renewed`, `not-due`, `waiting` or `failed`.
+    /// `renewed`, `not-due`, `needs-person`, `waiting` or `failed`.
     pub result: String,
     /// The error's stable name, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
