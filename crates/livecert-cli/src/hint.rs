@@ -1,5 +1,6 @@
 //! The next step for each error.
 
+mod order;
 mod plugin;
 
 use livecert::certificate::{
@@ -174,6 +175,8 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "try it with `livecert token check --plugin-arg GandiPAT=file:THAT_FILE`, then put it in the place of the old one"
         }
         CertificateError::LeftBehind { .. } => "run `livecert dns sweep` when the API works again",
+        CertificateError::FileLeftBehind { .. } => "run `livecert dns sweep` when the file can be removed",
+        CertificateError::Order(error) => return Some(order::hint(error)),
         CertificateError::Rollback(error) => rollback(error),
         CertificateError::Import(error) => return import(error),
         CertificateError::HookProgram { .. } => {

@@ -287,6 +287,12 @@ impl Progress for Lines {
                 obstacle.missing,
                 obstacle.folder.display()
             )),
+            Event::OrderReplaced { url } => self.terminal.say(&format!(
+                "warning: {cert}: the open order {url} is over, or for something else; a new one is in its place\n"
+            )),
+            Event::OrderUnseen { reason } => self.terminal.say(&format!(
+                "warning: {cert}: the step is done, but how the order stands now could not be read: {reason}\n"
+            )),
             Event::StillShown { host, reason } => self.terminal.say(&format!(
                 "warning: {cert}: what was shown at {host} could not be taken away: {reason}\n  It does no harm.\n"
             )),

@@ -70,6 +70,17 @@ pub enum Event<'a> {
         /// How far it is.
         status: &'a str,
     },
+    /// An order that a person was to go on with gives no certificate any more, or not the one that is wanted; there is a new
+    /// one in its place.
+    OrderReplaced {
+        /// Its URL.
+        url: &'a str,
+    },
+    /// A step of an order is done, and how the order stands now could not be read.
+    OrderUnseen {
+        /// Why, with its causes.
+        reason: &'a str,
+    },
     /// Which challenge is used for a name, where that was left open.
     Chosen {
         /// The name.

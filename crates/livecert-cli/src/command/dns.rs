@@ -130,6 +130,10 @@ fn report_document(report: &SweepReport) -> Value {
         json!({
             "journal": swept.journal,
             "gone": swept.gone.iter().map(record).collect::<Vec<_>>(),
+            "files_gone": swept.files_gone,
+            "files_left": swept.files_left.iter().map(|(url, reason)| {
+                json!({"url": url, "reason": reason})
+            }).collect::<Vec<_>>(),
             "left": swept.left.iter().map(|(left, reason)| {
                 json!({"fqdn": left.fqdn, "value": left.value, "reason": reason})
             }).collect::<Vec<_>>(),
@@ -157,6 +161,12 @@ fn report_text(report: &SweepReport) -> String {
         }
         for (record, reason) in &swept.left {
             text.push_str(&format!("LEFT: {}. TXT \"{}\"\n  {reason}\n", record.fqdn, record.value));
+        }
+        for url in &swept.files_gone {
+            text.push_str(&format!("Gone: {url}\n"));
+        }
+        for (url, reason) in &swept.files_left {
+            text.push_str(&format!("LEFT: {url}\n  {reason}\n"));
         }
         if swept.pending > 0 {
             text.push_str(&format!("{}: {} authorizations may be pending\n", swept.journal, swept.pending));

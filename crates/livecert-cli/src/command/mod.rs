@@ -16,6 +16,7 @@ mod issue;
 mod kept;
 mod list;
 mod man;
+mod order;
 mod persist;
 mod plan;
 mod plugin;
@@ -93,13 +94,16 @@ pub(crate) enum Command {
     /// Accounts at ACME servers
     #[command(subcommand)]
     Account(account::Account),
+    /// One order step by step: made, its names proved, finalized, downloaded, days apart if need be
+    #[command(subcommand)]
+    Order(order::Order),
     /// Authorizations: prove names before there is an order, look at them, give them up
     #[command(subcommand)]
     Authz(authz::Authz),
     /// What publishes the proofs: plugins, their parameters, and what is stored for a certificate
     #[command(subcommand)]
     Plugin(plugin::PluginWords),
-    /// What challenges want shown
+    /// Single steps of challenges: what they want shown, show it, answer them
     #[command(subcommand)]
     Challenge(challenge::Challenge),
     /// The standing records of dns-persist-01: certificates without a token on the host
@@ -142,9 +146,10 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Revoke(words) => revoke::run(&words, globals, output),
         Command::Server(words) => server::run(&words, globals, output),
         Command::Account(words) => account::run(words, globals, output),
+        Command::Order(words) => order::run(words, globals, output),
         Command::Authz(words) => authz::run(&words, globals, output),
         Command::Plugin(words) => plugin::run(&words, globals, output),
-        Command::Challenge(words) => challenge::run(&words, globals, output),
+        Command::Challenge(words) => challenge::run(words, globals, output),
         Command::Persist(words) => persist::run(words, globals, output),
         Command::Import(words) => import::run(*words, globals, output),
         Command::Completions(words) => completions::run(&words, output),

@@ -30,6 +30,8 @@ pub(super) struct Attempt<'a> {
     pub(super) records: Vec<TxtRecord>,
     /// What is shown at hosts, or may be.
     pub(super) web: Vec<WebProof>,
+    /// A person goes on with the order step by step: whatever fails, it stays.
+    pub(super) kept: bool,
 }
 
 impl Attempt<'_> {
@@ -41,8 +43,8 @@ impl Attempt<'_> {
         csr: &[u8],
     ) -> Result<(Vec<Certificate>, Vec<Leftover>), CertificateError> {
         if let Err(error) = self.prove().await {
+            draft.keep(self.kept);
             self.give_up().await;
-            draft.keep(false);
             return Err(error);
         }
         // 9. The certificate; beside it, the removal of what was published. From here on it is proved, and whatever
@@ -59,6 +61,14 @@ impl Attempt<'_> {
         Ok((chains?, withdrawn.leftovers))
     }
 
+    /// As far as the CA's word that all names are proved. Gives what could not be removed.
+    pub(super) async fn solve(mut self) -> Result<Vec<Leftover>, CertificateError> {
+        let proved = self.prove().await;
+        let withdrawn = self.clean_up().await;
+        settled(self.cert, self.ledger.settle(&withdrawn, &[]));
+        proved.map(|()| withdrawn.leftovers)
+    }
+
     async fn certificate(&self, draft: &mut Draft, csr: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
         let finalized = self.service.unless_interrupted(self.order.finalize(csr)).await;
         let url = finalized.flatten().inspect_err(|error| draft.keep(!is_final(error)))?;
@@ -71,7 +81,10 @@ impl Attempt<'_> {
     async fn prove(&mut self) -> Result<(), CertificateError> {
         let (service, cert) = (self.service, self.cert);
         let event = |event: Event<'_>| service.progress.event(cert, event);
-        self.ledger.order(self.server, &self.order.order)?;
+        // A sweep must not end what a person goes on with.
+        if !self.kept {
+            self.ledger.order(self.server, &self.order.order)?;
+        }
         let account = &self.order.account;
         let allows = |base: &str, wildcard: bool, kind: &ChallengeType| {
             service.caa_allows(account, &self.caa, (base, wildcard), kind)
@@ -164,12 +177,12 @@ impl Attempt<'_> {
         Ok(proofs)
     }
 
-    /// Removes what was published, and takes back what the CA still waits for.
+    /// Removes what was published, and takes back what the CA still waits for, unless somebody goes on with it.
     pub(super) async fn give_up(self) {
-        let urls = &self.order.order.authorizations;
+        let urls: &[url::Url] = if self.kept { &[] } else { &self.order.order.authorizations };
         let deactivation = async {
             let work = deactivate_pending(&self.order.account, urls);
-            tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.clone())
+            tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.to_vec())
         };
         let (withdrawn, pending) = tokio::join!(self.clean_up(), deactivation);
         settled(self.cert, self.ledger.settle(&withdrawn, &pending));

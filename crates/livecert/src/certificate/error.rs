@@ -337,6 +337,18 @@ pub enum CertificateError {
         /// Each name with the CA's words and what DNS showed.
         failures: Vec<Failure>,
     },
+    /// The file of a proof that could not be removed.
+    #[error("{url} may still show its file")]
+    FileLeftBehind {
+        /// Where it is.
+        url: String,
+        /// Why.
+        #[source]
+        source: std::sync::Arc<crate::plugin::PluginError>,
+    },
+    /// A step of an order that cannot be taken.
+    #[error(transparent)]
+    Order(#[from] super::OrderError),
     /// There is nothing to go back to, or nothing that can be used.
     #[error(transparent)]
     Rollback(#[from] super::RollbackError),
@@ -457,6 +469,7 @@ impl CertificateError {
                 NetworkError::BundleUnreadable { .. } | NetworkError::BundleEmpty { .. },
             ) => true,
             CertificateError::Rollback(error) => error.is_input(),
+            CertificateError::Order(super::OrderError::None { .. }) => true,
             CertificateError::Key(error) => {
                 matches!(error, KeyError::UnknownType(_) | KeyError::Name(_) | KeyError::Pkcs12(_))
             }

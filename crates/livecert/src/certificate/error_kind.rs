@@ -72,12 +72,15 @@ fn kind(error: &CertificateError) -> &'static str {
         }
         CertificateError::Challenge(_) => "dns",
         CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
-        CertificateError::LeftBehind { source, .. } => plugin_kind(source),
+        CertificateError::LeftBehind { source, .. } | CertificateError::FileLeftBehind { source, .. } => {
+            plugin_kind(source)
+        }
         CertificateError::Caa { .. } => "caa",
         CertificateError::Credential(_) => "credential-not-renewed",
         CertificateError::NewCredential { .. } => "credential-not-proved",
         CertificateError::Refused { .. } => "refused",
         CertificateError::Bundle(_) => "certificate-rejected",
+        CertificateError::Order(error) => error.kind(),
         CertificateError::Rollback(error) => match error {
             RollbackError::NothingBefore { .. } | RollbackError::NoSuchGeneration { .. } => "no-generation",
             RollbackError::Ended { .. } => "certificate-ended",

@@ -11,9 +11,9 @@ use crate::plugin::{self, ArgumentSources, Arguments, Leftover, PluginInfo, TxtR
 use crate::store::JournalName;
 
 /// What the sealed parameters of these commands are bound to.
-const PLACE: &str = "dns";
+pub(super) const PLACE: &str = "dns";
 /// How long another process may work on the same name.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// Longest name in DNS, as text (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 253;
 /// Longest string in a TXT record, in octets (RFC 1035 §3.3.14).
@@ -116,7 +116,10 @@ impl Service {
 
         let lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
         let mut publications = self.store.publications(&journal)?;
-        own.records = records.iter().map(journal_record).collect();
+        // What nobody could remove without a person is not worth a note that asks for it.
+        if request.plugin.sweeps {
+            own.records = records.iter().map(journal_record).collect();
+        }
         // The same value again is in one client's care, and no second look takes it away.
         for earlier in &mut publications {
             earlier.records.retain(|record| !own.records.contains(record));
@@ -134,6 +137,7 @@ impl Service {
             // No sweep may ever find it.
             (Care::Standing, _) | (Care::Hook, None) => drop(publications.pop()),
         }
+        publications.retain(|publication| !publication.records.is_empty());
         self.store.save_publications(&journal, &publications)?;
         drop(lock);
 

@@ -14,6 +14,7 @@ use super::back_off::Occasion;
 use super::check::CaaSets;
 use super::ledger::{Ledger, publication};
 use super::order::PlacedOrder;
+use super::output::ReadyOutput;
 use super::settings::Settings;
 use super::work::{Key, Ready, Subject, Work, place};
 use super::{
@@ -26,7 +27,8 @@ use crate::challenge::{
 use crate::plugin::Leftover;
 use crate::progress::Event;
 use crate::store::{
-    CertLock, CertName, Draft, Generation, KEEP_GENERATIONS, PendingDeployment, PendingOrder,
+    CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS, PendingDeployment,
+    PendingOrder,
 };
 
 /// How long an order that may still give a certificate keeps other servers from being asked.
@@ -56,6 +58,24 @@ pub enum Outcome {
     New,
     /// The stored one is what was asked for, and is not due before this moment.
     NotDue(Timestamp),
+}
+
+/// What a request comes to before anything is asked of a CA.
+pub(super) enum Begun {
+    /// The stored certificate is what was asked for.
+    NotDue(Issued),
+    /// One is to be made with these settings, beside or in the place of this one.
+    Due(Settings, Option<Generation>),
+}
+
+/// An order, with all that is needed to go on from it.
+pub(super) struct Placed<'a> {
+    pub(super) draft: Draft,
+    pub(super) key: Key,
+    /// The certificate request, DER.
+    pub(super) csr: Vec<u8>,
+    pub(super) pending: PendingOrder,
+    pub(super) attempt: Attempt<'a>,
 }
 
 impl Service {
@@ -104,6 +124,29 @@ impl Service {
         occasion: Occasion,
         run: &DeployRun,
     ) -> Result<Issued, CertificateError> {
+        let (settings, current) = match self.begin((cert, lock), request, occasion, run).await? {
+            Begun::NotDue(issued) => return Ok(issued),
+            Begun::Due(settings, current) => (settings, current),
+        };
+        let work = Work { cert, lock, request, settings: &settings, current: current.as_ref(), run };
+        let result = self.make(&work).await;
+        match &result {
+            Ok(_) => self.forget_failures(cert),
+            Err(error) => self.remember_failure(&work, occasion, error),
+        }
+        let (generation, leftovers) = result?;
+        self.deploy(cert, &generation, run).await?;
+        Ok(Issued { cert: cert.clone(), outcome: Outcome::New, generation, leftovers })
+    }
+
+    /// Finds out what is wanted and whether there is anything to do.
+    pub(super) async fn begin(
+        &self,
+        (cert, lock): (&CertName, &CertLock),
+        request: &IssueRequest,
+        occasion: Occasion,
+        run: &DeployRun,
+    ) -> Result<Begun, CertificateError> {
         run.hide(request.sources());
         let renews = matches!(occasion, Occasion::Named | Occasion::Due);
         let stored = match renews && !self.rehearsing {
@@ -146,21 +189,14 @@ impl Service {
                 let generation = rewritten.unwrap_or_else(|| generation.clone());
                 let outcome = Outcome::NotDue(due.at);
                 self.deploy(cert, &generation, run).await?;
-                return Ok(Issued { cert: cert.clone(), outcome, generation, leftovers: Vec::new() });
+                let leftovers = Vec::new();
+                return Ok(Begun::NotDue(Issued { cert: cert.clone(), outcome, generation, leftovers }));
             }
         }
         if !request.force {
             self.after_failures(cert, &settings, occasion)?;
         }
-        let work = Work { cert, lock, request, settings: &settings, current: current.as_ref(), run };
-        let result = self.make(&work).await;
-        match &result {
-            Ok(_) => self.forget_failures(cert),
-            Err(error) => self.remember_failure(&work, occasion, error),
-        }
-        let (generation, leftovers) = result?;
-        self.deploy(cert, &generation, run).await?;
-        Ok(Issued { cert: cert.clone(), outcome: Outcome::New, generation, leftovers })
+        Ok(Begun::Due(settings, current))
     }
 
     /// Removes generations that are too old to be gone back to; none while a new one waits to be deployed, because services
@@ -237,6 +273,38 @@ impl Service {
         subject: &Subject,
         ready: &Ready,
     ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
+        // 2. to 5. To the order.
+        let Placed { mut draft, key, csr, pending, attempt } =
+            self.place(server, work, subject, ready, false).await?;
+        let offers_windows = attempt.order.account.server().directory().renewal_info.is_some();
+
+        // 6. to 9. From the order to the certificate.
+        let end = work.current.map(|current| current.info.not_after);
+        let held = |error: &CertificateError| {
+            self.remember_hold(work.cert, server.as_str(), work.names(), end, error);
+        };
+        let (chains, leftovers) = attempt.run(&mut draft, &csr).await.inspect_err(held)?;
+
+        // 10. Checked, complete, and current by one rename.
+        let record = work.settings.record(ready.arguments.stored(), ready.output.record());
+        let of = (&mut draft, &key, &pending);
+        let generation = self.store_checked(work, of, (&ready.output, &record), &chains)?;
+        if !offers_windows && let Some(id) = &generation.info.certificate_id {
+            self.note_no_window(work.cert, id);
+        }
+        Ok((generation, leftovers))
+    }
+
+    /// From the key to the order: a new one, or the one of an earlier run. `kept` is for an order that a person goes on with,
+    /// step by step.
+    pub(super) async fn place<'a>(
+        &'a self,
+        server: &'a ServerUrl,
+        work: &Work<'a>,
+        subject: &Subject,
+        ready: &'a Ready,
+        kept: bool,
+    ) -> Result<Placed<'a>, CertificateError> {
         let (cert, settings) = (work.cert, work.settings);
         let (arguments, solvers) = (&ready.arguments, &ready.solvers);
         let end = work.current.map(|current| current.info.not_after);
@@ -253,10 +321,14 @@ impl Service {
         }
 
         // 2. The key is on disk before the CA hears of it.
+        let former = left.as_ref().map(|(_, order)| order.clone()).filter(|order| order.kept);
         let (mut draft, key, mut pending) = self.draft(server, work, subject, left).await?;
         let csr = key.request(settings)?;
 
-        self.before_requests(work).await?;
+        // What is stopped for a validation runs on until there is one.
+        if !kept {
+            self.before_requests(work).await?;
+        }
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
         let prepared =
@@ -270,16 +342,24 @@ impl Service {
             self.remember_hold(cert, server.as_str(), work.names(), end, error);
         };
         let (account, placement, caa) = prepared.inspect_err(held)?;
-        let offers_windows = account.server().directory().renewal_info.is_some();
 
-        // 5. to 9. From the order to the certificate. Not to be interrupted while the order is made: one that nobody knows
-        // of stays pending at the CA.
+        // 5. The order. Not to be interrupted while it is made: one that nobody knows of stays pending at the CA.
         let own = publication(settings.plugin, arguments, place(cert));
         let ledger = Ledger::begin(&self.store, cert.into(), own)?;
         let order = self.order(server, work, account, &pending).await.inspect_err(held)?;
-        pending.account = order.account.url().to_string();
-        pending.url = order.order.url.to_string();
+        if pending.url != order.order.url.as_str() {
+            pending.account = order.account.url().to_string();
+            pending.url = order.order.url.to_string();
+            (pending.kept, pending.made) = (false, Timestamp::now());
+        }
+        pending.kept |= kept;
         let noted = draft.write_order(&pending);
+        if noted.is_ok()
+            && let Some(former) = former.filter(|former| former.url != pending.url)
+        {
+            self.progress.event(cert, Event::OrderReplaced { url: &former.url });
+            self.forsake(cert, &former).await;
+        }
         let (records, web) = (Vec::new(), Vec::new());
         let attempt = Attempt {
             service: self,
@@ -293,27 +373,17 @@ impl Service {
             ledger,
             records,
             web,
+            kept: pending.kept && noted.is_ok(),
         };
         if let Err(error) = noted {
             attempt.give_up().await;
             return Err(error.into());
         }
-        let (chains, leftovers) = attempt.run(&mut draft, &csr).await.inspect_err(held)?;
-
-        // 10. Checked, complete, and current by one rename.
-        let stored = self.store_checked(work, &pending, ready, &draft, &key, &chains);
-        if let Err(CertificateError::Bundle(error)) = &stored {
-            // What the order has given is of no use, and will not be another time; a wrong clock can be set.
-            draft.keep(matches!(error, BundleError::NotYet(_)));
-        }
-        let generation = stored?;
-        if !offers_windows && let Some(id) = &generation.info.certificate_id {
-            self.note_no_window(cert, id);
-        }
-        Ok((generation, leftovers))
+        Ok(Placed { draft, key, csr, pending, attempt })
     }
 
-    async fn prepare(
+    /// Account, zones of the names, and what CAA says: all that can go wrong before there is an order.
+    pub(super) async fn prepare(
         &self,
         server: &ServerUrl,
         work: &Work<'_>,
@@ -399,13 +469,27 @@ impl Service {
         super::renewal_info::id(work.current?)?.parse().ok()
     }
 
-    fn store_checked(
+    /// Checks what the order has given, and makes it current.
+    pub(super) fn store_checked(
         &self,
         work: &Work<'_>,
-        order: &PendingOrder,
-        ready: &Ready,
-        draft: &Draft,
-        key: &Key,
+        (draft, key, order): (&mut Draft, &Key, &PendingOrder),
+        kept: (&ReadyOutput, &CertificateRecord),
+        chains: &[Certificate],
+    ) -> Result<Generation, CertificateError> {
+        let stored = self.store_if_good(work, (draft, key, order), kept, chains);
+        if let Err(CertificateError::Bundle(error)) = &stored {
+            // What the order has given is of no use, and will not be another time; a wrong clock can be set.
+            draft.keep(matches!(error, BundleError::NotYet(_)));
+        }
+        stored
+    }
+
+    fn store_if_good(
+        &self,
+        work: &Work<'_>,
+        (draft, key, order): (&Draft, &Key, &PendingOrder),
+        (output, record): (&ReadyOutput, &CertificateRecord),
         chains: &[Certificate],
     ) -> Result<Generation, CertificateError> {
         let (cert, settings) = (work.cert, work.settings);
@@ -414,23 +498,22 @@ impl Service {
         let (public_key, now) = (key.public_key_info(), Timestamp::now());
         let checked = check_bundle(&chains, preferred, &public_key, &settings.names, &order.server, now)?;
         self.tell_of_chain(cert, preferred, &checked);
-        let output = ready.output.files(cert, key.private(), &checked.bundle)?;
+        let files = output.files(cert, key.private(), &checked.bundle)?;
         let mut info = checked.info;
         info.account = Some(order.account.clone());
         // The record first: a certificate that nobody knows how to renew would end unseen.
         if let Some(csr) = &work.request.own_request {
             self.store.save_own_request(cert, csr)?;
         }
-        let record = settings.record(ready.arguments.stored(), ready.output.record());
-        self.save_settings(cert, &record)?;
+        self.save_settings(cert, record)?;
         let before = work.current.map(|current| self.number_in_use(cert, current.number));
         let pending = PendingDeployment::new(draft.number(), before);
         self.intend_deployment(cert, work.lock, &settings.deployment, pending)?;
-        let generation = draft.complete(&checked.bundle, &output, info)?;
+        let generation = draft.complete(&checked.bundle, &files, info)?;
         self.store.close_unless_shared();
         self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });
-        self.warn_of_obstacles(cert, &ready.output, &generation);
+        self.warn_of_obstacles(cert, output, &generation);
         Ok(generation)
     }
 

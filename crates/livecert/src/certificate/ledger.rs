@@ -24,6 +24,7 @@ pub(super) fn publication(plugin: &PluginInfo, arguments: &Arguments, sealed_for
         sealed_for,
         order: None,
         records: Vec::new(),
+        files: Vec::new(),
         handed_over: false,
         found: None,
     }

@@ -38,6 +38,7 @@ mod servers;
 mod service;
 mod settings;
 mod status;
+mod steps;
 mod sweep;
 mod work;
 
@@ -70,6 +71,10 @@ pub use server::{SERVERS, ServerError, ServerUrl};
 pub use servers::{KnownServer, RemovedServer, ServerChange, Servers};
 pub use service::Service;
 pub use settings::{ExternalAccountRequest, IssueRequest, PropagationRequest};
+pub use steps::{
+    Answered, GivenUp, ListenEnd, Listening, NewOrderReport, OpenName, OpenOrder, OrderError, OrderStanding,
+    ProofRequest, SettingsAfter, ShownProof, StepOutcome, StepReport, ToShow,
+};
 pub use status::{Standing, StatusReport, StatusRequest, Trouble, TroubleKind, status};
 pub use sweep::{SweepReport, Swept};
 

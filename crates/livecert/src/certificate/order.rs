@@ -32,7 +32,7 @@ const ISSUANCE_LIMIT: Duration = Duration::from_secs(600);
 pub(super) struct PlacedOrder {
     pub(super) account: Account,
     pub(super) order: Order,
-    server: ServerUrl,
+    pub(super) server: ServerUrl,
 }
 
 /// An authorization that still has to be proved.
@@ -42,7 +42,7 @@ pub(super) struct OpenAuthorization {
     /// Whether it is for the wildcard.
     wildcard: bool,
     pub(super) kind: ChallengeType,
-    challenge: Url,
+    pub(super) challenge: Url,
     pub(super) shown: Shown,
 }
 
@@ -115,6 +115,26 @@ impl Service {
         server: &ServerUrl,
         url: &str,
     ) -> Result<Option<PlacedOrder>, CertificateError> {
+        let Some(placed) = self.read_order(account, server, url).await? else { return Ok(None) };
+        let order = &placed.order;
+        let alive = match order.status {
+            OrderStatus::Valid | OrderStatus::Processing => true,
+            OrderStatus::Ready | OrderStatus::Pending => {
+                order.expires.is_none_or(|end| end > Timestamp::now())
+                    && is_provable(account, &order.authorizations).await
+            }
+            _ => false,
+        };
+        Ok(alive.then_some(placed))
+    }
+
+    /// Reads an order; `None` if the server does not know it any more.
+    pub(super) async fn read_order(
+        &self,
+        account: &Account,
+        server: &ServerUrl,
+        url: &str,
+    ) -> Result<Option<PlacedOrder>, CertificateError> {
         let Ok(url) = url.parse::<Url>() else { return Ok(None) };
         let order = match account.order(&url).await {
             Ok(order) => order,
@@ -125,15 +145,7 @@ impl Service {
             Err(livecert_acme::Error::Http { status: 400..500, .. }) => return Ok(None),
             Err(error) => return Err(acme(server, "reading the order")(error)),
         };
-        let alive = match order.status {
-            OrderStatus::Valid | OrderStatus::Processing => true,
-            OrderStatus::Ready | OrderStatus::Pending => {
-                order.expires.is_none_or(|end| end > Timestamp::now())
-                    && is_provable(account, &order.authorizations).await
-            }
-            _ => false,
-        };
-        Ok(alive.then(|| PlacedOrder { account: account.clone(), order, server: server.clone() }))
+        Ok(Some(PlacedOrder { account: account.clone(), order, server: server.clone() }))
     }
 }
 
@@ -238,7 +250,8 @@ impl PlacedOrder {
         Ok(open.into_iter().flatten().collect())
     }
 
-    async fn choose(
+    /// The first of the challenges that are wanted, offered and can be shown.
+    pub(super) async fn choose(
         &self,
         authorization: &Authorization,
         candidates: &[ChallengeType],

@@ -11,8 +11,8 @@ use url::Url;
 
 use super::order::deactivate_pending;
 use super::{CertificateError, ServerUrl, Service, with_causes};
-use crate::plugin::{self, Arguments, TxtRecord};
-use crate::store::{CertName, JournalName, JournalOrder, JournalRecord, Publication, StoreError};
+use crate::plugin::{self, Arguments, TxtRecord, WebProof};
+use crate::store::{CertName, JournalFile, JournalName, JournalOrder, JournalRecord, Publication, StoreError};
 
 /// A request that a process had sent when it died may still be carried out. What it left is looked at once more after
 /// this time, and forgotten only then.
@@ -32,6 +32,10 @@ pub struct Swept {
     pub journal: String,
     /// Values that are not in DNS any more.
     pub gone: Vec<TxtRecord>,
+    /// URLs of files that are not at their hosts any more.
+    pub files_gone: Vec<String>,
+    /// URLs of files that may still be there, and why.
+    pub files_left: Vec<(String, String)>,
     /// Values that may still be there, and why.
     pub left: Vec<(TxtRecord, String)>,
     /// Pending authorizations that are still to be deactivated.
@@ -55,7 +59,7 @@ pub struct SweepReport {
 impl SweepReport {
     /// Whether something is left that a later sweep has to try again.
     pub fn is_clean(&self) -> bool {
-        self.unusable.is_empty() && self.swept.iter().all(|swept| swept.left.is_empty())
+        self.unusable.is_empty() && self.swept.iter().all(|swept| swept.left.is_empty() && swept.files_left.is_empty())
     }
 }
 
@@ -155,7 +159,8 @@ impl Service {
                 continue;
             }
             let swept = self.sweep_publication(name, &mut publication, &shared, keep_order, now).await;
-            if swept.again.is_some() || !swept.left.is_empty() || swept.pending > 0 {
+            if swept.again.is_some() || !swept.left.is_empty() || !swept.files_left.is_empty() || swept.pending > 0
+            {
                 rest.push(publication);
             }
             report.push(swept);
@@ -196,7 +201,9 @@ impl Service {
                 _ => Vec::new(),
             }
         };
-        let (left, pending) = tokio::join!(self.withdraw(publication, &records), deactivate);
+        let files = self.withdraw_files(publication);
+        let (left, pending, (files_gone, files_left)) =
+            tokio::join!(self.withdraw(publication, &records), deactivate, files);
         let is_left = |record: &TxtRecord| left.iter().any(|(other, _)| other == record);
         let gone = records.iter().filter(|record| !is_left(record)).cloned().collect();
         let again = now.duration_since(found) < AFTERMATH && !records.is_empty();
@@ -211,6 +218,8 @@ impl Service {
         Swept {
             journal: name.to_string(),
             gone,
+            files_gone,
+            files_left,
             left,
             pending: waiting,
             again: again.then(|| found.checked_add(AFTERMATH).unwrap_or(found)),
@@ -238,6 +247,45 @@ impl Service {
                 records.iter().map(|record| (record.clone(), reason.clone())).collect()
             }
         }
+    }
+
+    /// The URLs of the files that are gone, and of those that may still be there, with the reason.
+    async fn withdraw_files(&self, publication: &Publication) -> (Vec<String>, Vec<(String, String)>) {
+        if publication.files.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let url = |file: &JournalFile| {
+            let host = if file.host.contains(':') { format!("[{}]", file.host) } else { file.host.clone() };
+            format!("http://{host}/.well-known/acme-challenge/{}", file.token)
+        };
+        let connected = async {
+            let info = plugin::find(&publication.plugin)?;
+            let sources = plugin::stored_sources(info, &publication.plugin_args);
+            let (place, key) = (&publication.sealed_for, &self.sealing_key);
+            let arguments = Arguments::resolve(info, &sources, place, key, &self.surroundings).await?;
+            info.connect(&arguments, &self.surroundings)
+        };
+        let mut gone = Vec::new();
+        let mut left = Vec::new();
+        let web = match connected.await {
+            Ok(connected) => connected.web().cloned().ok_or_else(|| "the plugin shows no files".to_owned()),
+            Err(error) => Err(with_causes(&error)),
+        };
+        for file in &publication.files {
+            let (host, token, body) = (file.host.clone(), file.token.clone(), file.content.clone());
+            let reason = match &web {
+                Ok(web) => {
+                    let still = web.withdraw(&[WebProof::HttpFile { host, token, body }]).await;
+                    still.into_iter().next().map(|still| with_causes(still.reason.as_ref()))
+                }
+                Err(reason) => Some(reason.clone()),
+            };
+            match reason {
+                None => gone.push(url(file)),
+                Some(reason) => left.push((url(file), reason)),
+            }
+        }
+        (gone, left)
     }
 
     /// The authorizations for which it could not be done.

@@ -167,7 +167,7 @@ impl Service {
             let public_key = key.public_key_info();
             PendingOrder::new(server.as_str(), work.names(), work.settings.wishes(), &public_key)
         };
-        if let Some((draft, order)) = left {
+        if let Some((mut draft, order)) = left {
             let key = match subject {
                 Subject::Ours => draft.key().and_then(|pem| PrivateKey::from_pem(&pem).ok()).map(Key::Ours),
                 Subject::Theirs(request) => Some(Key::Theirs(request.clone())),
@@ -177,6 +177,7 @@ impl Service {
             {
                 return Ok((draft, key, order));
             }
+            draft.keep(false);
         }
         let mut draft = self.store.begin(work.cert, work.lock)?;
         let key = match subject {

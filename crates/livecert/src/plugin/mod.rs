@@ -30,6 +30,7 @@ pub(crate) use argument::{
 pub use exec::ExecError;
 pub use parameter::{Need, Parameter, ParameterKind, ParameterSet};
 pub use rfc2136::UpdateError;
+pub use selfhost::HttpListener;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use rfc2136::fuzz as update_fuzz;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,7 +1,7 @@
 //! What is about to be published, on disk before it is: what a dead process left behind is known, and nothing else is.
 //!
-//! One file for each piece of work: `journal/CERT.json` for a certificate (guarded by the certificate's lock), and
-//! `journal/dns@DIGEST.json` for a name that another ACME client has us write. A file that is there although nobody
+//! One file for each piece of work: `journal/CERT.json` for a certificate (guarded by the certificate's lock),
+//! `journal/dns@DIGEST.json` for a name that another ACME client has us write, and `journal/http@DIGEST.json` for a file. A file that is there although nobody
 //! holds its lock tells what has to be swept.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,11 @@ impl JournalName {
     pub fn name(fqdn: &str) -> Self {
         // A name may be as long as a file name; its digest is not. '@' is in no certificate's name.
         JournalName(format!("dns@{}", &sha256(fqdn.to_ascii_lowercase().as_bytes())[..32]))
+    }
+
+    /// The journal of one file of http-01 at a host.
+    pub fn file(host: &str, token: &str) -> Self {
+        JournalName(format!("http@{}", &sha256(format!("{host}/{token}").as_bytes())[..32]))
     }
 
     /// The text.
@@ -60,6 +65,18 @@ pub struct JournalRecord {
     pub zone: Option<String>,
 }
 
+/// A file of http-01 that may be at a host (RFC 8555 §8.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalFile {
+    /// The DNS name or IP address.
+    pub host: String,
+    /// The challenge's token, which is the file's name.
+    pub token: String,
+    /// What is in it.
+    pub content: String,
+}
+
 /// An order whose authorizations may be pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +108,9 @@ pub struct Publication {
     /// The values.
     #[serde(default)]
     pub records: Vec<JournalRecord>,
+    /// The files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<JournalFile>,
     /// They are in the care of another ACME client, until it has them removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handed_over: bool,
@@ -101,7 +121,7 @@ pub struct Publication {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct JournalFile {
+struct Journal {
     version: u32,
     publications: Vec<Publication>,
 }
@@ -135,7 +155,7 @@ impl Store {
     /// # Errors
     /// The file is damaged, from a newer version, or cannot be read.
     pub fn publications(&self, name: &JournalName) -> Result<Vec<Publication>, StoreError> {
-        let file: Option<JournalFile> = read_json(&self.journal_path(name), JOURNAL_VERSION)?;
+        let file: Option<Journal> = read_json(&self.journal_path(name), JOURNAL_VERSION)?;
         Ok(file.map(|file| file.publications).unwrap_or_default())
     }
 
@@ -158,7 +178,7 @@ impl Store {
             private_folder(&folder).map_err(StoreError::write(&folder))?;
             sync_folder(self.home()).map_err(StoreError::write(&folder))?;
         }
-        write_json(&path, &JournalFile { version: JOURNAL_VERSION, publications: publications.to_vec() })
+        write_json(&path, &Journal { version: JOURNAL_VERSION, publications: publications.to_vec() })
     }
 
     /// Takes the lock of a journal, waiting for another process up to `patience`.
@@ -185,6 +205,7 @@ impl Publication {
                 value: "v".into(),
                 zone: Some("example.com".into()),
             }],
+            files: Vec::new(),
             handed_over: false,
             found: None,
         }

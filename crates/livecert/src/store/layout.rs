@@ -265,12 +265,20 @@ impl Store {
         Draft::begin(&self.cert_folder(name))
     }
 
+    /// The order that a certificate waits for, of a dead run or one that a person goes on with; `None` if there is none.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn pending_order(&self, name: &CertName) -> Result<Option<PendingOrder>, StoreError> {
+        super::draft::pending_order(&self.cert_folder(name))
+    }
+
     /// Whether a dead run left an order for a certificate.
     ///
     /// # Errors
     /// A folder cannot be read.
     pub fn has_pending_order(&self, name: &CertName) -> Result<bool, StoreError> {
-        super::generation::has_pending_order(&self.cert_folder(name))
+        super::draft::has_pending_order(&self.cert_folder(name))
     }
 
     /// The draft that a dead run left with its order. Call only with the certificate's lock held.
@@ -294,7 +302,7 @@ impl Store {
         lock.proves(name);
         let cert = self.cert_folder(name);
         super::file::remove_temporaries(&cert)?;
-        super::generation::finish_left_behind(&cert)
+        super::draft::finish_left_behind(&cert)
     }
 
     /// Takes the lock of a certificate, waiting for another process up to `patience`; `waiting` is told once who

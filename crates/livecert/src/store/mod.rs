@@ -14,7 +14,7 @@
 //!   certs/CERT/holds.json                     until when a CA does not want to be asked for it
 //!   certs/CERT/deployment.json                which generation is deployed, and what is still to be done
 //!   certs/CERT/generations/N/…                privkey.pem cert.pem chain.pem fullchain.pem generation.json
-//!   certs/CERT/generations/N.partial/…        the key and the order that a run works on, or was killed at
+//!   certs/CERT/generations/N.partial/…        the key and the order that a run works on, was killed at, or a person goes on with
 //!   certs/CERT/generations/N.old/…            an old generation that is being removed
 //!   certs/CERT/current -> generations/N       swapped by one rename
 //!   archive/CERT/…                            certificates that are not declared any more, whole
@@ -31,6 +31,7 @@ mod access;
 mod account;
 mod archive;
 mod deployment;
+mod draft;
 mod error;
 mod failure;
 mod file;
@@ -56,15 +57,16 @@ pub use account::{AccountRecord, server_folder};
 pub use deployment::{
     Deployed, DeploymentProblem, DeploymentRecord, DeploymentState, PendingDeployment, Return,
 };
+pub use draft::{Draft, PendingOrder};
 pub use error::StoreError;
 pub use failure::FailureRecord;
 pub(crate) use failure::{LONGEST_WAIT, wait_after};
 pub(crate) use file::replace as replace_file;
 pub use file::{overwrite_secret, replace_secret, write_secret};
-pub use generation::{Bundle, Draft, Generation, GenerationInfo, PendingOrder};
+pub use generation::{Bundle, Generation, GenerationInfo};
 pub use history::{FoundGeneration, KEEP_GENERATIONS};
 pub use hold::{Hold, HoldScope};
-pub use journal::{JournalName, JournalOrder, JournalRecord, Publication};
+pub use journal::{JournalFile, JournalName, JournalOrder, JournalRecord, Publication};
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder, introduce};
 pub use output::{Output, OutputFile, OutputRecord};

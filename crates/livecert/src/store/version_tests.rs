@@ -135,7 +135,7 @@ fn no_fixture_is_of_a_version_that_is_unknown_and_none_is_missing() {
         ("certificate", super::record::RECORD_VERSION),
         ("account", super::account::ACCOUNT_VERSION),
         ("generation", super::generation::GENERATION_VERSION),
-        ("order", super::generation::ORDER_VERSION),
+        ("order", super::draft::ORDER_VERSION),
         ("renewal", super::renewal::RENEWAL_VERSION),
         ("holds", super::hold::HOLDS_VERSION),
         ("journal", super::journal::JOURNAL_VERSION),

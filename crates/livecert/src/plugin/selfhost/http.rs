@@ -23,11 +23,28 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// What is shown now, by token. Hosts do not matter: a token belongs to one authorization alone.
 #[derive(Clone, Default)]
-pub(super) struct Files(Arc<Mutex<HashMap<String, String>>>);
+pub(super) struct Files {
+    shown: Arc<Mutex<HashMap<String, String>>>,
+    /// The thumbprint of the account for which every token is answered.
+    account: Option<Arc<str>>,
+}
 
 impl Files {
+    /// Every token, for the account whose key has this thumbprint.
+    pub(super) fn of_account(thumbprint: String) -> Self {
+        Files { account: Some(thumbprint.into()), ..Files::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn content(&self, token: &str) -> Option<String> {
+        let of_account = || {
+            let thumbprint = self.account.as_ref().filter(|_| is_token(token))?;
+            Some(format!("{token}.{thumbprint}"))
+        };
+        self.lock().get(token).cloned().or_else(of_account)
     }
 
     pub(super) fn add(&self, token: &str, body: &str) -> Result<(), WebError> {
@@ -68,7 +85,7 @@ pub(super) async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, files: F
 
 fn respond(method: &Method, path: &str, files: &Files) -> Response<Full<Bytes>> {
     let asked = if matches!(*method, Method::GET | Method::HEAD) { path.strip_prefix(FOLDER) } else { None };
-    let found = asked.and_then(|token| files.lock().get(token).cloned());
+    let found = asked.and_then(|token| files.content(token));
     if found.is_some() {
         tracing::debug!(path, "a challenge's file was fetched");
     }

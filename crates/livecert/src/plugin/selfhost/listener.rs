@@ -58,7 +58,6 @@ impl Running {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

@@ -7,6 +7,7 @@
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod http;
+mod listen;
 mod listener;
 mod occupant;
 mod socket;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+
+pub use self::listen::HttpListener;
 
 use self::http::Files;
 use self::listener::{Limits, Running};

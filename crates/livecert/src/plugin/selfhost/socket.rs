@@ -33,7 +33,7 @@ pub(super) fn listen(addresses: &[IpAddr], port: u16) -> Result<Vec<TcpListener>
     }
 }
 
-fn open(address: SocketAddr) -> Result<TcpListener, WebError> {
+pub(super) fn open(address: SocketAddr) -> Result<TcpListener, WebError> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         if address.is_ipv6() {
