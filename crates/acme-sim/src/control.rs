@@ -96,6 +96,14 @@ impl Control {
         world.authorizations.clear();
     }
 
+    /// Lets the time of all orders be over that have not become certificates.
+    pub fn expire_orders(&self) {
+        let world = &mut self.shared.lock().world;
+        let past = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+        let open = |order: &&mut Order| matches!(order.status, Status::Pending | Status::Ready);
+        world.orders.iter_mut().filter(open).for_each(|order| order.expires = past);
+    }
+
     /// Deactivates the account with this URL, as the CA would; `false` if there is none.
     pub fn deactivate_account(&self, url: &str) -> bool {
         let mut state = self.shared.lock();

@@ -16,6 +16,7 @@ mod mail;
 mod nginx;
 mod pebble;
 mod process;
+mod pty;
 
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,7 @@ pub use livedns_sim as sim;
 pub use mail::{MailProtocol, MailServer};
 pub use nginx::Nginx;
 pub use pebble::{Pebble, PebbleOptions};
+pub use pty::AtTerminal;
 
 /// A token that the simulator knows, for all zones.
 pub const PAT: &str = "0123456789abcdef0123456789abcdef01234567";

@@ -254,9 +254,9 @@ fn tell(result: &str, request: &ProofRequest, shown: &ShownProof, output: &Outpu
     });
     output.show(&document, || {
         let done = if result == "published" { "Published" } else { "Taken away" };
-        let visible = shown.visible_after.map(|took| {
-            format!(", visible at every name server after {:.2} s", took.as_secs_f64())
-        });
+        let visible = shown
+            .visible_after
+            .map(|took| format!(", visible at every name server after {:.2} s", took.as_secs_f64()));
         match request.challenge {
             ChallengeType::Http01 => format!("{done}: {}\n    {}\n", shown.at, shown.value),
             _ => format!("{done}: {}. TXT \"{}\"{}\n", shown.at, shown.value, visible.unwrap_or_default()),

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use jiff::Timestamp;
 use livecert::certificate::{
-    CertificateError, GivenUp, NewOrderReport, OpenName, OpenOrder, OrderStanding, SettingsAfter, StepOutcome,
-    StepReport, ToShow, window,
+    CertificateError, GivenUp, NewOrderReport, OpenName, OpenOrder, OrderStanding, SettingsAfter,
+    StepOutcome, StepReport, ToShow, window,
 };
 use livecert::store::{CertName, Store};
 use serde_json::{Value, json};
@@ -75,8 +75,7 @@ fn list(globals: &Globals, output: &Output) -> Result<Status, Failure> {
             let age = age(order.made, now);
             vec![order.cert.to_string(), order.standing.to_string(), expires.unwrap_or_default(), age, next]
         };
-        let mut text =
-            table(&std::iter::once(head).chain(orders.iter().map(row)).collect::<Vec<_>>());
+        let mut text = table(&std::iter::once(head).chain(orders.iter().map(row)).collect::<Vec<_>>());
         for order in &orders {
             if let OrderStanding::Unknown(reason) = &order.standing {
                 text.push_str(&format!("{}: {reason}\n", order.cert));
@@ -334,7 +333,8 @@ fn shown_text(order: &OpenOrder) -> String {
             }
             ToShow::File { url, content } => others.push_str(&format!("{url}\n    {content}\n")),
             ToShow::Certificate { host } => {
-                others.push_str(&format!("{host} shows a certificate for acme-tls/1: `order solve` does it\n"));
+                others
+                    .push_str(&format!("{host} shows a certificate for acme-tls/1: `order solve` does it\n"));
             }
             ToShow::Standing { at } => others.push_str(&format!("{at} stands already\n")),
             _ => {}

@@ -8,12 +8,12 @@ use testbed::{AcmeSim, Outcome};
 use super::{Bench, expect, says};
 
 /// A port at which nobody listens.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Somebody's web server: it serves the files of a folder for as long as the test runs.
-fn web_server(folder: PathBuf) -> SocketAddr {
+pub(super) fn web_server(folder: PathBuf) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {

@@ -11,6 +11,7 @@ use super::work::Work;
 use super::{CertificateError, Service, with_causes};
 use crate::challenge::ChallengeError;
 use crate::digest;
+use crate::plugin::ArgumentError;
 use crate::store::{CertName, FailureRecord, LONGEST_WAIT, OutputRecord, wait_after};
 
 /// The wait after the first failure; it doubles with each that follows.
@@ -125,7 +126,9 @@ impl Service {
     /// Keeps that a try has failed. Its own failure (a full disk, say) must not hide the first one.
     pub(super) fn remember_failure(&self, work: &Work<'_>, occasion: Occasion, error: &CertificateError) {
         let wrong_words = occasion == Occasion::Issue && error.is_input();
-        if self.rehearsing || wrong_words || matches!(error, CertificateError::Interrupted) {
+        // That nobody was there says nothing about the next time.
+        let nobody = matches!(error, CertificateError::Argument(ArgumentError::NeedsTerminal { .. }));
+        if self.rehearsing || wrong_words || nobody || matches!(error, CertificateError::Interrupted) {
             return;
         }
         let cert = work.cert;

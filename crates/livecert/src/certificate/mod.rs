@@ -71,11 +71,11 @@ pub use server::{SERVERS, ServerError, ServerUrl};
 pub use servers::{KnownServer, RemovedServer, ServerChange, Servers};
 pub use service::Service;
 pub use settings::{ExternalAccountRequest, IssueRequest, PropagationRequest};
+pub use status::{Standing, StatusReport, StatusRequest, Trouble, TroubleKind, status};
 pub use steps::{
     Answered, GivenUp, ListenEnd, Listening, NewOrderReport, OpenName, OpenOrder, OrderError, OrderStanding,
     ProofRequest, SettingsAfter, ShownProof, StepOutcome, StepReport, ToShow,
 };
-pub use status::{Standing, StatusReport, StatusRequest, Trouble, TroubleKind, status};
 pub use sweep::{SweepReport, Swept};
 
 use error::with_causes;

@@ -248,7 +248,12 @@ fn look_at(
                 kind = TroubleKind::NeedsPerson;
             }
             what.push_str("; a person puts its proofs there");
-            next = format!("`livecert renew {cert}{force}` at a terminal says what is to be done");
+            next = match store.pending_order(cert) {
+                Ok(Some(order)) if order.kept => {
+                    format!("its order is open: `livecert order show {cert}` says what is to be done")
+                }
+                _ => format!("`livecert renew {cert}{force}` at a terminal says what is to be done"),
+            };
         }
         if late || kind != TroubleKind::Due {
             tell(kind, what, next);

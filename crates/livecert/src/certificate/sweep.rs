@@ -12,7 +12,9 @@ use url::Url;
 use super::order::deactivate_pending;
 use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::plugin::{self, Arguments, TxtRecord, WebProof};
-use crate::store::{CertName, JournalFile, JournalName, JournalOrder, JournalRecord, Publication, StoreError};
+use crate::store::{
+    CertName, JournalFile, JournalName, JournalOrder, JournalRecord, Publication, StoreError,
+};
 
 /// A request that a process had sent when it died may still be carried out. What it left is looked at once more after
 /// this time, and forgotten only then.
@@ -59,7 +61,8 @@ pub struct SweepReport {
 impl SweepReport {
     /// Whether something is left that a later sweep has to try again.
     pub fn is_clean(&self) -> bool {
-        self.unusable.is_empty() && self.swept.iter().all(|swept| swept.left.is_empty() && swept.files_left.is_empty())
+        self.unusable.is_empty()
+            && self.swept.iter().all(|swept| swept.left.is_empty() && swept.files_left.is_empty())
     }
 }
 
@@ -159,7 +162,10 @@ impl Service {
                 continue;
             }
             let swept = self.sweep_publication(name, &mut publication, &shared, keep_order, now).await;
-            if swept.again.is_some() || !swept.left.is_empty() || !swept.files_left.is_empty() || swept.pending > 0
+            if swept.again.is_some()
+                || !swept.left.is_empty()
+                || !swept.files_left.is_empty()
+                || swept.pending > 0
             {
                 rest.push(publication);
             }

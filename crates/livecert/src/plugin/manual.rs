@@ -36,9 +36,9 @@ const TTL: u32 = 300;
 const FOLDER: &str = "/.well-known/acme-challenge/";
 
 const GUIDE: &str = "\
-Nothing has to be set up. The records for all names are shown at once, as a zone file has them; write
-them at your DNS service beside what is there, and confirm once. livecert then looks at every name
-server until all show them, and asks you to remove them at the end.
+Nothing has to be set up. The records for all names are shown at once, as a zone file has them;
+write them at your DNS service beside what is there, and confirm once. livecert then looks at every
+name server until all show them, and asks you to remove them at the end.
 
     livecert issue example.com '*.example.com' --plugin manual --accept-tos
 
@@ -271,9 +271,7 @@ fn file_list(heading: &str, proofs: &[WebProof]) -> String {
 }
 
 fn record_documents(records: &[TxtRecord]) -> Value {
-    let document = |record: &TxtRecord| {
-        json!({"fqdn": record.fqdn, "type": "TXT", "value": record.value, "zone": record.apex})
-    };
+    let document = |record: &TxtRecord| json!({"fqdn": record.fqdn, "type": "TXT", "value": record.value, "zone": record.apex});
     records.iter().map(document).collect()
 }
 

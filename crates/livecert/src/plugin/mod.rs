@@ -30,9 +30,9 @@ pub(crate) use argument::{
 pub use exec::ExecError;
 pub use parameter::{Need, Parameter, ParameterKind, ParameterSet};
 pub use rfc2136::UpdateError;
-pub use selfhost::HttpListener;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use rfc2136::fuzz as update_fuzz;
+pub use selfhost::HttpListener;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use selfhost::fuzz;
 pub use web::{WebError, WebLeftover, WebPlugin, WebProof, WebProofKind};

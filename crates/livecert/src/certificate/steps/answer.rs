@@ -147,7 +147,8 @@ impl Service {
                     Some(self.key_authorization(server, &token).ok()?.as_str().to_owned())
                 };
                 // The key is opened once, and what follows the dot is the same for all tokens.
-                let sample = token("t").ok_or_else(|| CertificateError::NoAccount { server: server.to_string() })?;
+                let sample =
+                    token("t").ok_or_else(|| CertificateError::NoAccount { server: server.to_string() })?;
                 let thumbprint = sample.split_once('.').map(|(_, thumbprint)| thumbprint.to_owned());
                 (None, HttpListener::account(addresses, thumbprint.unwrap_or_default()))
             }

@@ -14,7 +14,9 @@ pub enum OrderError {
         cert: String,
     },
     /// A run of `issue` has left it, whose settings were not stored yet, or are others.
-    #[error("the open order of {cert} belongs to a run that did not come to its end, with settings of its own")]
+    #[error(
+        "the open order of {cert} belongs to a run that did not come to its end, with settings of its own"
+    )]
     Unfinished {
         /// The certificate.
         cert: String,

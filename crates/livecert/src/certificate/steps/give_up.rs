@@ -93,7 +93,11 @@ impl Service {
 
     /// Deactivates the pending authorizations of an order that nobody goes on with. A courtesy: nobody waits for it for long,
     /// and a CA ends them by itself. Gives how many there were; `None` if that is not known.
-    pub(in crate::certificate) async fn forsake(&self, cert: &CertName, pending: &PendingOrder) -> Option<usize> {
+    pub(in crate::certificate) async fn forsake(
+        &self,
+        cert: &CertName,
+        pending: &PendingOrder,
+    ) -> Option<usize> {
         let work = async {
             let server: ServerUrl = pending.server.parse()?;
             let Some(placed) = self.find_placed(&server, pending).await? else { return Ok(Some(0)) };

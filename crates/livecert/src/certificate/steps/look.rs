@@ -232,8 +232,7 @@ impl Service {
             Ok::<_, CertificateError>(Some(match self.settings_of(cert, pending)? {
                 Some((settings, solvers)) => {
                     let placement = Placement::default();
-                    let chooser =
-                        Chooser { settings: &settings, solvers: &solvers, placement: &placement };
+                    let chooser = Chooser { settings: &settings, solvers: &solvers, placement: &placement };
                     self.look_at(cert, pending, &placed, Some(&chooser)).await?
                 }
                 None => self.look_at(cert, pending, &placed, None).await?,
@@ -283,7 +282,10 @@ impl Service {
         };
         let names: Vec<_> =
             stream::iter(order.authorizations.iter().map(look)).buffered(SIDE_BY_SIDE).collect().await;
-        let authorizations = names.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut authorizations = names.into_iter().collect::<Result<Vec<_>, _>>()?;
+        // Some servers give them in another order each time.
+        let place = |one: &OpenName| pending.names.iter().position(|name| *name == one.name);
+        authorizations.sort_by_key(|one| place(one).unwrap_or(usize::MAX));
         Ok(OpenOrder {
             standing,
             expires: order.expires,

@@ -106,8 +106,7 @@ impl Service {
         };
         let key = key.ok_or_else(unfinished)?;
         let names = settings.names.iter().map(|name| name.as_str().to_owned()).collect();
-        let wanted =
-            PendingOrder::new(&pending.server, names, settings.wishes(), &key.public_key_info());
+        let wanted = PendingOrder::new(&pending.server, names, settings.wishes(), &key.public_key_info());
         if !pending.is_for_the_same(&wanted) {
             return Err(unfinished().into());
         }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::super::issue::{Begun, Placed};
 use super::super::back_off::Occasion;
+use super::super::issue::{Begun, Placed};
 use super::super::work::{Ready, Work};
 use super::super::{CertificateError, DeployRun, IssueRequest, Outcome, Service};
 use super::look::Chooser;

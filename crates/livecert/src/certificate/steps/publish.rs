@@ -107,9 +107,7 @@ impl Service {
         let base = request.name.base();
         let at = match request.challenge {
             ChallengeType::Dns01 => validation_name(base),
-            ChallengeType::DnsAccount01 => {
-                account_validation_name(&self.account_url(&request.server)?, base)
-            }
+            ChallengeType::DnsAccount01 => account_validation_name(&self.account_url(&request.server)?, base),
             ChallengeType::Http01 => return Ok(None),
             _ => return Err(request.mismatch()),
         };
