@@ -65,7 +65,7 @@ pub(super) enum Begun {
     /// The stored certificate is what was asked for.
     NotDue(Issued),
     /// One is to be made with these settings, beside or in the place of this one.
-    Due(Settings, Option<Generation>),
+    Due(Box<Settings>, Option<Generation>),
 }
 
 /// An order, with all that is needed to go on from it.
@@ -196,7 +196,7 @@ impl Service {
         if !request.force {
             self.after_failures(cert, &settings, occasion)?;
         }
-        Ok(Begun::Due(settings, current))
+        Ok(Begun::Due(Box::new(settings), current))
     }
 
     /// Removes generations that are too old to be gone back to; none while a new one waits to be deployed, because services

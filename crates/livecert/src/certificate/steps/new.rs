@@ -66,7 +66,7 @@ impl Service {
             Begun::NotDue(issued) => {
                 let stored = self.store.find_record(cert)?;
                 let settings = super::Settings::new(request, stored.as_ref())?;
-                (settings, Some(issued.generation))
+                (Box::new(settings), Some(issued.generation))
             }
             Begun::Due(settings, current) => (settings, current),
         };
