@@ -110,10 +110,10 @@ fn show(words: &Cert, globals: &Globals, output: &Output) -> Result<Status, Fail
 }
 
 fn new(words: issue::Issue, globals: &Globals, output: &Output) -> Result<Status, Failure> {
-    if words.dry_run.twin()?.is_some() {
+    if words.dry_run.twin(globals)?.is_some() {
         return Err(Failure::wrong("an order is no rehearsal: `livecert issue --dry-run` is one"));
     }
-    let request = issue::request(words)?;
+    let request = issue::request(words, globals)?;
     let report = context::block_on(async { Ok(context::service(globals)?.new_order(&request).await?) })?;
     let (result, head, order) = match &report {
         NewOrderReport::Made(order) => ("made", format!("Made an order for {}.\n", order.cert), Some(order)),
