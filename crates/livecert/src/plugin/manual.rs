@@ -42,14 +42,14 @@ name server until all show them, and asks you to remove them at the end.
 
     livecert issue example.com '*.example.com' --plugin manual --accept-tos
 
-Somebody else writes them, perhaps days later: the first command shows them and ends (with --json for
-programs), the second one goes on with the same order.
+Somebody else writes them, perhaps days later: the first command shows them and ends (for programs
+with --json), the second one goes on with the same order.
 
     livecert order new example.com --plugin manual --accept-tos
     livecert order solve example.com
 
-A program at the other end: --non-interactive shows them on stderr, asks nobody, and waits until they
-are public; with --json each of these messages is one line of JSON.
+A program at the other end: --non-interactive shows them on stderr, asks nobody, and waits until
+they are public; with --json each of these messages is one line of JSON.
 
     livecert issue example.com --plugin manual --non-interactive --accept-tos
 
