@@ -50,7 +50,7 @@ impl Service {
     /// # Errors
     /// [`OrderError`]; else as [`Service::issue`] from the order to the validation.
     pub async fn solve_order(&self, cert: &CertName) -> Result<StepReport, CertificateError> {
-        self.take_step(cert, Step::Solve).await
+        self.order_step(cert, Step::Solve).await
     }
 
     /// Sends the certificate request of an order whose names are proved, and waits until there is a certificate.
@@ -58,7 +58,7 @@ impl Service {
     /// # Errors
     /// [`OrderError`], or the server's refusal.
     pub async fn finalize_order(&self, cert: &CertName) -> Result<StepReport, CertificateError> {
-        self.take_step(cert, Step::Finalize).await
+        self.order_step(cert, Step::Finalize).await
     }
 
     /// Downloads the certificate of an order, checks it, puts it in place and deploys it.
@@ -66,16 +66,16 @@ impl Service {
     /// # Errors
     /// [`OrderError`]; else as [`Service::issue`] from the download on.
     pub async fn download_order(&self, cert: &CertName) -> Result<StepReport, CertificateError> {
-        self.take_step(cert, Step::Download).await
+        self.order_step(cert, Step::Download).await
     }
 
-    async fn take_step(&self, cert: &CertName, step: Step) -> Result<StepReport, CertificateError> {
+    async fn order_step(&self, cert: &CertName, step: Step) -> Result<StepReport, CertificateError> {
         self.store.find_removable(cert)?;
         let service = self.unasked();
         service.unless_interrupted(service.sweep_first(std::slice::from_ref(cert))).await?;
         let run = DeployRun::new(true);
         let lock = service.lock(cert).await?;
-        let taken = service.take_step_locked(cert, &lock, step, &run).await;
+        let taken = service.order_step_locked(cert, &lock, step, &run).await;
         if taken.is_ok() && !run.has(cert) {
             service.prune(cert, &lock);
         }
@@ -86,7 +86,7 @@ impl Service {
         }
     }
 
-    async fn take_step_locked(
+    async fn order_step_locked(
         &self,
         cert: &CertName,
         lock: &CertLock,
