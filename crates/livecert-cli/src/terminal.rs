@@ -288,7 +288,7 @@ impl Progress for Lines {
                 obstacle.folder.display()
             )),
             Event::OrderReplaced { url } => self.terminal.say(&format!(
-                "warning: {cert}: the open order {url} is over, or for something else; a new one is in its place\n"
+                "warning: {cert}: the open order {url} is given up; another one takes its place\n"
             )),
             Event::OrderUnseen { reason } => self.terminal.say(&format!(
                 "warning: {cert}: the step is done, but how the order stands now could not be read: {reason}\n"

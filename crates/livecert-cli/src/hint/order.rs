@@ -20,7 +20,7 @@ pub(super) fn hint(error: &OrderError) -> String {
              new one in its place"
         ),
         OrderError::NotYet { cert, standing, .. } => match standing.next_step() {
-            Some(step) => format!("first: livecert order {step} {cert}"),
+            Some(step) => format!("`livecert order {step} {cert}` comes first"),
             None => format!("look at it: livecert order show {cert}"),
         },
         OrderError::NoChallenge { cert, .. } => format!("`livecert order show {cert}` tells how it stands"),

@@ -67,14 +67,17 @@ fn from_the_order_to_the_files() {
     for early in ["finalize", "download"] {
         let outcome = bench.run(&["order", early, "example.com"]);
         expect(&outcome, 1);
-        says(&outcome, &["is pending", "to be proved", "next: first: livecert order solve example.com"]);
+        says(
+            &outcome,
+            &["is pending", "to be proved", "next: `livecert order solve example.com` comes first"],
+        );
     }
     assert_eq!(step(&bench, "solve", "example.com", 0)["result"], "done");
     assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
     assert_eq!(step(&bench, "solve", "example.com", 0)["result"], "already");
     let outcome = bench.run(&["order", "download", "example.com"]);
     expect(&outcome, 1);
-    says(&outcome, &["is ready", "next: first: livecert order finalize example.com"]);
+    says(&outcome, &["is ready", "next: `livecert order finalize example.com` comes first"]);
     assert_eq!(step(&bench, "finalize", "example.com", 0)["order"]["status"], "valid");
     assert_eq!(step(&bench, "finalize", "example.com", 0)["result"], "already");
     assert!(!deployed.exists() && !bench.cert("example.com").join("current").exists());
@@ -149,7 +152,7 @@ fn whose_time_is_over_is_explained_and_replaced_when_asked() {
     let words = bench.words_at(&server, &["example.com"], &[]);
     let outcome = bench.livecert.run(words).unwrap();
     expect(&outcome, 0);
-    says(&outcome, &["is over, or for something else"]);
+    says(&outcome, &["is given up; another one takes its place"]);
     assert_eq!(control.certificates().len(), 1);
 }
 

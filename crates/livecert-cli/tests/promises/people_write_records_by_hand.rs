@@ -93,13 +93,18 @@ fn or_a_program_does_that_reads_json() {
 #[test]
 fn or_somebody_does_days_later() {
     let bench = Bench::new();
-    let all = words(&bench, &["example.com", "*.example.com"], &[]);
+    let all = words(&bench, &["example.com", "*.example.com"], &["--propagation-timeout", "1s"]);
     let new = ["order", "new"].map(str::to_owned).into_iter().chain(all.into_iter().skip(1));
     let made = bench.livecert.run(new).unwrap();
     expect(&made, 0);
     let shown = records(&made.stdout);
     assert_eq!(shown.len(), 2, "{}", made.stdout);
     assert_eq!(records(&bench.run(&["order", "show", "example.com"]).stdout), shown);
+    // Too early: they are still to be written, and not to be removed.
+    let early = bench.run(&["order", "solve", "example.com"]);
+    expect(&early, 1);
+    says(&early, &["Add these TXT records", "not visible at every name server"]);
+    assert!(!early.stderr.contains("remove them"), "{}", early.stderr);
     shown.iter().for_each(|(fqdn, value)| write(&bench, fqdn, value));
     // Nobody is at a terminal, and nobody is asked.
     let solved = bench.run(&["order", "solve", "example.com"]);

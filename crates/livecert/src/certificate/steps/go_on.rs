@@ -71,11 +71,15 @@ impl Service {
 
     async fn order_step(&self, cert: &CertName, step: Step) -> Result<StepReport, CertificateError> {
         self.store.find_removable(cert)?;
-        let service = self.unasked();
+        let (service, unasked) = self.unasked();
         service.unless_interrupted(service.sweep_first(std::slice::from_ref(cert))).await?;
         let run = DeployRun::new(true);
         let lock = service.lock(cert).await?;
         let taken = service.order_step_locked(cert, &lock, step, &run).await;
+        // A record that came too late is still needed.
+        if matches!(taken, Ok(_) | Err(CertificateError::Refused { .. })) {
+            unasked.let_go();
+        }
         if taken.is_ok() && !run.has(cert) {
             service.prune(cert, &lock);
         }

@@ -11,7 +11,7 @@ mod look;
 mod new;
 mod publish;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 
@@ -31,20 +31,37 @@ use crate::key::{ForeignRequest, PrivateKey};
 use crate::secret::Prompter;
 use crate::store::{CertLock, CertName, CertificateRecord, Draft, Generation, PendingOrder};
 
-/// Nobody is asked whether it is done: the step before has shown what is to be done, and it is looked at.
-struct Unasked(Arc<dyn Prompter>);
+/// Nobody is asked whether it is done: the step before has shown what is to be done, and it is looked at. What is to be
+/// removed is said when the order has no more use for it.
+struct Unasked {
+    prompter: Arc<dyn Prompter>,
+    held: Mutex<Vec<(String, serde_json::Value)>>,
+}
+
+impl Unasked {
+    fn held(&self) -> MutexGuard<'_, Vec<(String, serde_json::Value)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what is to be removed.
+    fn let_go(&self) {
+        for (text, document) in self.held().drain(..) {
+            self.prompter.show(&text, &document);
+        }
+    }
+}
 
 impl Prompter for Unasked {
     fn interactive(&self) -> bool {
-        self.0.interactive()
+        self.prompter.interactive()
     }
 
     fn ask_secret(&self, label: &str) -> Option<std::io::Result<SecretString>> {
-        self.0.ask_secret(label)
+        self.prompter.ask_secret(label)
     }
 
     fn confirm(&self, message: &str) -> bool {
-        self.0.confirm(message)
+        self.prompter.confirm(message)
     }
 
     fn goes_on(&self) -> bool {
@@ -52,7 +69,10 @@ impl Prompter for Unasked {
     }
 
     fn show(&self, text: &str, document: &serde_json::Value) {
-        self.0.show(text, document);
+        match document["task"] == "remove" {
+            true => self.held().push((text.to_owned(), document.clone())),
+            false => self.prompter.show(text, document),
+        }
     }
 }
 
@@ -78,11 +98,13 @@ fn request_of(cert: &CertName, record: &CertificateRecord) -> Result<IssueReques
 
 impl Service {
     /// The same service, which asks nobody to do a thing.
-    fn unasked(&self) -> Self {
+    fn unasked(&self) -> (Self, Arc<Unasked>) {
+        let prompter = self.surroundings.prompter.clone();
+        let unasked = Arc::new(Unasked { prompter, held: Mutex::default() });
         let mut service = self.rehearsing_in(self.store.clone(), self.progress.clone());
         service.rehearsing = self.rehearsing;
-        service.surroundings.prompter = Arc::new(Unasked(self.surroundings.prompter.clone()));
-        service
+        service.surroundings.prompter = unasked.clone();
+        (service, unasked)
     }
 
     /// The open order of a certificate, as the server has it at this moment; `None` if there is none.

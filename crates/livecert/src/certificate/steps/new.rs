@@ -38,7 +38,7 @@ impl Service {
     /// [`Service::issue`] as far as its order.
     pub async fn new_order(&self, request: &IssueRequest) -> Result<NewOrderReport, CertificateError> {
         let cert = request.check()?;
-        let service = self.unasked();
+        let (service, _) = self.unasked();
         service.unless_interrupted(service.sweep_first(std::slice::from_ref(&cert))).await?;
         let run = DeployRun::new(true);
         let lock = service.lock(&cert).await?;
