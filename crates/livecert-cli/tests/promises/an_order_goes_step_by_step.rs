@@ -219,6 +219,33 @@ fn and_is_given_up_with_what_it_has_changed() {
     assert_eq!(read(&bench.cert("example.com").join("certificate.json")), before);
     expect(&bench.run(&["renew", "--force"]), 0);
     assert_eq!(server.control().certificates()[1].identifiers.len(), 1);
+
+    // With the certificate goes its order.
+    expect(&order_at(&bench, &server, &names, &[]), 0);
+    expect(&bench.run(&["remove", "example.com", "--force"]), 0);
+    assert_eq!(server.control().orders().last().unwrap().status, Status::Invalid);
+    assert_eq!(document(&bench.run(&["order", "list", "--json"]))["orders"], json!([]));
+}
+
+#[test]
+fn for_a_key_of_its_owner() {
+    let bench = Bench::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let request = rcgen::CertificateParams::new(vec!["example.com".to_owned()]).unwrap();
+    let request = request.serialize_request(&key).unwrap().pem().unwrap();
+    let file = bench.testbed.folder().join("request.pem");
+    std::fs::write(&file, request).unwrap();
+    let words = bench.words(&[], &["--csr", file.to_str().unwrap()]);
+    expect(&new(&bench, words), 0);
+    std::fs::remove_file(&file).unwrap();
+    for each in ["solve", "finalize", "download"] {
+        step(&bench, each, "example.com", 0);
+    }
+    let current = bench.cert("example.com").join("current");
+    assert!(current.join("cert.pem").exists() && !current.join("privkey.pem").exists());
+    let rehearsed = order(&bench, &["www.example.com"], &["--dry-run"]);
+    expect(&rehearsed, 2);
+    says(&rehearsed, &["an order is no rehearsal"]);
 }
 
 #[test]

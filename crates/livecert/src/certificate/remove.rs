@@ -33,6 +33,10 @@ impl Service {
         // Whoever was waited for may have removed it.
         self.store.find_removable(cert)?;
         let revoked = revoke && self.revoke_first(cert).await?;
+        // No journal knows of an order that a person was to go on with.
+        if let Some(order) = self.store.pending_order(cert)?.filter(|order| order.kept) {
+            self.forsake(cert, &order).await;
+        }
         self.store.remove(cert, &lock)?;
         self.store.close_unless_shared();
         let publications = self.store.publications(&JournalName::from(cert))?;
