@@ -4,7 +4,7 @@ mod order;
 mod plugin;
 
 use livecert::certificate::{
-    BundleError, CertificateError, DeploymentError, NameError, RollbackError, ServerError,
+    BundleError, CertificateError, DeploymentError, NameError, PerNameError, RollbackError, ServerError,
 };
 use livecert::challenge::ChallengeError;
 use livecert::dns::AuthorityError;
@@ -25,6 +25,7 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::ValidationNameTooLong { .. } => {
             "use a shorter name, or a wildcard of a name above it"
         }
+        CertificateError::PerName(error) => return per_name(error),
         CertificateError::CertName(_) => {
             "give another name with --cert-name; `livecert list` shows those in use"
         }
@@ -291,6 +292,21 @@ fn argument(error: &ArgumentError) -> Option<String> {
             "write it as in: --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat".to_owned()
         }
         ArgumentError::Repeated(_) => "give it once".to_owned(),
+        ArgumentError::NoOwnCredential { argument, .. } => format!("give --plugin-arg {argument}"),
+        ArgumentError::UnknownLabel { label } => format!(
+            "give it what it is for: --plugin-arg {label}:KEY=SOURCE, or name its plugin, as in gandi@{label}"
+        ),
+        ArgumentError::Whose { name, plugins, .. } => format!(
+            "say whose it is: --plugin-arg {}:{name}=…, or another of {}",
+            plugins.first().unwrap_or(&"PLUGIN"),
+            plugins.join(", ")
+        ),
+        ArgumentError::Unused { publisher } => match publisher.split_once('@') {
+            Some((_, label)) => {
+                format!("give it a zone, --zone ZONE={label}, or a name, --plugin PATTERN={publisher}")
+            }
+            None => format!("give it a name, --plugin PATTERN={publisher}, or leave its arguments out"),
+        },
         ArgumentError::LiteralSecret(parameter) => format!(
             "arguments can be read by every user of this machine, so a secret is never one. Give {parameter}=prompt, \
              {parameter}=file:PATH, {parameter}=env:VAR, {parameter}=cmd:COMMAND, {parameter}=systemd-cred:NAME or \
@@ -565,6 +581,29 @@ fn out_of_order() -> String {
         .to_owned()
 }
 
+fn per_name(error: &PerNameError) -> Option<String> {
+    Some(match error {
+        PerNameError::Mixed { option } => {
+            format!("give all of them as PATTERN=VALUE, with {option} '*=VALUE' for the rest, or none")
+        }
+        PerNameError::NoEquals { option: "--zone" } => {
+            "give ZONE=LABEL, and the label's credential with --plugin-arg LABEL:KEY=SOURCE".to_owned()
+        }
+        PerNameError::FitsNone { .. } => {
+            "check the spelling: NAME is for that name alone, *.NAME for all below it, * for all".to_owned()
+        }
+        PerNameError::Silent { .. } => {
+            "give --plugin '*=PLUGIN' for the names that no pattern fits".to_owned()
+        }
+        PerNameError::AliasWithoutTxt { name, .. } => {
+            format!(
+                "say for which names it is: --dns-alias PATTERN=FQDN, with --dns-alias '{name}=' for none"
+            )
+        }
+        _ => return None,
+    })
+}
+
 fn challenge(error: &ChallengeError) -> Option<String> {
     Some(match error {
         ChallengeError::Resolver(_) => "name a resolver with --resolver ADDR".to_owned(),
@@ -585,7 +624,20 @@ fn challenge(error: &ChallengeError) -> Option<String> {
              is not delegated to that service, or somebody else removes the value"
                 .to_owned()
         }
-        ChallengeError::Plugin(error) | ChallengeError::Prepare(error) => return plugin::hint(error),
+        ChallengeError::NoWriter { zone, .. } => format!(
+            "give what is for it: --plugin-arg LABEL:KEY=SOURCE with --zone {zone}=LABEL; what was given for other zones is not \
+             tried there"
+        ),
+        ChallengeError::TwoWriters { .. } => {
+            "give both names the same plugin, or the zone one credential: --zone ZONE=LABEL".to_owned()
+        }
+        ChallengeError::Alias { name, alias, .. } => format!(
+            "make it: {name}. CNAME {alias}. If it is there for the world, and this machine sees another DNS, name a public \
+             resolver with --resolver"
+        ),
+        ChallengeError::Plugin(error) | ChallengeError::Prepare { source: error, .. } => {
+            return plugin::hint(error);
+        }
         _ => return None,
     })
 }

@@ -143,7 +143,7 @@ pub(super) fn request(words: Issue, globals: &Globals) -> Result<IssueRequest, F
         force: words.force,
         ..IssueRequest::default()
     };
-    words.kept.request(None, &mut request)?;
+    words.kept.request(&[], &mut request)?;
     Ok(request)
 }
 

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use livecert::certificate::{CertificateError, FormatError, IssueRequest, OutputFormat, OutputRequest};
+use livecert::certificate::{
+    CertificateError, FormatError, IssueRequest, OutputFormat, OutputRequest, PerName, PublisherRequest,
+    dns_alias, publishers_of,
+};
 use livecert::challenge::ChallengeChoice;
 use livecert::key::Pkcs12Encryption;
-use livecert::plugin::{self, ArgumentError, PluginInfo};
+use livecert::plugin::{self, PublisherName};
 
 use super::deployment::DeploymentWords;
 use crate::arguments::{Propagation, duration};
@@ -28,15 +31,23 @@ pub(crate) struct Kept {
     pub(crate) reuse_key: bool,
 
     /// How the names are proved: dns-01, dns-account-01, dns-persist-01, http-01, tls-alpn-01, or auto for the best that
-    /// server, DNS and plugin allow; "" for what the plugin is made for [default: that]
-    #[arg(long, value_name = "TYPE", help_heading = "Proof")]
-    pub(crate) challenge: Option<String>,
-    /// What publishes the proofs: gandi, manual, webroot or selfhost [default: manual]
-    #[arg(long, value_name = "NAME", help_heading = "DNS")]
-    pub(crate) plugin: Option<String>,
-    /// Parameter of the plugin; repeatable
-    #[arg(long, value_name = "KEY=SOURCE", help_heading = "DNS")]
+    /// server, DNS and plugin allow; "" for what the plugin is made for; repeatable, as --plugin is [default: that]
+    #[arg(long, value_name = "[PATTERN=]TYPE", help_heading = "Proof")]
+    pub(crate) challenge: Vec<String>,
+    /// What publishes the proofs (see `livecert plugin list`). Repeat it for names that differ: the n-th is for the n-th name
+    /// and the last one for the rest, or PATTERN=PLUGIN with a name, '*.NAME' for all below it, or '*'. PLUGIN@LABEL is one
+    /// of several uses of a plugin [default: manual]
+    #[arg(long, value_name = "[PATTERN=]PLUGIN", help_heading = "Proof")]
+    pub(crate) plugin: Vec<String>,
+    /// Parameter of the plugin; repeatable. WHOSE is a plugin, where several have the parameter, or a label
+    #[arg(long, value_name = "[WHOSE:]KEY=SOURCE", help_heading = "Proof")]
     pub(crate) plugin_arg: Vec<String>,
+    /// What is written in this zone is written with the parameters under LABEL; '*.NAME' for all zones below; repeatable
+    #[arg(long, value_name = "ZONE=LABEL", help_heading = "Proof")]
+    pub(crate) zone: Vec<String>,
+    /// Write the TXT values at this name, which _acme-challenge.NAME is a CNAME for; "" for none; repeatable, as --plugin is
+    #[arg(long, value_name = "[PATTERN=]FQDN", help_heading = "Proof")]
+    pub(crate) dns_alias: Vec<String>,
     #[command(flatten)]
     pub(crate) propagation: Propagation,
     #[command(flatten)]
@@ -78,29 +89,30 @@ pub(crate) struct Files {
 }
 
 impl Kept {
-    /// Puts what the words say into `request`; arguments without a plugin are for `plugin`.
+    /// Puts what the words say into `request`; `known` are the publishers that the certificate has already.
     pub(super) fn request(
         self,
-        plugin: Option<&'static PluginInfo>,
+        known: &[PublisherName],
         request: &mut IssueRequest,
     ) -> Result<(), CertificateError> {
-        request.plugin = self.plugin.as_deref().map(plugin::find).transpose()?;
-        request.arguments = match request.plugin.or(plugin) {
-            _ if self.plugin_arg.is_empty() => plugin::ArgumentSources::new(),
-            Some(plugin) => plugin::parse_arguments(plugin, &self.plugin_arg)?,
-            None => return Err(ArgumentError::WithoutPlugin.into()),
-        };
+        request.plugin = PerName::parse("--plugin", &self.plugin, |word| match word {
+            // For a pattern alone: its rule is taken away.
+            "" if self.plugin.iter().all(|word| word.contains('=')) => Ok(None),
+            word => Ok::<_, CertificateError>(Some(word.parse()?)),
+        })?;
+        let plugins = publishers_of(&request.plugin);
+        request.publishers = PublisherRequest::parse(&plugins, known, &self.plugin_arg, &self.zone)?;
         request.reuse_key = match (self.reuse_key, self.always_new_key) {
             (true, _) => Some(true),
             (false, true) => Some(false),
             (false, false) => None,
         };
         request.preferred_chain = self.preferred_chain;
-        let choice = |word: &str| match word {
+        request.challenge = PerName::parse("--challenge", &self.challenge, |word| match word {
             "" => Ok(ChallengeChoice::default()),
-            word => word.parse(),
-        };
-        request.challenge = self.challenge.as_deref().map(choice).transpose()?;
+            word => Ok::<_, CertificateError>(word.parse()?),
+        })?;
+        request.dns_alias = PerName::parse("--dns-alias", &self.dns_alias, dns_alias)?;
         request.propagation = self.propagation.request();
         request.validation_timeout = self.validation_timeout;
         request.keep_generations = self.keep_generations;

@@ -21,7 +21,7 @@ pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<St
 fn document(plan: &Plan) -> serde_json::Value {
     let rrset = |rrset: &PlannedRrset| {
         let before = rrset.before.as_ref().map(|(ttl, values)| json!({"ttl": ttl, "values": values}));
-        json!({"fqdn": rrset.fqdn, "zone": rrset.zone, "before": before, "added_for": rrset.added_for})
+        json!({"fqdn": rrset.fqdn, "zone": rrset.zone, "publisher": rrset.publisher, "before": before, "added_for": rrset.added_for})
     };
     json!({
         "schema": 1,
@@ -48,7 +48,8 @@ fn text(plan: &Plan) -> String {
     }
     text.push_str("\nTXT records (added, watched at every name server, and removed again):\n");
     for rrset in &plan.rrsets {
-        text.push_str(&format!("  {}. in the zone {}\n", rrset.fqdn, rrset.zone));
+        let PlannedRrset { fqdn, zone, publisher, .. } = rrset;
+        text.push_str(&format!("  {fqdn}. in the zone {zone}, with {publisher}\n"));
         let before: Vec<_> = rrset.before.iter().flat_map(|(_, values)| values.iter().cloned()).collect();
         let ttl =
             rrset.before.as_ref().map_or("(a new rrset)".to_owned(), |(ttl, _)| format!("(TTL {ttl} kept)"));

@@ -160,36 +160,45 @@ fn indented(text: &str) -> String {
 fn arguments(cert: &Cert, globals: &Globals, output: &Output) -> Result<(), Failure> {
     let name: CertName = cert.cert.parse().map_err(CertificateError::CertName)?;
     let record = context::store(globals)?.record(&name).map_err(CertificateError::from)?;
-    let entry = |(name, argument): (&String, &StoredArgument)| match argument {
-        StoredArgument::Secret { source, sealed } => {
-            json!({"name": name, "secret": true, "source": source, "sealed": sealed.is_some()})
-        }
-        StoredArgument::Plain(value) => json!({"name": name, "secret": false, "value": value}),
-    };
+    let others = record.publishers.iter().map(|one| (one.name(), &one.zones, &one.plugin_args));
+    let main = (record.plugin.clone(), &record.zones, &record.plugin_args);
+    let all: Vec<_> = std::iter::once(main).chain(others).collect();
+    let publisher = |(name, zones, stored): &(String, &Vec<String>, &Stored)| json!({"publisher": name, "zones": zones, "arguments": stored.iter().map(entry).collect::<Vec<_>>()});
     let document = json!({
         "schema": 1,
         "cert": name.as_str(),
         "plugin": record.plugin,
         "arguments": record.plugin_args.iter().map(entry).collect::<Vec<_>>(),
+        "publishers": all.iter().map(publisher).collect::<Vec<_>>(),
     });
-    output.show(&document, || {
-        let row = |(name, argument): (&String, &StoredArgument)| {
-            let (value, note) = match argument {
-                StoredArgument::Secret { source, sealed: Some(_) } => {
-                    (source.as_str(), "(its value is kept, sealed)")
-                }
-                StoredArgument::Secret { source, sealed: None } => (source.as_str(), ""),
-                StoredArgument::Plain(value) => (value.as_str(), ""),
-            };
-            vec![name.clone(), value.to_owned(), note.to_owned()]
-        };
-        let rows: Vec<_> = record.plugin_args.iter().map(row).collect();
-        format!(
-            "The plugin of {name} is {}{}.\n{}",
-            record.plugin,
-            if rows.is_empty() { ", without arguments" } else { "" },
-            indented(&table(&rows))
-        )
-    });
+    output.show(&document, || all.iter().map(|one| publisher_text(&name, one)).collect());
     Ok(())
+}
+
+type Stored = std::collections::BTreeMap<String, StoredArgument>;
+
+fn entry((name, argument): (&String, &StoredArgument)) -> Value {
+    match argument {
+        StoredArgument::Secret { source, sealed } => {
+            json!({"name": name, "secret": true, "source": source, "sealed": sealed.is_some()})
+        }
+        StoredArgument::Plain(value) => json!({"name": name, "secret": false, "value": value}),
+    }
+}
+
+fn publisher_text(cert: &CertName, (name, zones, stored): &(String, &Vec<String>, &Stored)) -> String {
+    let row = |(name, argument): (&String, &StoredArgument)| {
+        let (value, note) = match argument {
+            StoredArgument::Secret { source, sealed: Some(_) } => {
+                (source.as_str(), "(its value is kept, sealed)")
+            }
+            StoredArgument::Secret { source, sealed: None } => (source.as_str(), ""),
+            StoredArgument::Plain(value) => (value.as_str(), ""),
+        };
+        vec![name.clone(), value.to_owned(), note.to_owned()]
+    };
+    let rows: Vec<_> = stored.iter().map(row).collect();
+    let zones = if zones.is_empty() { String::new() } else { format!(" for the zones {}", zones.join(", ")) };
+    let without = if rows.is_empty() { ", without arguments" } else { "" };
+    format!("The plugin of {cert} is {name}{zones}{without}.\n{}", indented(&table(&rows)))
 }

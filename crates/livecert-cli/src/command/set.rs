@@ -1,8 +1,8 @@
 //! `livecert set CERT`.
 
 use clap::Args;
-use livecert::certificate::{Amended, CertificateError, IssueRequest, window};
-use livecert::plugin;
+use livecert::certificate::{Amended, CertificateError, IssueRequest, known_publishers, window};
+use livecert::plugin::PublisherName;
 use livecert::store::CertName;
 use serde_json::json;
 
@@ -23,7 +23,8 @@ stored.
 Examples:
   livecert set example.com --group ssl-cert                          let a group read the files
   livecert set example.com --pfx-password file:/etc/livecert/pfx     write PKCS#12 files too
-  livecert set example.com --plugin-arg GandiPAT=file:/etc/livecert/new.pat")]
+  livecert set example.com --plugin-arg GandiPAT=file:/etc/livecert/new.pat
+  livecert set example.com --plugin-arg shop:GandiPAT=file:/etc/livecert/shop.pat --zone example.org=shop")]
 pub(crate) struct Set {
     /// The certificate's name in the store (see `livecert list`)
     #[arg(value_name = "CERT")]
@@ -81,7 +82,7 @@ pub(super) fn run(words: Set, globals: &Globals, output: &Output) -> Result<Stat
         return Err(CertificateError::NeedsAnother { what }.into());
     }
     let record = context::store(globals)?.record(&cert).map_err(CertificateError::from)?;
-    let request = request(words, &record.plugin, globals)?;
+    let request = request(words, &known_publishers(&record)?, globals)?;
     let amended = context::block_on(async { Ok(context::service(globals)?.set(&cert, &request).await?) })?;
     let store = context::store(globals)?;
     declared::remind(&store, &cert, "makes it as it is written there", globals, output);
@@ -106,10 +107,10 @@ pub(super) fn run(words: Set, globals: &Globals, output: &Output) -> Result<Stat
     Ok(Status::Done)
 }
 
-fn request(words: Set, plugin: &str, globals: &Globals) -> Result<IssueRequest, Failure> {
+fn request(words: Set, known: &[PublisherName], globals: &Globals) -> Result<IssueRequest, Failure> {
     let servers = context::servers(&words.server, globals)?;
     let mut request = IssueRequest { servers, ..IssueRequest::default() };
-    words.kept.request(plugin::find(plugin).ok(), &mut request)?;
+    words.kept.request(known, &mut request)?;
     Ok(request)
 }
 

@@ -4,7 +4,7 @@ use livecert::certificate::CertificateError;
 use livecert::store::CertName;
 use serde_json::json;
 
-use super::view::{CertificateView, OutputView, distance, moment, whole};
+use super::view::{CertificateView, OutputView, distance, moment, proof_text, whole};
 use crate::arguments::{Cert, Globals};
 use crate::context;
 use crate::failure::Failure;
@@ -46,6 +46,18 @@ fn text(certificate: &CertificateView) -> String {
     row("plugin", certificate.plugin.clone());
     for (key, value) in &certificate.plugin_args {
         row("", format!("{key} = {value}"));
+    }
+    let zones = |zones: &[String]| (!zones.is_empty()).then(|| format!("for the zones {}", zones.join(", ")));
+    zones(&certificate.zones).into_iter().for_each(|zones| row("", zones));
+    for publisher in &certificate.publishers {
+        row("plugin", publisher.name.clone());
+        for (key, value) in &publisher.plugin_args {
+            row("", format!("{key} = {value}"));
+        }
+        zones(&publisher.zones).into_iter().for_each(|zones| row("", zones));
+    }
+    for (index, proof) in certificate.proofs.iter().enumerate() {
+        row(if index == 0 { "proved" } else { "" }, proof_text(proof));
     }
     for (what, value) in certificate.output.iter().flat_map(OutputView::rows) {
         row(what, value);

@@ -132,6 +132,7 @@ fn document(checked: &CheckedCredential, warn_days: i64, now: Timestamp) -> Valu
     };
     json!({
         "plugin": checked.plugin,
+        "labels": checked.labels,
         "source": checked.source,
         "kind": report.kind,
         "state": state(checked),
@@ -165,6 +166,9 @@ fn text(checked: &CheckedCredential, warn_days: i64, now: Timestamp) -> String {
     });
     text.push_str(&format!("  permissions  {}\n", list(&report.permissions)));
     text.push_str(&format!("  domains      {}\n", list(&report.domains)));
+    if !checked.labels.is_empty() {
+        text.push_str(&format!("  label        {}\n", checked.labels.join(", ")));
+    }
     if !checked.certs.is_empty() {
         let certs = checked.certs.iter().map(ToString::to_string).collect::<Vec<_>>();
         text.push_str(&format!("  used for     {}\n", certs.join(", ")));

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 use livecert::certificate::{due, window};
 use livecert::store::{
-    CertName, CertificateRecord, DeploymentRecord, FoundGeneration, Generation, OutputRecord, RenewalRecord,
-    RenewalWindow, StoreError, StoredArgument,
+    CertName, CertificateRecord, DeploymentRecord, FoundGeneration, Generation, OutputRecord, ProofRecord,
+    PublisherRecord, RenewalRecord, RenewalWindow, StoreError, StoredArgument,
 };
 use serde::Serialize;
 
@@ -31,6 +31,14 @@ pub(crate) struct CertificateView {
     pub(crate) challenge: Option<String>,
     pub(crate) plugin: String,
     pub(crate) plugin_args: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) zones: Vec<String>,
+    /// What else publishes proofs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) publishers: Vec<PublisherView>,
+    /// How some of the names are proved in another way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) proofs: Vec<ProofRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<OutputView>,
     /// The hooks and where it has to be served, as they are stored.
@@ -64,6 +72,41 @@ pub(crate) struct PastView {
     /// Why it cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+}
+
+/// One more publisher of a certificate's proofs. A secret is shown by its source.
+#[derive(Debug, Serialize)]
+pub(crate) struct PublisherView {
+    /// As the command line names it: `gandi@shop`.
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) zones: Vec<String>,
+    pub(crate) plugin_args: BTreeMap<String, String>,
+}
+
+impl PublisherView {
+    fn new(record: &PublisherRecord) -> Self {
+        PublisherView {
+            name: record.name(),
+            zones: record.zones.clone(),
+            plugin_args: record.plugin_args.iter().map(argument).collect(),
+        }
+    }
+}
+
+/// How the names of a pattern are proved, in words.
+pub(crate) fn proof_text(proof: &ProofRecord) -> String {
+    let plugin = proof.plugin.as_ref().map(|plugin| format!("with {plugin}"));
+    let challenge = proof.challenge.as_ref().map(|challenge| match challenge.as_str() {
+        "" => "by the plugin's challenge".to_owned(),
+        challenge => format!("by {challenge}"),
+    });
+    let alias = proof.dns_alias.as_ref().map(|alias| match alias.as_str() {
+        "" => "without an alias".to_owned(),
+        alias => format!("at {alias}"),
+    });
+    let all: Vec<_> = [plugin, challenge, alias].into_iter().flatten().collect();
+    format!("{} {}", proof.names, all.join(", "))
 }
 
 /// Which files are written beside the PEM files, and for whom. A password is shown by its source.
@@ -121,6 +164,10 @@ fn shown(value: &StoredArgument) -> String {
         StoredArgument::Secret { source, sealed: None } => source.clone(),
         StoredArgument::Secret { source, sealed: Some(_) } => format!("{source} (sealed)"),
     }
+}
+
+fn argument((key, value): (&String, &StoredArgument)) -> (String, String) {
+    (key.clone(), shown(value))
 }
 
 /// What is in place.
@@ -193,7 +240,6 @@ impl CertificateView {
         current: Option<GenerationView>,
         generations: Vec<PastView>,
     ) -> Self {
-        let argument = |(key, value): (&String, &StoredArgument)| (key.clone(), shown(value));
         CertificateView {
             name: name.to_string(),
             names: record.names.clone(),
@@ -205,6 +251,9 @@ impl CertificateView {
             challenge: record.challenge.clone(),
             plugin: record.plugin.clone(),
             plugin_args: record.plugin_args.iter().map(argument).collect(),
+            zones: record.zones.clone(),
+            publishers: record.publishers.iter().map(PublisherView::new).collect(),
+            proofs: record.proofs.clone(),
             output: OutputView::new(&record.output),
             hooks: record.deployment.clone(),
             last_error: None,

@@ -19,7 +19,7 @@ use crate::command;
 use crate::failure::Failure;
 
 /// The options that are about one thing: who names one of them names what publishes the proofs.
-const PUBLISHER: [&str; 1] = ["plugin"];
+const PUBLISHER: [&str; 2] = ["plugin", "zone"];
 
 impl Reading<'_> {
     /// The certificates that are declared, without those that have a mistake. `path` is that of the file.

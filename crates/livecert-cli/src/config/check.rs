@@ -37,6 +37,22 @@ impl Section {
         self.given.iter().find(|given| given.long == long)
     }
 
+    /// All plugins that are named here, without the names that they are for and without labels.
+    fn plugins(&self) -> Vec<&str> {
+        let words = self.get("plugin").map(|given| given.words.as_slice()).unwrap_or_default();
+        let values = words.iter().filter_map(|word| word.rsplit_once('=')).map(|(_, plugin)| plugin);
+        values.map(|plugin| plugin.split_once('@').map_or(plugin, |(plugin, _)| plugin)).collect()
+    }
+
+    /// Whether it takes more than one plugin, or one several times.
+    fn is_several(&self) -> bool {
+        let words = self.get("plugin").map(|given| given.words.as_slice()).unwrap_or_default();
+        let labelled = self.arguments.iter().flat_map(|(_, all)| all).any(|one| one.key.contains(':'));
+        words.len() > 1
+            || labelled
+            || words.iter().any(|word| word.matches('=').count() > 1 || word.contains('@'))
+    }
+
     /// The plugin that is named here.
     pub(super) fn plugin(&self) -> Option<&str> {
         self.get("plugin")?.words.first()?.split_once('=').map(|(_, plugin)| plugin)
@@ -353,6 +369,12 @@ impl<'a> Reading<'a> {
             .or_else(|| of_credential(section, &self.credentials))
             .or_else(|| outer.and_then(named))
             .or_else(|| outer.and_then(|outer| of_credential(outer, &self.credentials)));
+        if section.is_several() || outer.is_some_and(Section::is_several) {
+            let outer = outer.map(Section::plugins).unwrap_or_default();
+            let plugins = [section.plugins(), plugin.as_deref().into_iter().collect(), outer].concat();
+            credential::check_each(self, &plugins, &arguments);
+            return;
+        }
         credential::check(self, plugin.as_deref(), &span, &arguments);
     }
 

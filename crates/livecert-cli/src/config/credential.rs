@@ -172,6 +172,19 @@ pub(super) fn check(reading: &mut Reading<'_>, plugin: Option<&str>, at: &Span, 
     }
 }
 
+/// Looks at the parameters of several plugins, each by itself; whose they are is told with the words of the certificate.
+pub(super) fn check_each(reading: &mut Reading<'_>, plugins: &[&str], arguments: &[Argument]) {
+    let has = |plugin: &&'static PluginInfo, key: &str| plugin.parameter(key).is_some();
+    for argument in arguments {
+        let key = argument.key.rsplit_once(':').map_or(argument.key.as_str(), |(_, key)| key);
+        let mut named = plugin::ALL.iter().copied().filter(|plugin| plugins.contains(&plugin.name));
+        match named.find(|plugin| has(plugin, key)) {
+            Some(plugin) => one(reading, plugin, &Argument { key: key.to_owned(), ..argument.clone() }),
+            None => reading.hidden.push(argument.span.clone()),
+        }
+    }
+}
+
 fn one(reading: &mut Reading<'_>, plugin: &'static PluginInfo, argument: &Argument) {
     let Argument { key, text, key_span, span, is_key } = argument;
     let exact = plugin.parameters.iter().find(|parameter| parameter.name == key);

@@ -107,7 +107,13 @@ fn plugin_arguments() -> Value {
     let properties: Map<_, _> = parameters.map(|one| (one.name.to_owned(), parameter(one))).collect();
     let texts = json!({"type": "string", "pattern": "="});
     json!({"anyOf": [
-        {"type": "object", "additionalProperties": false, "properties": properties},
+        {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": properties,
+            // Of a plugin or a label.
+            "patternProperties": {"^[A-Za-z0-9_@-]+:[A-Za-z0-9_-]+$": scalar()},
+        },
         texts,
         {"type": "array", "items": texts},
     ]})

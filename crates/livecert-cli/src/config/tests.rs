@@ -69,7 +69,7 @@ fn a_credential_is_written_once() {
     let file = "[credential.shop]\nplugin = \"gandi\"\nGandiPAT = \"env:PAT\"\nGandiTTL = 600\n\
                 [defaults]\ncredential = \"shop\"\n[[certificate]]\nnames = [\"example.com\"]\n";
     let asked = request(file);
-    let keys = |asked: &livecert::certificate::IssueRequest| format!("{:?}", asked.arguments);
+    let keys = |asked: &livecert::certificate::IssueRequest| format!("{:?}", asked.publishers);
     assert!(keys(&asked).contains("GandiPAT") && keys(&asked).contains("600"), "{}", keys(&asked));
     // One parameter of its own beside it.
     let own = request(&format!("{file}plugin-arg = {{ GandiTTL = 300 }}\n"));

@@ -103,7 +103,7 @@ fn words(
         add(&given.long, &given.words);
     }
     for given in &defaults.given {
-        let is_publisher = given.long == "plugin";
+        let is_publisher = matches!(given.long.as_str(), "plugin" | "zone");
         let again = own.get(&given.long).is_some()
             || own.given.iter().any(|other| {
                 option(command, &given.long).is_some_and(|arg| contradict(command, arg, &other.long))

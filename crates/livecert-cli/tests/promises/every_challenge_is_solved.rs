@@ -36,7 +36,7 @@ pub(super) fn web_server(folder: PathBuf) -> SocketAddr {
 }
 
 /// A server that looks for what hosts show at these ports.
-fn server_at(bench: &Bench, http: u16, tls: u16) -> AcmeSim {
+pub(super) fn server_at(bench: &Bench, http: u16, tls: u16) -> AcmeSim {
     let server = bench.testbed.acme_sim("looking").unwrap();
     let at = |port| Some(SocketAddr::from(([127, 0, 0, 1], port)));
     let dns = Some(bench.testbed.simulator().dns_addrs()[0]);
@@ -56,7 +56,7 @@ fn issue(bench: &Bench, server: &AcmeSim, names: &[&str], plugin: &[&str]) -> Ou
 }
 
 /// The types of the challenges that were answered last.
-fn answered(server: &AcmeSim) -> Vec<String> {
+pub(super) fn answered(server: &AcmeSim) -> Vec<String> {
     let authorizations = server.control().authorizations();
     let valid = |challenge: &&testbed::ca::Challenge| challenge.validated.is_some();
     let used = authorizations.iter().flat_map(|one| one.challenges.iter().filter(valid));

@@ -38,6 +38,7 @@ mod files_are_for_whom_they_should_be;
 mod it_is_known_before_there_is_an_order;
 mod it_waits_when_told_to;
 mod keys_and_chains_are_as_wished;
+mod names_are_proved_each_in_its_own_way;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;
 mod one_challenge_is_shown_by_itself;

@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use x509_parser::prelude::*;
 
 use super::output::ReadyOutput;
+use super::proof::StoredArguments;
 use super::settings::Settings;
 use super::{BundleError, CertificateError, DeployRun, IssueRequest, Service, SubjectName, check_bundle};
 use crate::key::PrivateKey;
-use crate::plugin::{self, Arguments};
+use crate::plugin::Arguments;
 use crate::progress::Event;
 use crate::store::{Bundle, CertLock, CertName, CertificateRecord, Generation, PendingDeployment};
 
@@ -16,7 +17,6 @@ use crate::store::{Bundle, CertLock, CertName, CertificateRecord, Generation, Pe
 pub(super) struct Amendment<'a> {
     pub(super) cert: &'a CertName,
     pub(super) lock: &'a CertLock,
-    pub(super) request: &'a IssueRequest,
     pub(super) settings: &'a Settings,
     pub(super) stored: Option<&'a CertificateRecord>,
     pub(super) current: Option<&'a Generation>,
@@ -47,15 +47,9 @@ impl Service {
         let lock = self.lock(cert).await?;
         let stored = self.store.record(cert)?;
         let names = stored.names.iter().map(|name| name.parse()).collect::<Result<Vec<SubjectName>, _>>()?;
-        let mut request = IssueRequest { names, ..request.clone() };
-        let plugin = plugin::find(&stored.plugin)?;
-        let declared = request.declared_in.is_some();
-        if !declared
-            && !request.arguments.is_empty()
-            && request.plugin.is_none_or(|other| other.name == plugin.name)
-        {
-            request.arguments = plugin::changed_sources(plugin, &stored.plugin_args, &request.arguments);
-        }
+        // What is declared is all of it.
+        let beside_stored = request.declared_in.is_none();
+        let request = IssueRequest { names, beside_stored, ..request.clone() };
         request.check()?;
         let settings = Settings::new(&request, Some(&stored))?;
         if settings.changed {
@@ -72,11 +66,10 @@ impl Service {
         let to = Amendment {
             cert,
             lock: &lock,
-            request: &request,
             settings: &settings,
             stored: Some(&stored),
             current: current.as_ref(),
-            new_password: !declared,
+            new_password: beside_stored,
         };
         let amended = self.amend(&to).await;
         if let (Err(_), Some(before), Some(_)) = (&amended, before, put_forth) {
@@ -103,21 +96,10 @@ impl Service {
         };
         let output_record = output.as_ref().map(ReadyOutput::record).or(known.map(|stored| &stored.output));
         let output_record = output_record.cloned().unwrap_or_default();
-        let record = match to.stored {
-            None => settings.record(self.arguments(cert, settings).await?.stored(), &output_record),
-            Some(stored) => {
-                let mut record = settings.record(&stored.plugin_args, &output_record);
-                if let (true, Some(unread)) =
-                    (to.request.declared_in.is_some(), Arguments::unread(&settings.arguments))
-                {
-                    record.plugin_args = unread.stored().clone();
-                } else if to.request.declared_in.is_some() || !to.request.arguments.is_empty() {
-                    record.plugin_args = self.arguments(cert, settings).await?.stored().clone();
-                }
-                record.names.clone_from(&stored.names);
-                record
-            }
-        };
+        let mut record = settings.record(&self.kept_arguments(cert, settings).await?, &output_record);
+        if let Some(stored) = to.stored {
+            record.names.clone_from(&stored.names);
+        }
         // The files first: a run that dies in between leaves settings that a second try finds to be changed.
         let rewritten = self.rewrite(to, &record, output).await?;
         let changed = to.stored != Some(&record);
@@ -129,6 +111,22 @@ impl Service {
         }
         let current = rewritten.as_ref().or(to.current).cloned();
         Ok(Amended { cert: cert.clone(), changed, rewritten, current })
+    }
+
+    /// What is to be stored of the arguments: what is stored already stays as it is, and is not read.
+    async fn kept_arguments(
+        &self,
+        cert: &CertName,
+        settings: &Settings,
+    ) -> Result<StoredArguments, CertificateError> {
+        let unread = settings.proofs.publishers.iter().map(|publisher| {
+            let arguments = Arguments::unread(&publisher.arguments)?;
+            Some((publisher.name.clone(), arguments.stored().clone()))
+        });
+        match unread.collect::<Option<StoredArguments>>() {
+            Some(unread) => Ok(unread),
+            None => Ok(super::ready::stored(&self.publishers(cert, settings).await?)),
+        }
     }
 
     /// Makes a generation with the same key and certificate; `None` if its files would be the same.

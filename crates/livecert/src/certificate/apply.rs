@@ -3,12 +3,13 @@
 //!
 //! Each of these is what `issue` and `set` do; here is only which of them, and for what.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::back_off::Occasion;
 use super::intention::{ApplyRequest, Intention, Step, intentions};
 use super::renew::in_lanes;
-use super::{Amended, CertificateError, DeployRun, IssueRequest, Issued, Outcome, Service};
+use super::{Amended, CertificateError, DeployRun, IssueRequest, Issued, Outcome, Service, publishers_of};
 use crate::store::CertName;
 
 /// One certificate, after the store was made to match what is declared.
@@ -137,12 +138,13 @@ impl Service {
     }
 }
 
-/// The plugin of a certificate that is to be issued, if it has to be alone.
-fn lane(intention: &Intention) -> Option<&'static str> {
+/// The plugins of a certificate that is to be issued, of those that have to be alone.
+fn lane(intention: &Intention) -> BTreeSet<&'static str> {
     match &intention.step {
         Step::Issue(request) | Step::Reissue(request) => {
-            request.plugin.filter(|plugin| plugin.alone).map(|plugin| plugin.name)
+            let plugins = publishers_of(&request.plugin).into_iter().map(|name| name.plugin);
+            plugins.filter(|plugin| plugin.alone).map(|plugin| plugin.name).collect()
         }
-        _ => None,
+        _ => BTreeSet::new(),
     }
 }

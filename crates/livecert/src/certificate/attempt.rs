@@ -10,7 +10,7 @@ use super::order::{OpenAuthorization, PlacedOrder, Shown, deactivate, deactivate
 use super::settings::Settings;
 use super::sweep::COURTESY;
 use super::{CertificateError, ServerUrl, Service, with_causes};
-use crate::challenge::{ChallengeChoice, ChallengeError, Placement, Proof, Solvers, Standing};
+use crate::challenge::{ChallengeError, Placement, Proof, Solvers, Standing};
 use crate::plugin::{Leftover, TxtRecord, WebProof, Withdrawn};
 use crate::progress::Event;
 use crate::store::{CertName, Draft, StoreError};
@@ -89,12 +89,10 @@ impl Attempt<'_> {
         let allows = |base: &str, wildcard: bool, kind: &ChallengeType| {
             service.caa_allows(account, &self.caa, (base, wildcard), kind)
         };
-        let opening = self.order.open(&self.settings.candidates, self.solvers, allows);
+        let opening = self.order.open(&self.settings.proofs, self.solvers, allows);
         let open = service.unless_interrupted(opening).await??;
         event(Event::Ordered { names: self.settings.names.len(), open: open.len() });
-        if self.settings.challenge == ChallengeChoice::Auto {
-            self.order.tell_choice(service, cert, &open);
-        }
+        self.order.tell_choice(service, cert, &self.settings.proofs, &open);
         if open.is_empty() && self.order.order.status != OrderStatus::Pending {
             return Ok(());
         }
@@ -153,21 +151,19 @@ impl Attempt<'_> {
                 self.placement.extend(self.service.unless_interrupted(preparing).await??);
             }
             let records = self.placement.records(&proofs);
-            if self.settings.plugin.sweeps {
-                self.ledger.records(&records)?;
-            }
+            self.ledger.records(&dns.by_writer(&self.placement, &records)?)?;
             self.records = records;
             // Who is asked at a terminal and goes says no.
             let interrupted = |error: ChallengeError| match self.service.interrupt.is_cancelled() {
                 true => CertificateError::Interrupted,
                 false => error.into(),
             };
-            dns.publish(&self.records).await.map_err(interrupted)?;
+            dns.publish(&self.placement, &self.records).await.map_err(interrupted)?;
         }
         if let Some(web) = &self.solvers.web
             && !self.web.is_empty()
         {
-            web.publish(&self.web).await.map_err(ChallengeError::from)?;
+            web.publish(&self.web).await?;
         }
         let values = self.records.len() + self.web.len();
         if values > 0 {
@@ -203,7 +199,7 @@ impl Attempt<'_> {
             }
         }
         let withdrawn = match &self.solvers.dns {
-            Some(dns) if !self.records.is_empty() => dns.withdraw(&self.records).await,
+            Some(dns) if !self.records.is_empty() => dns.withdraw(&self.placement, &self.records).await,
             _ => Withdrawn::default(),
         };
         for leftover in &withdrawn.leftovers {

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Error, ErrorClass};
 
+use super::publisher::Publisher;
 use super::settings::Settings;
 use super::work::Work;
 use super::{CertificateError, Service, with_causes};
 use crate::challenge::ChallengeError;
 use crate::digest;
-use crate::plugin::ArgumentError;
+use crate::plugin::{ArgumentError, ArgumentSource};
 use crate::store::{CertName, FailureRecord, LONGEST_WAIT, OutputRecord, wait_after};
 
 /// The wait after the first failure; it doubles with each that follows.
@@ -160,8 +161,12 @@ impl Service {
 /// What tells settings from others, without a secret in it.
 fn digest_of(settings: &Settings) -> String {
     let record = settings.record(&BTreeMap::new(), &OutputRecord::default());
-    let arguments: Vec<_> =
-        settings.arguments.iter().map(|(name, source)| format!("{name}={}", source.place())).collect();
+    let of = |publisher: &Publisher| {
+        let argument = |(name, source): (&&str, &ArgumentSource)| format!("{name}={}", source.place());
+        let arguments: Vec<_> = publisher.arguments.iter().map(argument).collect();
+        (publisher.name.to_string(), arguments)
+    };
+    let arguments: Vec<_> = settings.proofs.publishers.iter().map(of).collect();
     // Nothing in it can fail to be JSON, and if it did, the failures would count for all settings.
     let text = serde_json::to_string(&(record, arguments)).unwrap_or_default();
     digest::sha256(text.as_bytes())[..32].to_owned()

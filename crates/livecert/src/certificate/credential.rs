@@ -10,12 +10,12 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::work::place;
-use super::{CertificateError, Service, SubjectName, with_causes};
-use crate::challenge::validation_name;
+use super::proof::Proofs;
+use super::ready::place;
+use super::{CertificateError, Service, with_causes};
 use crate::plugin::{
     self, ArgumentSources, Arguments, CredentialEnd, CredentialLife, CredentialReport, CredentialState,
-    Plugin, PluginError, PluginInfo,
+    Plugin, PluginError, PluginInfo, PublisherName,
 };
 use crate::progress::Event;
 use crate::secret::Source;
@@ -34,6 +34,8 @@ const COURTESY: Duration = Duration::from_millis(500);
 pub struct CheckedCredential {
     /// The plugin.
     pub plugin: &'static str,
+    /// The labels that certificates have for it, where they have several of the plugin.
+    pub labels: Vec<String>,
     /// Where the credential is, such as `file:/etc/livecert/gandi.pat`.
     pub source: String,
     /// The certificates that use it; none if it was given for the check.
@@ -98,6 +100,9 @@ struct Use {
     parameter: String,
     stored: BTreeMap<String, StoredArgument>,
     certs: Vec<CertName>,
+    /// What it is for in each of the certificates.
+    holders: Vec<(CertName, PublisherName)>,
+    /// Where it most likely has to write.
     names: Vec<String>,
 }
 
@@ -113,17 +118,24 @@ impl Service {
     ) -> Result<CredentialCheck, CertificateError> {
         let InUse { uses, unusable } = self.credentials_in_use(given).await?;
         let mut checked = Vec::new();
+        let mut lives = BTreeMap::<CertName, Vec<CredentialLife>>::new();
         for used in uses {
-            let names: Vec<_> = used.names.iter().map(|name| validation_name(name)).collect();
-            let report = self.unless_interrupted(used.plugin.credential(&names)).await?;
+            let report = self.unless_interrupted(used.plugin.credential(&used.names)).await?;
             let Some(report) = report else { continue };
-            let Use { info, source, certs, .. } = used;
-            if let Some(at) = report.expires {
-                let end = CredentialEnd { kind: report.kind, name: report.name.clone(), at };
-                certs.iter().for_each(|cert| self.note_end(cert, &end));
-            }
-            checked.push(CheckedCredential { plugin: info.name, source, certs, report });
+            let Use { info, source, certs, holders, .. } = used;
+            let life = match report.expires {
+                Some(at) => {
+                    CredentialLife::Ends(CredentialEnd { kind: report.kind, name: report.name.clone(), at })
+                }
+                None => CredentialLife::Unknown,
+            };
+            certs.iter().for_each(|cert| lives.entry(cert.clone()).or_default().push(life.clone()));
+            let mut labels: Vec<_> = holders.into_iter().filter_map(|(_, name)| name.label).collect();
+            labels.sort();
+            labels.dedup();
+            checked.push(CheckedCredential { plugin: info.name, labels, source, certs, report });
         }
+        lives.iter().for_each(|(cert, lives)| self.note_lives(cert, lives));
         Ok(CredentialCheck { checked, unusable })
     }
 
@@ -212,10 +224,13 @@ impl Service {
         if !plugin::is_only_sealed(&used.source) || used.certs.is_empty() {
             return Ok(false);
         }
-        for cert in &used.certs {
+        for (cert, name) in &used.holders {
             let mut record = self.store.record(cert)?;
-            let place = format!("{}/{}", place(cert), used.parameter);
-            if let Some(StoredArgument::Secret { sealed, .. }) = record.plugin_args.get_mut(&used.parameter) {
+            let label = name.label.as_deref();
+            let place = format!("{}/{}", place(cert, label), used.parameter);
+            let arguments = record.arguments_mut(name.plugin.name, label);
+            let argument = arguments.and_then(|arguments| arguments.get_mut(&used.parameter));
+            if let Some(StoredArgument::Secret { sealed, .. }) = argument {
                 *sealed = Some(self.sealing_key.seal(&place, secret.expose_secret().as_bytes())?);
                 self.store.save_record(cert, &record)?;
             }
@@ -234,7 +249,7 @@ impl Service {
             let sources = plugin::with_default_credential(info, sources.clone(), prompter)?;
             let arguments =
                 Arguments::resolve(info, &sources, "token", &self.sealing_key, &self.surroundings).await?;
-            self.add_use(&mut uses, info, &arguments, None, Vec::new())?;
+            self.add_use(&mut uses, &info.into(), &arguments, None, Vec::new())?;
             return Ok(InUse { uses: uses.into_values().collect(), unusable: Vec::new() });
         }
         let mut unusable = Vec::new();
@@ -247,33 +262,37 @@ impl Service {
         Ok(InUse { uses: uses.into_values().collect(), unusable })
     }
 
-    /// Adds the credential of a stored certificate, if its plugin needs one.
+    /// Adds the credentials of a stored certificate, of those of its plugins that need one.
     async fn add_use_of(
         &self,
         cert: &CertName,
         uses: &mut BTreeMap<Vec<u8>, Use>,
     ) -> Result<(), CertificateError> {
         let record = self.store.record(cert)?;
-        let info = plugin::find(&record.plugin)?;
-        if info.environment.is_empty() {
-            return Ok(());
+        let proofs = Proofs::stored(&record)?;
+        for (name, own) in proofs.likely_writers() {
+            if name.plugin.environment.is_empty() {
+                continue;
+            }
+            let Some(publisher) = proofs.publishers.iter().find(|one| one.name == name) else { continue };
+            let place = place(cert, name.label.as_deref());
+            let (key, surroundings) = (&self.sealing_key, self.surroundings_of(&name));
+            let arguments =
+                Arguments::resolve(name.plugin, &publisher.arguments, &place, key, &surroundings).await?;
+            self.add_use(uses, &name, &arguments, Some(cert.clone()), own)?;
         }
-        let sources = plugin::stored_sources(info, &record.plugin_args);
-        let arguments =
-            Arguments::resolve(info, &sources, &place(cert), &self.sealing_key, &self.surroundings).await?;
-        let base = |name: &String| name.parse::<SubjectName>().map(|name| name.base().to_owned());
-        let names = record.names.iter().filter_map(|name| base(name).ok()).collect();
-        self.add_use(uses, info, &arguments, Some(cert.clone()), names)
+        Ok(())
     }
 
     fn add_use(
         &self,
         uses: &mut BTreeMap<Vec<u8>, Use>,
-        info: &'static PluginInfo,
+        name: &PublisherName,
         arguments: &Arguments,
         cert: Option<CertName>,
         names: Vec<String>,
     ) -> Result<(), CertificateError> {
+        let info = name.plugin;
         let used = match uses.entry(arguments.identity()) {
             std::collections::btree_map::Entry::Occupied(used) => used.into_mut(),
             std::collections::btree_map::Entry::Vacant(free) => {
@@ -287,11 +306,16 @@ impl Service {
                     parameter,
                     stored,
                     certs: Vec::new(),
+                    holders: Vec::new(),
                     names: Vec::new(),
                 })
             }
         };
-        used.certs.extend(cert);
+        if let Some(cert) = cert {
+            used.holders.push((cert.clone(), name.clone()));
+            used.certs.push(cert);
+            used.certs.dedup();
+        }
         used.names.extend(names);
         used.names.sort();
         used.names.dedup();
@@ -304,15 +328,41 @@ impl Service {
         CredentialWatch(tokio::spawn(async move { plugin.credential_end().await }))
     }
 
-    /// Warns of a credential that ends soon. It never delays a run by more than half a second.
-    pub(super) async fn warn_of_end(&self, cert: &CertName, watch: CredentialWatch) {
-        match tokio::time::timeout(COURTESY, watch.0).await {
-            Ok(Ok(CredentialLife::Ends(end))) => {
-                self.note_end(cert, &end);
-                self.warn_if_soon(cert, &end);
+    /// Warns of credentials that end soon. It never delays a run by more than half a second.
+    pub(super) async fn warn_of_own_ends(&self, cert: &CertName, watches: Vec<CredentialWatch>) {
+        let watching = watches.into_iter().map(|watch| async {
+            match tokio::time::timeout(COURTESY, watch.0).await {
+                Ok(Ok(life)) => life,
+                _ => CredentialLife::Unknown,
             }
-            Ok(Ok(CredentialLife::Endless)) => self.forget_end(cert),
-            _ => {}
+        });
+        let lives = join_all(watching).await;
+        self.note_lives(cert, &lives);
+        for life in &lives {
+            if let CredentialLife::Ends(end) = life {
+                self.warn_if_soon(cert, end);
+            }
+        }
+    }
+
+    /// Keeps which of the credentials of a certificate ends first, for `status`. Where one does not tell, it may be the one
+    /// that was noted before.
+    fn note_lives(&self, cert: &CertName, lives: &[CredentialLife]) {
+        let end = |life: &CredentialLife| match life {
+            CredentialLife::Ends(end) => Some(end.clone()),
+            CredentialLife::Endless | CredentialLife::Unknown => None,
+        };
+        let first = lives.iter().filter_map(end).min_by_key(|end| end.at);
+        let silent = lives.iter().any(|life| matches!(life, CredentialLife::Unknown));
+        match first {
+            Some(first) => {
+                let noted = self.store.credential_end(cert).ok().flatten();
+                if !silent || noted.is_none_or(|noted| first.at < noted.ends) {
+                    self.note_end(cert, &first);
+                }
+            }
+            None if !silent && !lives.is_empty() => self.forget_end(cert),
+            None => {}
         }
     }
 
@@ -326,7 +376,8 @@ impl Service {
         let stored = self.store.find_record(cert).ok().flatten();
         self.store.save_record(cert, record)?;
         let same = |stored: &CertificateRecord| {
-            stored.plugin == record.plugin && stored.plugin_args == record.plugin_args
+            (&stored.plugin, &stored.plugin_args, &stored.publishers)
+                == (&record.plugin, &record.plugin_args, &record.publishers)
         };
         if !stored.as_ref().is_some_and(same) {
             self.forget_end(cert);
@@ -380,25 +431,39 @@ impl Service {
     pub(super) async fn warn_of_ends(&self, certs: &[CertName], renewed: &[CertName]) {
         let Ok(InUse { uses, unusable }) = self.credentials_in_use(None).await else { return };
         warn_of_unusable(&unusable);
-        let mut to_ask = Vec::new();
-        for used in &uses {
-            let Some(cert) = used.certs.iter().find(|cert| certs.contains(cert)) else { continue };
-            let told = used.certs.iter().filter(|cert| renewed.contains(cert));
-            match told.filter_map(|cert| self.store.credential_end(cert).ok().flatten()).next() {
-                Some(end) => used.certs.iter().for_each(|user| self.save_end(user, &end)),
-                None => to_ask.push(async move { (cert, &used.certs, used.plugin.credential_end().await) }),
-            }
-        }
-        for (cert, users, life) in join_all(to_ask).await {
-            match life {
-                CredentialLife::Ends(end) => {
-                    users.iter().for_each(|user| self.note_end(user, &end));
-                    self.warn_if_soon(cert, &end);
+        let users = |cert: &CertName| uses.iter().filter(|used| used.certs.contains(cert)).count();
+        let ask = |used: &Use| {
+            let asked = used.certs.iter().any(|cert| certs.contains(cert));
+            // What is noted for a certificate with several credentials is about one of them only.
+            let told = used.certs.iter().filter(|cert| renewed.contains(cert) && users(cert) == 1);
+            let told = told.filter_map(|cert| self.store.credential_end(cert).ok().flatten()).next();
+            let plugin = used.plugin.clone();
+            async move {
+                match told {
+                    _ if !asked => None,
+                    Some(end) => Some(Err(end)),
+                    None => Some(Ok(plugin.credential_end().await)),
                 }
-                CredentialLife::Endless => users.iter().for_each(|user| self.forget_end(user)),
-                CredentialLife::Unknown => {}
+            }
+        };
+        let answers = join_all(uses.iter().map(ask)).await;
+        let mut lives = BTreeMap::<CertName, Vec<CredentialLife>>::new();
+        for (used, answer) in uses.iter().zip(answers) {
+            match answer {
+                None => {}
+                Some(Err(end)) => used.certs.iter().for_each(|user| self.save_end(user, &end)),
+                Some(Ok(life)) => {
+                    let cert = used.certs.iter().find(|cert| certs.contains(cert));
+                    if let (CredentialLife::Ends(end), Some(cert)) = (&life, cert) {
+                        self.warn_if_soon(cert, end);
+                    }
+                    used.certs
+                        .iter()
+                        .for_each(|user| lives.entry(user.clone()).or_default().push(life.clone()));
+                }
             }
         }
+        lives.iter().for_each(|(cert, lives)| self.note_lives(cert, lives));
     }
 }
 

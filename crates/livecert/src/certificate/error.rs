@@ -82,6 +82,9 @@ pub enum CertificateError {
     /// Files for somebody that they cannot be for.
     #[error(transparent)]
     Access(#[from] crate::store::AccessError),
+    /// What is said for names cannot be.
+    #[error(transparent)]
+    PerName(#[from] super::PerNameError),
     /// A challenge that is none.
     #[error(transparent)]
     ChallengeChoice(#[from] crate::challenge::ChallengeChoiceError),
@@ -428,6 +431,7 @@ impl CertificateError {
             CertificateError::NoNames
             | CertificateError::Name(_)
             | CertificateError::ValidationNameTooLong { .. }
+            | CertificateError::PerName(_)
             | CertificateError::CertName(_)
             | CertificateError::Server(_)
             | CertificateError::Argument(_)

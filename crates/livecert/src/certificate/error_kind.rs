@@ -25,13 +25,16 @@ fn kind(error: &CertificateError) -> &'static str {
         | CertificateError::OtherNamesRequested { .. }
         | CertificateError::Name(_)
         | CertificateError::ValidationNameTooLong { .. } => "name",
+        CertificateError::PerName(_) => "per-name",
         CertificateError::CertName(_) => "cert-name",
         CertificateError::Server(_) => "server",
         CertificateError::ServerInUse { .. } => "server-in-use",
         CertificateError::NoTwin { .. } | CertificateError::NotATwin { .. } => "no-staging-server",
-        CertificateError::Argument(ArgumentError::Secret { .. } | ArgumentError::NoCredential { .. }) => {
-            "credential"
-        }
+        CertificateError::Argument(
+            ArgumentError::Secret { .. }
+            | ArgumentError::NoCredential { .. }
+            | ArgumentError::NoOwnCredential { .. },
+        ) => "credential",
         CertificateError::Argument(ArgumentError::Sealed { .. }) => "sealing-key",
         CertificateError::Argument(_) => "plugin-argument",
         CertificateError::Store(StoreError::NoSuchCertificate { .. }) => "no-such-certificate",
@@ -67,9 +70,13 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::NoAccount { .. } => "no-account",
         CertificateError::AccountExists { .. } => "account-exists",
         CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
-        CertificateError::Challenge(ChallengeError::Plugin(error) | ChallengeError::Prepare(error)) => {
-            plugin_kind(error)
+        CertificateError::Challenge(
+            ChallengeError::Plugin(error) | ChallengeError::Prepare { source: error, .. },
+        ) => plugin_kind(error),
+        CertificateError::Challenge(ChallengeError::NoWriter { .. } | ChallengeError::TwoWriters { .. }) => {
+            "publisher"
         }
+        CertificateError::Challenge(ChallengeError::Alias { .. }) => "dns-alias",
         CertificateError::Challenge(_) => "dns",
         CertificateError::RecordName { .. } | CertificateError::RecordValue => "record",
         CertificateError::LeftBehind { source, .. } | CertificateError::FileLeftBehind { source, .. } => {

@@ -1,5 +1,6 @@
 //! TXT values for another ACME client, which has livecert as its hook: the plugin's part alone, with the same care.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use super::ledger::{journal_record, publication, txt_record};
 use super::{CertificateError, PropagationRequest, Service};
 use crate::challenge::{DnsSolver, PropagationSettings};
-use crate::plugin::{self, ArgumentSources, Arguments, Leftover, PluginInfo, TxtRecord};
+use crate::plugin::{self, ArgumentSources, Arguments, Leftover, Plugin, PluginInfo, TxtRecord};
 use crate::store::JournalName;
 
 /// What the sealed parameters of these commands are bound to.
@@ -62,6 +63,7 @@ pub struct Hooked {
 
 /// What adds and removes the values of one command: the credential is read once.
 pub(super) struct Hand {
+    plugin: Arc<dyn Plugin>,
     solver: DnsSolver,
     arguments: Arguments,
     place: String,
@@ -127,8 +129,8 @@ impl Service {
         publications.retain(|earlier| !earlier.records.is_empty());
         publications.push(own);
         self.store.save_publications(&journal, &publications)?;
-        if let Err(error) = solver.publish(&records).await {
-            self.take_back(solver, &journal, &records).await?;
+        if let Err(error) = solver.publish(&placement, &records).await {
+            self.take_back(hand, &journal, &records).await?;
             return Err(error.into());
         }
         match (request.care, publications.last_mut()) {
@@ -152,7 +154,7 @@ impl Service {
             };
             if let Some(error) = error {
                 let _lock = self.store.lock_journal(&journal, PATIENCE).await?;
-                self.take_back(solver, &journal, &records).await?;
+                self.take_back(hand, &journal, &records).await?;
                 return Err(error);
             }
         }
@@ -190,7 +192,7 @@ impl Service {
         } else {
             noted
         };
-        if let Some(left) = self.take_back(solver, &journal, &records).await?.into_iter().next() {
+        if let Some(left) = self.take_back(hand, &journal, &records).await?.into_iter().next() {
             return Err(CertificateError::LeftBehind { fqdn: left.record.fqdn, source: left.reason });
         }
         let at = records.first().map_or(fqdn, |record| record.fqdn.clone());
@@ -206,18 +208,19 @@ impl Service {
         let resolving = Arguments::resolve(info, &sources, place, &self.sealing_key, &self.surroundings);
         let arguments = self.unless_interrupted(resolving).await??;
         let plugin = info.connect_dns(&arguments, &self.surroundings)?;
-        let solver = DnsSolver::new(plugin, &request.settings()?, &self.surroundings.http)?;
-        Ok(Hand { solver, arguments, place: place.to_owned() })
+        let (settings, http) = (request.settings()?, &self.surroundings.http);
+        let solver = DnsSolver::new(info.name, plugin.clone(), &settings, http)?;
+        Ok(Hand { plugin, solver, arguments, place: place.to_owned() })
     }
 
     /// Removes the records, and strikes off those that are gone. The journal's lock must be held.
     async fn take_back(
         &self,
-        solver: &DnsSolver,
+        hand: &Hand,
         journal: &JournalName,
         records: &[TxtRecord],
     ) -> Result<Vec<Leftover>, CertificateError> {
-        let withdrawn = solver.withdraw(records).await;
+        let withdrawn = hand.plugin.withdraw(records).await;
         let left = withdrawn.leftovers;
         let gone =
             |record: &TxtRecord| records.contains(record) && !left.iter().any(|left| left.record == *record);

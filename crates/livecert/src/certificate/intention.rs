@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::proof::stored_arguments;
+use super::publisher::Publisher;
 use super::renew::RenewRequest;
 use super::{CertificateError, IssueRequest, servers};
 use crate::plugin::Arguments;
@@ -168,12 +170,16 @@ fn look(store: &Store, cert: &CertName, request: IssueRequest) -> Result<Intenti
         intention.step = Step::Issue(Box::new(request));
         return Ok(intention);
     };
-    let asked = &settings.arguments;
-    let known = Arguments::unread(asked).filter(|known| *known.stored() == stored.plugin_args);
-    let mut wanted = settings.record(&stored.plugin_args, &stored.output);
+    let known = stored_arguments(&stored)?;
+    let is_known = |publisher: &Publisher| {
+        let unread = Arguments::unread(&publisher.arguments);
+        unread.is_some_and(|unread| known.get(&publisher.name) == Some(unread.stored()))
+    };
+    let are_known = settings.proofs.publishers.iter().all(is_known);
+    let mut wanted = settings.record(&known, &stored.output);
     wanted.names = names_in_order(&wanted, &stored);
     let mut why = differences(&stored, &wanted);
-    if known.is_none() {
+    if !are_known {
         why.push("plugin arguments".to_owned());
     }
     if !settings.output.is_stored(&stored.output) {

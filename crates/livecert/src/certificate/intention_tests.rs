@@ -1,6 +1,6 @@
 use super::*;
-use crate::certificate::parse_names;
 use crate::certificate::settings::Settings;
+use crate::certificate::{PerName, PublisherRequest, parse_names};
 use crate::store::{GenerationInfo, StoredArgument};
 
 const FILE: &str = "/etc/livecert/livecert.toml";
@@ -9,13 +9,17 @@ fn declared(names: &[&str], change: impl FnOnce(&mut IssueRequest)) -> Declared 
     let mut request = IssueRequest {
         names: parse_names(names.iter().copied()).unwrap(),
         servers: vec!["https://acme.example/directory".parse().unwrap()],
-        plugin: Some(crate::plugin::find("gandi").unwrap()),
+        plugin: PerName::all(Some("gandi".parse().unwrap())),
         declared_in: Some(FILE.into()),
         ..IssueRequest::default()
     };
     change(&mut request);
     let cert = request.cert_name.clone().unwrap_or_else(|| CertName::from(&request.names[0]));
     Declared { cert, request: Ok(request) }
+}
+
+fn gandi(arguments: &[String]) -> PublisherRequest {
+    PublisherRequest::parse(&["gandi".parse().unwrap()], &[], arguments, &[]).unwrap()
 }
 
 /// A store with what `apply` has made of these.
@@ -25,9 +29,11 @@ fn store_of(all: &[Declared]) -> (tempfile::TempDir, Store) {
     for Declared { cert, request } in all {
         let settings = Settings::new(request.as_ref().unwrap(), None).unwrap();
         let mut arguments = std::collections::BTreeMap::new();
-        for (name, source) in &settings.arguments {
-            let stored = StoredArgument::Secret { source: source.place(), sealed: None };
-            arguments.insert((*name).to_owned(), stored);
+        for publisher in &settings.proofs.publishers {
+            let stored = |(name, source): (&&'static str, &crate::plugin::ArgumentSource)| {
+                ((*name).to_owned(), StoredArgument::Secret { source: source.place(), sealed: None })
+            };
+            arguments.insert(publisher.name.clone(), publisher.arguments.iter().map(stored).collect());
         }
         let record = settings.record(&arguments, &crate::store::OutputRecord::default());
         store.save_record(cert, &record).unwrap();
@@ -87,7 +93,7 @@ fn each_difference_has_its_step_and_its_reason() {
     assert_eq!(changed(|request| request.output.group = Some("0".into())), ("change", "files".into()));
     let with_token = changed(|request| {
         let pat = ["GandiPAT=file:/etc/pat".to_owned()];
-        request.arguments = crate::plugin::parse_arguments(request.plugin.unwrap(), &pat).unwrap();
+        request.publishers = gandi(&pat);
     });
     assert_eq!(with_token, ("change", "plugin arguments".into()));
     assert_eq!(steps(&store, Vec::new())[0].1, "archive");
@@ -116,7 +122,7 @@ fn a_credential_from_the_same_place_is_the_same() {
     let with = |place: &'static str| {
         declared(&["example.com"], |request| {
             let pat = [format!("GandiPAT={place}")];
-            request.arguments = crate::plugin::parse_arguments(request.plugin.unwrap(), &pat).unwrap();
+            request.publishers = gandi(&pat);
         })
     };
     let (_folder, store) = store_of(&[with("env:PAT")]);

@@ -12,11 +12,13 @@ use super::amend::Amendment;
 use super::attempt::Attempt;
 use super::back_off::Occasion;
 use super::check::CaaSets;
-use super::ledger::{Ledger, publication};
+use super::ledger::Ledger;
 use super::order::PlacedOrder;
 use super::output::ReadyOutput;
+use super::proof::NameProof;
+use super::ready::Ready;
 use super::settings::Settings;
-use super::work::{Key, Ready, Subject, Work, place};
+use super::work::{Key, Subject, Work};
 use super::{
     BundleError, CertificateError, CheckedBundle, DeployRun, IssueRequest, ServerUrl, Service, check_bundle,
     with_causes,
@@ -184,7 +186,7 @@ impl Service {
             if !due.now {
                 let (stored, current, new_password) = (stored.as_ref(), Some(generation), false);
                 let settings = &settings;
-                let to = Amendment { cert, lock, request, settings, stored, current, new_password };
+                let to = Amendment { cert, lock, settings, stored, current, new_password };
                 let rewritten = self.amend(&to).await?.rewritten;
                 let generation = rewritten.unwrap_or_else(|| generation.clone());
                 let outcome = Outcome::NotDue(due.at);
@@ -222,10 +224,10 @@ impl Service {
         let (cert, settings) = (work.cert, work.settings);
         let subject = self.subject(work)?;
         let ready = self.ready(cert, settings).await?;
-        for (parameter, instead) in ready.arguments.deprecated() {
+        for (parameter, instead) in ready.publishers.iter().flat_map(|one| one.arguments.deprecated()) {
             self.progress.event(cert, Event::Deprecated { parameter, instead });
         }
-        let watch = ready.dns().map(|plugin| self.watch_credential(plugin));
+        let watches = ready.writers().iter().map(|writer| self.watch_credential(&writer.plugin)).collect();
 
         let mut earlier: Vec<(String, String)> = Vec::new();
         let mut servers = settings.servers.iter().peekable();
@@ -252,9 +254,7 @@ impl Service {
                 }
             }
         };
-        if let Some(watch) = watch {
-            self.warn_of_end(cert, watch).await;
-        }
+        self.warn_of_own_ends(cert, watches).await;
         Ok(made)
     }
 
@@ -286,7 +286,7 @@ impl Service {
         let (chains, leftovers) = attempt.run(&mut draft, &csr).await.inspect_err(held)?;
 
         // 10. Checked, complete, and current by one rename.
-        let record = work.settings.record(ready.arguments.stored(), ready.output.record());
+        let record = work.settings.record(&ready.stored(), ready.output.record());
         let of = (&mut draft, &key, &pending);
         let generation = self.store_checked(work, of, (&ready.output, &record), &chains)?;
         if !offers_windows && let Some(id) = &generation.info.certificate_id {
@@ -306,7 +306,7 @@ impl Service {
         kept: bool,
     ) -> Result<Placed<'a>, CertificateError> {
         let (cert, settings) = (work.cert, work.settings);
-        let (arguments, solvers) = (&ready.arguments, &ready.solvers);
+        let solvers = &ready.solvers;
         let end = work.current.map(|current| current.info.not_after);
         let left = self.store.left_behind(cert, work.lock)?;
         let is_ours =
@@ -333,10 +333,10 @@ impl Service {
         // 3. and 4. Directory and account; beside them, the zones of the names.
         let prepared =
             self.unless_interrupted(self.prepare(server, work, solvers, !pending.url.is_empty())).await?;
-        if let Err(CertificateError::Challenge(ChallengeError::Prepare(_))) = &prepared
-            && let Some(dns) = &solvers.dns
+        if let Err(CertificateError::Challenge(ChallengeError::Prepare { publisher, .. })) = &prepared
+            && let Some(writer) = ready.writers().iter().find(|writer| writer.name == *publisher)
         {
-            self.tell_of_credential(cert, dns.plugin()).await;
+            self.tell_of_credential(cert, writer.plugin.as_ref()).await;
         }
         let held = |error: &CertificateError| {
             self.remember_hold(cert, server.as_str(), work.names(), end, error);
@@ -344,8 +344,7 @@ impl Service {
         let (account, placement, caa) = prepared.inspect_err(held)?;
 
         // 5. The order. Not to be interrupted while it is made: one that nobody knows of stays pending at the CA.
-        let own = publication(settings.plugin, arguments, place(cert));
-        let ledger = Ledger::begin(&self.store, cert.into(), own)?;
+        let ledger = Ledger::begin(&self.store, cert.into(), ready.publications())?;
         let order = self.order(server, work, account, &pending).await.inspect_err(held)?;
         if pending.url != order.order.url.as_str() {
             pending.account = order.account.url().to_string();
@@ -397,7 +396,7 @@ impl Service {
         };
         // The account's label is in the names of dns-account-01, so an account that is still to be made comes first.
         let known = self.store.account(server.as_str())?.and_then(|account| account.url);
-        let likely = settings.likely_validation_names(known.as_deref());
+        let likely = settings.proofs.likely_validation_names(known.as_deref());
         let names = async {
             let placement = match &solvers.dns {
                 Some(dns) if !likely.is_empty() => match dns.prepare(&likely).await {
@@ -408,7 +407,7 @@ impl Service {
                 _ => Placement::default(),
             };
             if let Some(web) = &solvers.web {
-                web.prepare(&settings.web_kinds()).await.map_err(ChallengeError::from)?;
+                web.prepare().await?;
             }
             let caa = self.caa_of(settings, &placement).await;
             Ok((placement, caa))
@@ -417,17 +416,16 @@ impl Service {
         let (account, (mut placement, caa)) = tokio::try_join!(account, names)?;
         self.obey_caa(settings, server, account.server(), &caa)?;
         self.tell_of_doubts(work.cert, settings, account.server(), &caa).await;
-        let late = match (&solvers.dns, settings.candidates.first()) {
-            (Some(dns), Some(ChallengeType::DnsAccount01)) if known.is_none() => {
-                let names = settings.likely_validation_names(Some(account.url().as_str()));
-                Some(dns.prepare(&names).await?)
+        if let Some(dns) = &solvers.dns {
+            if known.is_none() {
+                let names = settings.proofs.likely_validation_names(Some(account.url().as_str()));
+                let late: Vec<_> = names.into_iter().filter(|name| !placement.knows(name)).collect();
+                placement.extend(dns.prepare(&late).await?);
             }
-            (Some(dns), Some(ChallengeType::DnsPersist01)) if !resuming => {
-                Some(prepare_unchosen(settings, solvers, dns, &account).await?)
+            if !resuming {
+                placement.extend(prepare_unchosen(settings, solvers, dns, &account).await?);
             }
-            _ => None,
-        };
-        placement.extend(late.unwrap_or_default());
+        }
         Ok((account, placement, caa))
     }
 
@@ -526,7 +524,7 @@ impl Service {
     }
 }
 
-/// Looks for the zones of the names that no standing record grants to this account. Whatever challenge it will be, that
+/// Looks for the zones of the names that may have standing records, and that none grants to this account. Whatever challenge it will be, that
 /// one of its names can be written is known before there is an order.
 async fn prepare_unchosen(
     settings: &Settings,
@@ -551,7 +549,10 @@ async fn prepare_unchosen(
 /// The names, without `*.`, for which it is certain that no standing record lets this account have them.
 async fn without_standing(settings: &Settings, solvers: &Solvers, account: &Account) -> Vec<String> {
     let Some(view) = &solvers.standing else { return Vec::new() };
-    let looked = settings.names.iter().filter(|name| name.address().is_none()).map(|name| async {
+    let first = |proof: &NameProof| proof.candidates.first() == Some(&ChallengeType::DnsPersist01);
+    let unchosen = settings.proofs.names.iter().filter(|proof| proof.may_write() && first(proof));
+    let names = unchosen.map(|proof| &proof.name).filter(|name| name.address().is_none());
+    let looked = names.map(|name| async {
         let (base, wildcard) = (name.base(), name.is_wildcard());
         // The names of the CA are known for certain with the order.
         let wish = StandingWish { base, wildcard, issuers: None, account: account.url().as_str() };

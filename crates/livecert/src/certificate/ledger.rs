@@ -4,15 +4,17 @@ use jiff::Timestamp;
 use livecert_acme::Order;
 
 use super::ServerUrl;
+use crate::challenge::Writer;
 use crate::plugin::{Arguments, PluginInfo, TxtRecord, Withdrawn};
 use crate::store::{JournalName, JournalOrder, JournalRecord, Publication, Store, StoreError};
 
-/// A publication in the making. What earlier attempts left stays in the journal beside it.
+/// Publications in the making, one for each publisher. What earlier attempts left stays in the journal beside them.
 pub(super) struct Ledger<'a> {
     store: &'a Store,
     name: JournalName,
     earlier: Vec<Publication>,
-    own: Publication,
+    /// By the publisher's name. The first one has the order, too.
+    own: Vec<(String, Publication)>,
 }
 
 /// A publication of `plugin`, still without order and records.
@@ -32,29 +34,44 @@ pub(super) fn publication(plugin: &PluginInfo, arguments: &Arguments, sealed_for
 
 impl<'a> Ledger<'a> {
     /// Begins; nothing is written yet. The journal's lock must be held for as long as this lives.
-    pub(super) fn begin(store: &'a Store, name: JournalName, own: Publication) -> Result<Self, StoreError> {
+    pub(super) fn begin(
+        store: &'a Store,
+        name: JournalName,
+        own: Vec<(String, Publication)>,
+    ) -> Result<Self, StoreError> {
         let mut earlier = store.publications(&name)?;
-        // What is left although it was swept may be so because the credential of that time is dead.
-        for publication in earlier.iter_mut().filter(|publication| publication.plugin == own.plugin) {
-            publication.plugin_args.clone_from(&own.plugin_args);
-            publication.sealed_for.clone_from(&own.sealed_for);
+        // What is left although it was swept may be so because the credential of that time is dead. Another publisher's
+        // is no help, and not for that zone.
+        for publication in &mut earlier {
+            let same = |own: &&(String, Publication)| {
+                (&own.1.plugin, &own.1.sealed_for) == (&publication.plugin, &publication.sealed_for)
+            };
+            if let Some((_, own)) = own.iter().find(same) {
+                publication.plugin_args.clone_from(&own.plugin_args);
+            }
         }
         Ok(Ledger { store, name, earlier, own })
     }
 
     /// Notes the order, so that its authorizations do not stay pending.
     pub(super) fn order(&mut self, server: &ServerUrl, order: &Order) -> Result<(), StoreError> {
-        self.own.order = Some(JournalOrder {
-            server: server.to_string(),
-            url: order.url.to_string(),
-            authorizations: order.authorizations.iter().map(ToString::to_string).collect(),
-        });
+        if let Some((_, first)) = self.own.first_mut() {
+            first.order = Some(JournalOrder {
+                server: server.to_string(),
+                url: order.url.to_string(),
+                authorizations: order.authorizations.iter().map(ToString::to_string).collect(),
+            });
+        }
         self.save()
     }
 
-    /// Notes what will be published.
-    pub(super) fn records(&mut self, records: &[TxtRecord]) -> Result<(), StoreError> {
-        self.own.records = records.iter().map(journal_record).collect();
+    /// Notes what will be published by those that a later run can sweep for, all at once.
+    pub(super) fn records(&mut self, parts: &[(&Writer, Vec<TxtRecord>)]) -> Result<(), StoreError> {
+        for (writer, records) in parts.iter().filter(|(writer, _)| writer.sweeps) {
+            if let Some((_, own)) = self.own.iter_mut().find(|(name, _)| *name == writer.name) {
+                own.records = records.iter().map(journal_record).collect();
+            }
+        }
         self.save()
     }
 
@@ -63,12 +80,14 @@ impl<'a> Ledger<'a> {
     pub(super) fn settle(mut self, withdrawn: &Withdrawn, pending: &[url::Url]) -> Result<(), StoreError> {
         let left = withdrawn.leftovers.iter().map(|leftover| &leftover.record);
         let kept: Vec<_> = left.chain(&withdrawn.shared).map(journal_record).collect();
-        self.own.records.retain(|record| kept.contains(record));
-        self.own.found = Some(Timestamp::now());
-        if let Some(order) = &mut self.own.order {
-            order.authorizations = pending.iter().map(ToString::to_string).collect();
-            if order.authorizations.is_empty() {
-                self.own.order = None;
+        for (_, own) in &mut self.own {
+            own.records.retain(|record| kept.contains(record));
+            own.found = Some(Timestamp::now());
+            if let Some(order) = &mut own.order {
+                order.authorizations = pending.iter().map(ToString::to_string).collect();
+                if order.authorizations.is_empty() {
+                    own.order = None;
+                }
             }
         }
         self.save()
@@ -76,9 +95,8 @@ impl<'a> Ledger<'a> {
 
     fn save(&self) -> Result<(), StoreError> {
         let mut all = self.earlier.clone();
-        if self.own.order.is_some() || !self.own.records.is_empty() {
-            all.push(self.own.clone());
-        }
+        let own = self.own.iter().map(|(_, own)| own);
+        all.extend(own.filter(|own| own.order.is_some() || !own.records.is_empty()).cloned());
         self.store.save_publications(&self.name, &all)
     }
 }

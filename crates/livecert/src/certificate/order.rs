@@ -12,11 +12,12 @@ use livecert_acme::{
 use url::Url;
 
 use super::account::{AccountRequest, acme};
+use super::proof::Proofs;
 use super::settings::Settings;
 use super::{CertificateError, Failure, ServerUrl, Service};
 use crate::challenge::{
-    DnsView, Placement, Proof, Solvers, Standing, StandingRecord, StandingWish, account_validation_name,
-    is_in_dns, standing_name, validation_name,
+    ChallengeChoice, DnsView, Placement, Proof, Solvers, Standing, StandingRecord, StandingWish,
+    account_validation_name, is_in_dns, standing_name, validation_name,
 };
 use crate::dns::ServerView;
 use crate::plugin::WebProof;
@@ -218,7 +219,7 @@ impl PlacedOrder {
     /// Fetches the authorizations side by side, and chooses a challenge for each that is not valid.
     pub(super) async fn open(
         &self,
-        candidates: &[ChallengeType],
+        proofs: &Proofs,
         solvers: &Solvers,
         allows: impl Fn(&str, bool, &ChallengeType) -> bool,
     ) -> Result<Vec<OpenAuthorization>, CertificateError> {
@@ -235,6 +236,7 @@ impl PlacedOrder {
                     AuthorizationStatus::Valid => Ok(None),
                     _ => {
                         let (base, wildcard) = (authorization.identifier.value(), authorization.wildcard);
+                        let candidates = proofs.candidates(base, wildcard);
                         let allowed = candidates.iter().filter(|kind| allows(base, wildcard, kind));
                         let allowed: Vec<_> = allowed.cloned().collect();
                         // Where none is, the CA has the word.
@@ -451,8 +453,17 @@ impl PlacedOrder {
     }
 
     /// Tells which challenges are used, where that was left to us.
-    pub(super) fn tell_choice(&self, service: &Service, cert: &CertName, open: &[OpenAuthorization]) {
-        for one in open {
+    pub(super) fn tell_choice(
+        &self,
+        service: &Service,
+        cert: &CertName,
+        proofs: &Proofs,
+        open: &[OpenAuthorization],
+    ) {
+        let is_ours = |one: &&OpenAuthorization| {
+            proofs.of(&one.base, one.wildcard).is_some_and(|proof| proof.challenge == ChallengeChoice::Auto)
+        };
+        for one in open.iter().filter(is_ours) {
             let challenge = one.kind.to_string();
             let name = format!("{}{}", if one.wildcard { "*." } else { "" }, one.base);
             service.progress.event(cert, Event::Chosen { name: &name, challenge: &challenge });

@@ -8,7 +8,7 @@ use rustls_pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::work::place;
+use super::ready::place;
 use super::{BundleError, CertificateError, Service};
 use crate::key::{Pkcs12, Pkcs12Encryption, Pkcs12Error, PrivateKey};
 use crate::plugin::{ArgumentSource, read_secret};
@@ -175,7 +175,7 @@ impl Service {
         };
         let mut password = None;
         if let Some(source) = source {
-            let place = format!("{}/{PFX_PASSWORD}", place(cert));
+            let place = format!("{}/{PFX_PASSWORD}", place(cert, None));
             let (key, prompter) = (&self.sealing_key, &self.surroundings.prompter);
             let reading = read_secret(PFX_PASSWORD, &source, &place, key, prompter);
             let (value, mut stored) = self.unless_interrupted(reading).await??;

@@ -195,7 +195,9 @@ impl Service {
     /// The standing records that a certificate is proved with.
     async fn standings(&self, cert: &CertName) -> Result<Vec<Standing>, CertificateError> {
         let record = self.store.record(cert)?;
-        let uses = matches!(record.challenge.as_deref(), Some("dns-persist-01" | "auto"));
+        let named = record.proofs.iter().filter_map(|proof| proof.challenge.as_deref());
+        let mut words = record.challenge.as_deref().into_iter().chain(named);
+        let uses = words.any(|word| matches!(word, "dns-persist-01" | "auto"));
         let account = self.store.account(&record.server)?.and_then(|account| account.url);
         let (true, Some(account)) = (uses, account) else { return Ok(Vec::new()) };
         let settings =

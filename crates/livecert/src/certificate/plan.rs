@@ -1,9 +1,11 @@
 //! What an issue would do, without doing it.
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
+use super::proof::NameProof;
 use super::{CertificateError, IssueRequest, Service};
-use crate::challenge::{Placement, Proof, validation_name};
+use crate::challenge::{Placement, Proof};
 
 /// What an issue would do.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct PlannedRrset {
     pub fqdn: String,
     /// Its zone, as far as it is known.
     pub zone: String,
+    /// What would write it, such as `gandi`.
+    pub publisher: String,
     /// TTL and values now.
     pub before: Option<(u32, Vec<String>)>,
     /// For each value that would be added: the name that it proves.
@@ -48,11 +52,9 @@ impl Service {
         let not_due = due.filter(|due| !due.now && !request.force && !settings.changed).map(|due| due.at);
         let ready = self.ready(&cert, &settings).await?;
         let account = self.store.account(settings.home().as_str())?.and_then(|account| account.url);
-        let mut names = settings.likely_validation_names(account.as_deref());
         // Where the account is still to be made, or the server decides, the common name stands for the others.
-        if names.is_empty() && settings.needs_plugin() {
-            names = settings.domains().iter().map(|base| validation_name(base)).collect();
-        }
+        let names = settings.proofs.validation_names(account.as_deref());
+        let names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();
         let reading = async {
             let located = async {
                 match &ready.solvers.dns {
@@ -64,19 +66,25 @@ impl Service {
         };
         let (server, placement) = self.unless_interrupted(reading).await??;
         // Apex and wildcard are authorizations of their own, with values of their own.
-        let proof = |name: &super::SubjectName| {
+        let proof = |proof: &NameProof| {
+            let name = &proof.name;
             let ends_with = |other: &&String| other.ends_with(&format!("_acme-challenge.{}", name.base()));
             let at = names.iter().find(ends_with)?;
             Some(Proof { name: at.clone(), value: format!("for {name}") })
         };
-        let records = placement.records(&settings.names.iter().filter_map(proof).collect::<Vec<_>>());
-        let surveys = match ready.dns() {
-            Some(plugin) => self.unless_interrupted(plugin.survey(&records)).await?,
-            None => Ok(Vec::new()),
+        let written = settings.proofs.names.iter().filter(|proof| proof.may_write());
+        let records = placement.records(&written.filter_map(proof).collect::<Vec<_>>());
+        let parts = match &ready.solvers.dns {
+            Some(dns) => dns.by_writer(&placement, &records)?,
+            None => Vec::new(),
         };
-        let surveys = surveys.map_err(crate::challenge::ChallengeError::from)?;
+        let surveying = parts.iter().map(|(writer, records)| writer.plugin.survey(records));
+        let surveys = self.unless_interrupted(try_join_all(surveying)).await?;
+        let surveys = surveys.map_err(crate::challenge::ChallengeError::from)?.concat();
         let mut rrsets: Vec<PlannedRrset> = Vec::new();
-        for record in &records {
+        let by =
+            parts.iter().flat_map(|(writer, records)| records.iter().map(move |record| (writer, record)));
+        for (writer, record) in by {
             let name = record.value.trim_start_matches("for ").to_owned();
             if let Some(rrset) = rrsets.iter_mut().find(|rrset| rrset.fqdn == record.fqdn) {
                 rrset.added_for.push(name);
@@ -86,6 +94,7 @@ impl Service {
             rrsets.push(PlannedRrset {
                 fqdn: record.fqdn.clone(),
                 zone: survey.map(|survey| survey.zone.clone()).or(record.apex.clone()).unwrap_or_default(),
+                publisher: writer.name.clone(),
                 before: survey.and_then(|survey| survey.there.clone()),
                 added_for: vec![name],
             });
@@ -100,13 +109,12 @@ impl Service {
             several => format!("{several} names"),
         };
         acme.push(format!("POST {} (newOrder: {names})", directory.new_order));
-        let all: Vec<_> = settings.candidates.iter().map(ToString::to_string).collect();
-        let challenge = all.join(" or ");
         for name in &settings.names {
             acme.push(format!("POST-as-GET authorization of {name}"));
         }
-        for name in &settings.names {
-            acme.push(format!("POST challenge {challenge} of {name}"));
+        for proof in &settings.proofs.names {
+            let all: Vec<_> = proof.candidates.iter().map(ToString::to_string).collect();
+            acme.push(format!("POST challenge {} of {}", all.join(" or "), proof.name));
         }
         acme.push("POST-as-GET order, until the CA has looked".to_owned());
         acme.push("POST finalize (the CSR)".to_owned());

@@ -1,6 +1,6 @@
 //! The renewal of what is due: from what is stored, without any argument, side by side.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use futures_util::future::{join, join_all};
@@ -8,14 +8,31 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::back_off::Occasion;
+use super::proof::Proofs;
 use super::{CertificateError, DeployRun, IssueRequest, Issued, Service, SubjectName};
-use crate::plugin::{self, PluginInfo};
+use crate::plugin;
 use crate::progress::Event;
 use crate::store::{CertName, CertificateRecord, StoreError};
 
 /// Certificates that are renewed at a time, unless something else is asked for: enough that waiting for DNS and for the CA
 /// overlaps, and few enough that no server takes it for a flood. It is a choice, and not a measured optimum.
 const SIDE_BY_SIDE: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+/// The sets without those that have something in common: these are one.
+fn joined(sets: impl Iterator<Item = BTreeSet<&'static str>>) -> Vec<BTreeSet<&'static str>> {
+    let mut joined: Vec<BTreeSet<&'static str>> = Vec::new();
+    for mut set in sets.filter(|set| !set.is_empty()) {
+        joined.retain(|other| {
+            let apart = other.is_disjoint(&set);
+            if !apart {
+                set.extend(other);
+            }
+            apart
+        });
+        joined.push(set);
+    }
+    joined
+}
 
 /// What a renewal run is asked for.
 #[derive(Debug, Clone)]
@@ -64,12 +81,12 @@ struct Queued {
     /// When the one in place ends; nothing before the first one.
     end: Option<Timestamp>,
     /// The plugin that has to be alone.
-    lane: Option<&'static str>,
+    lane: BTreeSet<&'static str>,
 }
 
 /// Whether nothing comes of a certificate with nobody there.
 pub(super) fn needs_person(record: &CertificateRecord) -> bool {
-    plugin::find(&record.plugin).is_ok_and(PluginInfo::needs_person)
+    Proofs::stored(record).is_ok_and(|proofs| proofs.needs_person())
 }
 
 impl Service {
@@ -134,7 +151,7 @@ impl Service {
             let is_due =
                 force || current.as_ref().is_none_or(|generation| self.due(&cert, generation, now).now);
             let end = current.map(|generation| generation.info.not_after);
-            let lane = if is_due { self.lane(&cert) } else { None };
+            let lane = if is_due { self.lane(&cert) } else { BTreeSet::new() };
             Queued { cert, is_due, end, lane }
         };
         let mut queue: Vec<_> = certs.into_iter().map(queued).collect();
@@ -142,10 +159,11 @@ impl Service {
         queue
     }
 
-    /// The plugin of a certificate, if it has to be alone.
-    fn lane(&self, cert: &CertName) -> Option<&'static str> {
-        let record = self.store.find_record(cert).ok().flatten()?;
-        plugin::find(&record.plugin).ok().filter(|plugin| plugin.alone).map(|plugin| plugin.name)
+    /// The plugins of a certificate that have to be alone.
+    fn lane(&self, cert: &CertName) -> BTreeSet<&'static str> {
+        let Ok(Some(record)) = self.store.find_record(cert) else { return BTreeSet::new() };
+        let plugins = record.plugins().into_iter().filter_map(|plugin| plugin::find(plugin).ok());
+        plugins.filter(|plugin| plugin.alone).map(|plugin| plugin.name).collect()
     }
 
     async fn renew_all(&self, queue: Vec<Queued>, request: &RenewRequest, run: &DeployRun) -> Vec<Renewal> {
@@ -212,24 +230,38 @@ impl Service {
     }
 }
 
-/// Does all `jobs`, so many at a time; those of one lane follow one another, and are not counted.
+/// Does all `jobs`, so many at a time; those that have something in common in their lanes follow one another, and are not
+/// counted.
 pub(super) async fn in_lanes<J, T, F: Future<Output = T>>(
-    jobs: Vec<(Option<&'static str>, J)>,
+    jobs: Vec<(BTreeSet<&'static str>, J)>,
     parallel: NonZeroUsize,
     work: impl Fn(J) -> F,
 ) -> Vec<T> {
     let mut free = Vec::new();
-    let mut lanes = BTreeMap::<&str, Vec<J>>::new();
+    let ways = joined(jobs.iter().map(|(lane, _)| lane.clone()));
+    let mut lanes: Vec<Vec<J>> = ways.iter().map(|_| Vec::new()).collect();
     for (lane, job) in jobs {
-        match lane {
-            Some(lane) => lanes.entry(lane).or_default().push(job),
+        match ways.iter().position(|way| !way.is_disjoint(&lane)) {
+            Some(way) => lanes[way].push(job),
             None => free.push(job),
         }
     }
     let work = &work;
     let free = stream::iter(free).map(work).buffer_unordered(parallel.get()).collect::<Vec<_>>();
-    let lanes = lanes.into_values().map(|jobs| stream::iter(jobs).then(work).collect::<Vec<_>>());
+    let lanes = lanes.into_iter().map(|jobs| stream::iter(jobs).then(work).collect::<Vec<_>>());
     let (mut done, lanes) = join(free, join_all(lanes)).await;
     done.extend(lanes.into_iter().flatten());
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_of_one_certificate_share_a_lane() {
+        let sets = [&["a"][..], &["b"], &[], &["c"], &["b", "a"], &["c"]];
+        let joined = joined(sets.into_iter().map(|set| set.iter().copied().collect()));
+        assert_eq!(joined, [BTreeSet::from(["a", "b"]), BTreeSet::from(["c"])]);
+    }
 }

@@ -4,24 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use livecert_acme::ChallengeType;
-
 use super::output::{OutputRequest, OutputSettings};
-use super::{CertificateError, DeploymentRequest, ServerUrl, SubjectName};
-use crate::challenge::{
-    ChallengeChoice, PropagationMode, PropagationSettings, account_validation_name, is_in_dns,
-    validation_name,
-};
+use super::proof::{Proofs, StoredArguments};
+use super::{CertificateError, DeploymentRequest, PerName, PublisherRequest, ServerUrl, SubjectName};
+use crate::challenge::{ChallengeChoice, PropagationMode, PropagationSettings};
 use crate::dns::{Patience, ResolverAddress};
 use crate::key::KeyType;
-use crate::plugin::{self, ArgumentSource, ArgumentSources, PluginInfo, WebProofKind};
+use crate::plugin::PublisherName;
 use crate::secret::Source;
 use crate::store::{
     CertName, CertificateRecord, DeploymentRecord, GenerationInfo, OutputRecord, PropagationRecord,
 };
-
-/// Longest name in DNS, in octets (RFC 1035 §2.3.4, as text).
-const MAX_NAME: usize = 253;
 
 /// A request for a certificate. What is `None` comes from the store, or else from the defaults.
 #[derive(Debug, Clone, Default)]
@@ -58,12 +51,16 @@ pub struct IssueRequest {
     pub preferred_chain: Option<String>,
     /// How long the certificate is asked to live, in days; 0 for what the server likes.
     pub lifetime_days: Option<u16>,
-    /// Which challenge is used.
-    pub challenge: Option<ChallengeChoice>,
-    /// The plugin.
-    pub plugin: Option<&'static PluginInfo>,
-    /// Its arguments.
-    pub arguments: ArgumentSources,
+    /// Which challenge is used for a name.
+    pub challenge: PerName<ChallengeChoice>,
+    /// What publishes the proof of a name; `None` for a pattern takes away what is stored.
+    pub plugin: PerName<Option<PublisherName>>,
+    /// Where the TXT values of a name are written: what its validation name leads to. `None` for where it is.
+    pub dns_alias: PerName<Option<String>>,
+    /// Arguments and zones of what publishes proofs.
+    pub publishers: PublisherRequest,
+    /// What is said by patterns, and about publishers, is set beside what is stored, and not in its place.
+    pub beside_stored: bool,
     /// How the publication is watched.
     pub propagation: PropagationRequest,
     /// How long the CA may take to validate.
@@ -115,17 +112,6 @@ impl IssueRequest {
     /// Checks what can be checked without looking anywhere.
     pub(super) fn check(&self) -> Result<CertName, CertificateError> {
         let first = self.names.first().ok_or(CertificateError::NoNames)?;
-        for name in &self.names {
-            let len = validation_name(name.base()).len();
-            // What is proved in another way may be longer.
-            let in_dns = self.challenge.as_ref().is_none_or(|choice| match choice {
-                ChallengeChoice::One(kind) => is_in_dns(kind),
-                _ => true,
-            });
-            if len > MAX_NAME && in_dns {
-                return Err(CertificateError::ValidationNameTooLong { name: name.to_string(), len });
-            }
-        }
         Ok(self.cert_name.clone().unwrap_or_else(|| CertName::from(first)))
     }
 
@@ -140,12 +126,11 @@ impl IssueRequest {
 
     /// The sources of all secrets in it.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
-        let arguments = self.arguments.values().filter_map(|argument| match argument {
-            ArgumentSource::Secret(source) => Some(source),
-            _ => None,
-        });
         let password = self.output.pfx_password.iter().flatten();
-        arguments.chain(password).chain(self.external_account.as_ref().map(|external| &external.hmac_key))
+        self.publishers
+            .sources()
+            .chain(password)
+            .chain(self.external_account.as_ref().map(|external| &external.hmac_key))
     }
 }
 
@@ -165,11 +150,7 @@ pub(super) struct Settings {
     pub(super) preferred_profile: Option<String>,
     pub(super) preferred_chain: Option<String>,
     pub(super) lifetime_days: Option<u16>,
-    pub(super) challenge: ChallengeChoice,
-    /// The challenges that may be used, the most wanted first.
-    pub(super) candidates: Vec<ChallengeType>,
-    pub(super) plugin: &'static PluginInfo,
-    pub(super) arguments: ArgumentSources,
+    pub(super) proofs: Proofs,
     pub(super) propagation: PropagationSettings,
     pub(super) validation_timeout: Duration,
     pub(super) keep_generations: Option<u16>,
@@ -198,25 +179,6 @@ impl Settings {
             None => vec![ServerUrl::default()],
         };
         let key_type = request.key_type.or(stored.map(|stored| stored.key_type)).unwrap_or_default();
-        let stored_plugin = stored.map(|stored| plugin::find(&stored.plugin)).transpose()?;
-        let plugin = match request.plugin.or(stored_plugin) {
-            Some(plugin) => plugin,
-            None => plugin::find("manual")?,
-        };
-        // New arguments replace all the old ones: two credentials that were given on different days must not meet.
-        let same_plugin = stored_plugin.is_some_and(|stored| stored.name == plugin.name);
-        let arguments = match stored {
-            Some(stored) if request.arguments.is_empty() && same_plugin => {
-                plugin::stored_sources(plugin, &stored.plugin_args)
-            }
-            _ => request.arguments.clone(),
-        };
-        let arguments = match before {
-            Some(before) if stored.is_none() && before.plugin == plugin.name => {
-                plugin::unchanged_sources(plugin, &before.plugin_args, arguments)
-            }
-            _ => arguments,
-        };
         // Whoever asks for a type of key wants livecert to have the key again.
         let kept_request = stored.is_some_and(|stored| stored.own_request) && request.key_type.is_none();
         let own_request = request.own_request.is_some() || kept_request;
@@ -228,20 +190,7 @@ impl Settings {
         let lifetime_days = request.lifetime_days.or(stored.and_then(|stored| stored.lifetime_days));
         let lifetime_days = lifetime_days.filter(|days| *days > 0);
         let must_staple = request.must_staple.or(stored.map(|stored| stored.must_staple)).unwrap_or(false);
-        let stored_challenge = stored.and_then(|stored| stored.challenge.as_deref());
-        let challenge = match (&request.challenge, stored_challenge) {
-            (Some(challenge), _) => challenge.clone(),
-            // What was chosen for another plugin says nothing about this one.
-            (None, Some(word)) if same_plugin => word.parse()?,
-            (None, _) => ChallengeChoice::default(),
-        };
-        let candidates = challenge.candidates(plugin.name, plugin.proofs)?;
-        if candidates.iter().all(|kind| !is_in_dns(kind))
-            && let Some(wildcard) = request.names.iter().find(|name| name.is_wildcard())
-        {
-            let (name, challenges) = (wildcard.to_string(), candidates);
-            return Err(CertificateError::WildcardAtHost { name, challenges });
-        }
+        let proofs = Proofs::new(request, before)?;
         let wished = [
             ("--must-staple", request.must_staple == Some(true)),
             ("--subject", request.subject.as_ref().is_some_and(|subject| !subject.is_empty())),
@@ -256,12 +205,6 @@ impl Settings {
         }
         if own_request && let Some(what) = output.needs_key() {
             return Err(CertificateError::NoKeyFor { what });
-        }
-        if candidates.iter().all(is_in_dns)
-            && let Some(address) = request.names.iter().find(|name| name.address().is_some())
-        {
-            let (name, challenges) = (address.to_string(), candidates);
-            return Err(CertificateError::AddressInDns { name, challenges });
         }
         let changed = before.is_some_and(|stored| {
             !same_names(&request.names, &stored.names)
@@ -286,10 +229,7 @@ impl Settings {
             preferred_profile,
             preferred_chain,
             lifetime_days,
-            challenge,
-            candidates,
-            plugin,
-            arguments,
+            proofs,
             propagation: propagation(&request.propagation, stored.map(|stored| &stored.propagation))?,
             validation_timeout: request
                 .validation_timeout
@@ -320,35 +260,7 @@ impl Settings {
 
     /// The domains that are authorized: without `*.`, each once.
     pub(super) fn domains(&self) -> Vec<String> {
-        let domains = self.names.iter().filter(|name| name.address().is_none());
-        let mut domains: Vec<String> = domains.map(|name| name.base().to_owned()).collect();
-        domains.sort();
-        domains.dedup();
-        domains
-    }
-
-    /// The validation names at which TXT values are most likely needed; none if that shows only with the order. `account`
-    /// is the account's URL, where it is known.
-    pub(super) fn likely_validation_names(&self, account: Option<&str>) -> Vec<String> {
-        match (self.candidates.first(), account) {
-            (Some(ChallengeType::Dns01), _) => {
-                self.domains().iter().map(|base| validation_name(base)).collect()
-            }
-            (Some(ChallengeType::DnsAccount01), Some(account)) => {
-                self.domains().iter().map(|base| account_validation_name(account, base)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// What the host most likely has to show.
-    pub(super) fn web_kinds(&self) -> Vec<WebProofKind> {
-        let kind = |challenge: &ChallengeType| match challenge {
-            ChallengeType::Http01 => Some(WebProofKind::HttpFile),
-            ChallengeType::TlsAlpn01 => Some(WebProofKind::AlpnCertificate),
-            _ => None,
-        };
-        self.candidates.iter().filter_map(kind).take(1).collect()
+        self.proofs.bases(|_| true)
     }
 
     /// What an order is asked for beside its names, so that one of another day is not taken for the same.
@@ -365,20 +277,12 @@ impl Settings {
         wishes.into_iter().flatten().collect()
     }
 
-    /// Whether a plugin, and so its credential, may be needed.
-    pub(super) fn needs_plugin(&self) -> bool {
-        self.candidates.iter().any(|kind| crate::challenge::proof_kind(kind).is_some())
-    }
-
     /// What a renewal needs to know.
-    pub(super) fn record(
-        &self,
-        arguments: &std::collections::BTreeMap<String, crate::store::StoredArgument>,
-        output: &OutputRecord,
-    ) -> CertificateRecord {
+    pub(super) fn record(&self, arguments: &StoredArguments, output: &OutputRecord) -> CertificateRecord {
         let names = self.names.iter().map(|name| name.as_str().to_owned()).collect();
-        let mut record =
-            CertificateRecord::new(names, self.home().as_str().to_owned(), self.plugin.name.to_owned());
+        let plugin = self.proofs.main().name.to_owned();
+        let mut record = CertificateRecord::new(names, self.home().as_str().to_owned(), plugin);
+        self.proofs.note(&mut record, arguments);
         record.fallbacks = self.servers[1..].iter().map(|server| server.as_str().to_owned()).collect();
         record.key_type = self.key_type;
         record.reuse_key = self.reuse_key;
@@ -389,8 +293,6 @@ impl Settings {
         record.preferred_profile.clone_from(&self.preferred_profile);
         record.preferred_chain.clone_from(&self.preferred_chain);
         record.lifetime_days = self.lifetime_days;
-        record.challenge = (self.challenge != ChallengeChoice::ByPlugin).then(|| self.challenge.to_string());
-        record.plugin_args = arguments.clone();
         record.propagation = PropagationRecord {
             resolvers: self.propagation.resolvers.iter().map(ToString::to_string).collect(),
             authoritative: self.propagation.authoritative.clone(),
@@ -459,6 +361,8 @@ pub(super) fn propagation(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::certificate::parse_names;
 
@@ -471,11 +375,12 @@ mod tests {
         let stored = CertificateRecord::example();
         let settings = Settings::new(&request(&["*.example.com", "example.com"]), Some(&stored)).unwrap();
         assert!(!settings.changed);
-        assert_eq!(settings.plugin.name, "gandi");
+        assert_eq!(settings.proofs.main().name, "gandi");
         assert_eq!(settings.home().as_str(), "https://acme.example/directory");
-        assert_eq!(settings.arguments.len(), 2);
+        assert_eq!(settings.proofs.publishers[0].arguments.len(), 2);
         assert_eq!(settings.domains(), ["example.com"]);
-        assert_eq!(settings.record(&stored.plugin_args, &stored.output).plugin_args, stored.plugin_args);
+        let arguments = BTreeMap::from([(settings.proofs.main().into(), stored.plugin_args.clone())]);
+        assert_eq!(settings.record(&arguments, &stored.output).plugin_args, stored.plugin_args);
     }
 
     #[test]
@@ -499,16 +404,20 @@ mod tests {
     #[test]
     fn an_address_is_not_proved_in_dns() {
         let mut address = request(&["192.0.2.1"]);
-        address.plugin = Some(plugin::find("gandi").unwrap());
+        address.plugin = PerName::all(Some("gandi".parse().unwrap()));
         assert!(matches!(Settings::new(&address, None), Err(CertificateError::AddressInDns { .. })));
-        address.plugin = Some(plugin::find("selfhost").unwrap());
+        address.plugin = PerName::all(Some("selfhost".parse().unwrap()));
         assert!(Settings::new(&address, None).unwrap().domains().is_empty());
     }
 
     #[test]
     fn names_that_dns_cannot_prove_are_refused_early() {
         let long = [["a".repeat(60).as_str(); 4].join(".").as_str(), "example"].join(".");
-        assert!(matches!(request(&[&long]).check(), Err(CertificateError::ValidationNameTooLong { .. })));
+        let settings = |request: &IssueRequest| Settings::new(request, None);
+        let mut long = request(&[&long]);
+        assert!(matches!(settings(&long), Err(CertificateError::ValidationNameTooLong { .. })));
+        long.plugin = PerName::all(Some("webroot".parse().unwrap()));
+        assert!(settings(&long).is_ok());
         assert!(matches!(request(&[]).check(), Err(CertificateError::NoNames)));
         assert_eq!(request(&["*.example.com"]).check().unwrap().as_str(), "!.example.com");
     }

@@ -1,30 +1,9 @@
-//! What one piece of work on a certificate begins with: what was asked for and is there, the plugin, and the key.
+//! What one piece of work on a certificate begins with: what was asked for and is there, and the key.
 
-use std::sync::Arc;
-
-use super::output::ReadyOutput;
 use super::settings::Settings;
 use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName};
-use crate::challenge::Solvers;
 use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
-use crate::plugin::{self, Arguments, Connected, Plugin};
 use crate::store::{CertLock, CertName, Draft, Generation, PendingOrder};
-
-/// What publishes the proofs, ready to do so.
-pub(super) struct Ready {
-    pub(super) arguments: Arguments,
-    /// `None` where no challenge needs one.
-    plugin: Option<Connected>,
-    pub(super) solvers: Solvers,
-    pub(super) output: ReadyOutput,
-}
-
-impl Ready {
-    /// The plugin, if it publishes TXT values.
-    pub(super) fn dns(&self) -> Option<&Arc<dyn Plugin>> {
-        self.plugin.as_ref().and_then(Connected::dns)
-    }
-}
 
 /// One certificate to be made, with all that was asked for and is there.
 pub(super) struct Work<'a> {
@@ -89,50 +68,7 @@ impl Key {
     }
 }
 
-/// What a certificate's sealed parameters are bound to.
-pub(super) fn place(cert: &CertName) -> String {
-    format!("certificate/{cert}")
-}
-
 impl Service {
-    /// The plugin with its arguments, and the solvers on it.
-    pub(super) async fn ready(
-        &self,
-        cert: &CertName,
-        settings: &Settings,
-    ) -> Result<Ready, CertificateError> {
-        let output = self.output(cert, &settings.output).await?;
-        let arguments = self.arguments(cert, settings).await?;
-        let plugin = match settings.needs_plugin() {
-            true => Some(settings.plugin.connect(&arguments, &self.surroundings)?),
-            false => None,
-        };
-        let (candidates, http) = (&settings.candidates, &self.surroundings.http);
-        let solvers = Solvers::new(plugin.clone(), candidates, &settings.propagation, http)?;
-        Ok(Ready { arguments, plugin, solvers, output })
-    }
-
-    pub(super) async fn arguments(
-        &self,
-        cert: &CertName,
-        settings: &Settings,
-    ) -> Result<Arguments, CertificateError> {
-        // A host without a token can be where a record stands.
-        if !settings.needs_plugin()
-            && let Some(unread) = Arguments::unread(&settings.arguments)
-        {
-            return Ok(unread);
-        }
-        let sources = plugin::with_default_credential(
-            settings.plugin,
-            settings.arguments.clone(),
-            self.surroundings.prompter.as_ref(),
-        )?;
-        let (plugin, place) = (settings.plugin, place(cert));
-        let reading = Arguments::resolve(plugin, &sources, &place, &self.sealing_key, &self.surroundings);
-        Ok(self.unless_interrupted(reading).await??)
-    }
-
     /// The key's owner: us, or whoever made the request that we are to send.
     pub(super) fn subject(&self, work: &Work<'_>) -> Result<Subject, CertificateError> {
         if !work.settings.own_request {

@@ -1,16 +1,16 @@
 //! dns-01 (RFC 8555 §8.4) and dns-account-01 (draft-ietf-acme-dns-account-label): a TXT value at a validation name,
 //! published by a plugin and watched until it is everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use futures_util::stream;
 
-use super::DnsView;
+use super::{DnsView, Route, Routes, Writer};
 use crate::dns::{
     Authority, AuthorityError, Expected, Located, Patience, PropagationError, ResolveError, ResolverAddress,
     ServerView, Watch, look, watch, watch_resolvers,
@@ -61,14 +61,56 @@ pub enum ChallengeError {
         source: AuthorityError,
     },
     /// The plugin does not find the zones to write in, or may not see them. Nothing was written.
-    #[error("the zones to write in could not be looked up")]
-    Prepare(#[source] PluginError),
+    #[error("the zones to write in could not be looked up with {publisher}")]
+    Prepare {
+        /// Who was to write, such as `gandi@shop`.
+        publisher: String,
+        /// Why it cannot.
+        #[source]
+        source: PluginError,
+    },
+    /// Nothing was given for writing in a zone.
+    #[error(
+        "nothing that was given for {publisher} is for the zone {zone}, where the proof at {name} has to be"
+    )]
+    NoWriter {
+        /// The validation name.
+        name: String,
+        /// The zone.
+        zone: String,
+        /// What was chosen to publish the proof.
+        publisher: String,
+    },
+    /// Two writers for the values of one name.
+    #[error("{one} and {other} would both have to write at {fqdn}, where proofs of several names are")]
+    TwoWriters {
+        /// The record's name.
+        fqdn: String,
+        /// A writer.
+        one: String,
+        /// Another one.
+        other: String,
+    },
+    /// A validation name does not lead to its alias.
+    #[error("{name} does not lead to the alias {alias}: {}", leads_to(name, to))]
+    Alias {
+        /// The validation name.
+        name: String,
+        /// The alias.
+        alias: String,
+        /// Where it leads.
+        to: String,
+    },
     /// The plugin failed.
     #[error("the TXT records could not be written")]
     Plugin(#[from] PluginError),
     /// The records did not become visible.
     #[error(transparent)]
     Propagation(#[from] PropagationError),
+}
+
+fn leads_to(name: &str, to: &str) -> String {
+    if name == to { "it is no CNAME".to_owned() } else { format!("it leads to {to}") }
 }
 
 /// Where it is looked whether the records are public.
@@ -121,25 +163,35 @@ const SLEEP: Duration = Duration::from_secs(120);
 /// there was nothing.
 const SLEEP_BEFORE_RESOLVERS: Duration = Duration::from_secs(60);
 
-/// Solves dns-01 challenges with one plugin.
+/// Solves dns-01 challenges, with one plugin or several.
 pub struct DnsSolver {
-    plugin: Arc<dyn Plugin>,
+    writers: Vec<Writer>,
+    routes: Routes,
     view: DnsView,
     mode: PropagationMode,
     sleep: Option<Duration>,
     patience: Patience,
 }
 
+/// Where a proof has to be, and which of the solver's writers writes it.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Where.
+    pub located: Located,
+    /// The writer's place in the solver's list.
+    pub writer: usize,
+}
+
 /// Where proofs have to be, by their validation names.
 #[derive(Debug, Clone, Default)]
-pub struct Placement(BTreeMap<String, Located>);
+pub struct Placement(BTreeMap<String, Placed>);
 
 impl Placement {
     /// The records for `proofs`. Names that are aliases of one another give records at one name.
     pub fn records(&self, proofs: &[Proof]) -> Vec<TxtRecord> {
         let mut records = Vec::new();
         for proof in proofs {
-            let Some(located) = self.0.get(&proof.name) else { continue };
+            let Some(Placed { located, .. }) = self.0.get(&proof.name) else { continue };
             let record = TxtRecord {
                 fqdn: located.fqdn.clone(),
                 value: proof.value.clone(),
@@ -154,7 +206,7 @@ impl Placement {
 
     /// The apex of the zone, in public DNS, that a validation name leads to.
     pub fn zone(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|located| located.authority.zone.as_str())
+        self.0.get(name).map(|placed| placed.located.authority.zone.as_str())
     }
 
     /// Whether it is known where the proof at this validation name has to be.
@@ -167,10 +219,15 @@ impl Placement {
         self.0.extend(other.0);
     }
 
+    /// Those that write at a record's name.
+    fn writers_at(&self, fqdn: &str) -> BTreeSet<usize> {
+        self.0.values().filter(|placed| placed.located.fqdn == fqdn).map(|placed| placed.writer).collect()
+    }
+
     fn expected(&self, proofs: &[Proof]) -> Vec<Expected> {
         let mut by_name = BTreeMap::<&str, Expected>::new();
         for proof in proofs {
-            let Some(located) = self.0.get(&proof.name) else { continue };
+            let Some(Placed { located, .. }) = self.0.get(&proof.name) else { continue };
             let new = || Expected {
                 fqdn: located.fqdn.clone(),
                 values: Vec::new(),
@@ -183,60 +240,121 @@ impl Placement {
 }
 
 impl DnsSolver {
-    /// A solver on `plugin`.
+    /// A solver on one plugin.
     ///
     /// # Errors
     /// The system names no resolver, and none was given.
     pub fn new(
+        name: &str,
         plugin: Arc<dyn Plugin>,
         settings: &PropagationSettings,
         http: &reqwest::Client,
     ) -> Result<Self, ChallengeError> {
-        let PropagationSettings { mode, sleep, patience, .. } = settings.clone();
-        Ok(DnsSolver { plugin, view: DnsView::new(settings, http)?, mode, sleep, patience })
+        let writer = Writer { name: name.to_owned(), plugin, sweeps: true };
+        DnsSolver::routed(vec![writer], Routes::one(), settings, http)
     }
 
-    /// The plugin that writes the records.
-    pub fn plugin(&self) -> &dyn Plugin {
-        self.plugin.as_ref()
-    }
-
-    /// Where the proof at a validation name has to be.
+    /// A solver on several writers, which `routes` choose from.
     ///
     /// # Errors
-    /// See [`AuthorityError`].
-    pub async fn locate(&self, fqdn: &str) -> Result<Located, AuthorityError> {
-        self.view.locate(fqdn).await
+    /// The system names no resolver, and none was given.
+    pub fn routed(
+        writers: Vec<Writer>,
+        routes: Routes,
+        settings: &PropagationSettings,
+        http: &reqwest::Client,
+    ) -> Result<Self, ChallengeError> {
+        let PropagationSettings { mode, sleep, patience, .. } = settings.clone();
+        Ok(DnsSolver { writers, routes, view: DnsView::new(settings, http)?, mode, sleep, patience })
     }
 
-    /// Finds out where the proofs at these validation names have to be, and lets the plugin find its zones.
+    /// All that write records.
+    pub fn writers(&self) -> &[Writer] {
+        &self.writers
+    }
+
+    /// Finds out where the proofs at these validation names have to be, and who writes them; without asking any plugin.
+    pub async fn place(&self, names: &[String]) -> Vec<Result<Placed, ChallengeError>> {
+        stream::iter(names.iter().map(|name| self.place_one(name))).buffered(SIDE_BY_SIDE).collect().await
+    }
+
+    async fn place_one(&self, name: &str) -> Result<Placed, ChallengeError> {
+        let unknown = Route::default();
+        let route = self.routes.of(name).unwrap_or(&unknown);
+        let locate = |name: String| async move {
+            let located = self.view.locate(&name).await;
+            located.map_err(|source| ChallengeError::Authority { name, source })
+        };
+        let at_alias = async {
+            match &route.alias {
+                Some(alias) => Ok(Some((alias.clone(), locate(alias.clone()).await?))),
+                None => Ok(None),
+            }
+        };
+        let (located, at_alias) = tokio::try_join!(locate(name.to_owned()), at_alias)?;
+        if let Some((alias, at_alias)) = at_alias
+            && at_alias.fqdn != located.fqdn
+        {
+            return Err(ChallengeError::Alias { name: name.to_owned(), alias, to: located.fqdn });
+        }
+        let zone = &located.authority.zone;
+        match route.writer(&located.fqdn, Some(zone)) {
+            Some(writer) => Ok(Placed { located, writer }),
+            None => {
+                let (name, zone, publisher) = (name.to_owned(), zone.clone(), route.publisher.clone());
+                Err(ChallengeError::NoWriter { name, zone, publisher })
+            }
+        }
+    }
+
+    /// Finds out where the proofs at these validation names have to be, and lets the plugins find their zones.
     ///
     /// # Errors
     /// A name whose DNS is not in order, or that the plugin cannot write. Nothing was changed.
     pub async fn prepare(&self, names: &[String]) -> Result<Placement, ChallengeError> {
-        let locate = |name: &String| {
-            let name = name.clone();
-            async move {
-                match self.locate(&name).await {
-                    Ok(located) => Ok((name, located)),
-                    Err(source) => Err(ChallengeError::Authority { name, source }),
-                }
-            }
-        };
-        let found: Vec<_> = stream::iter(names.iter().map(locate)).buffered(SIDE_BY_SIDE).collect().await;
-        let mut placement = Placement(found.into_iter().collect::<Result<_, _>>()?);
+        let placed = self.place(names).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut placement = Placement(names.iter().cloned().zip(placed).collect());
         let proof = |name: &String| Proof { name: name.clone(), value: String::new() };
         let records = placement.records(&names.iter().map(proof).collect::<Vec<_>>());
-        self.plugin.prepare(&records).await.map_err(ChallengeError::Prepare)?;
+        let parts = self.by_writer(&placement, &records)?;
+        let preparing = parts.iter().map(|(writer, records)| async {
+            let publisher = writer.name.clone();
+            let prepared = writer.plugin.prepare(records).await;
+            prepared.map_err(|source| ChallengeError::Prepare { publisher, source })
+        });
+        try_join_all(preparing).await?;
         self.pass_by_private_views(&mut placement).await;
         Ok(placement)
+    }
+
+    /// The records with those that write them.
+    ///
+    /// # Errors
+    /// Two for one name: a name's values are written together.
+    pub fn by_writer<'a>(
+        &'a self,
+        placement: &Placement,
+        records: &[TxtRecord],
+    ) -> Result<Vec<(&'a Writer, Vec<TxtRecord>)>, ChallengeError> {
+        let mut parts = BTreeMap::<usize, Vec<TxtRecord>>::new();
+        for record in records {
+            let mut writers = placement.writers_at(&record.fqdn).into_iter();
+            let writer = writers.next().unwrap_or_default();
+            if let Some(other) = writers.next() {
+                let name = |number: usize| self.writers[number].name.clone();
+                let (fqdn, one, other) = (record.fqdn.clone(), name(writer), name(other));
+                return Err(ChallengeError::TwoWriters { fqdn, one, other });
+            }
+            parts.entry(writer).or_default().push(record.clone());
+        }
+        Ok(parts.into_iter().map(|(number, records)| (&self.writers[number], records)).collect())
     }
 
     /// Where the resolvers show a private view of a zone, its public servers take the place of the private ones: the CA
     /// sees the public view.
     async fn pass_by_private_views(&self, placement: &mut Placement) {
         let mut views = BTreeMap::<Authority, Option<Authority>>::new();
-        for located in placement.0.values_mut() {
+        for Placed { located, writer } in placement.0.values_mut() {
             let seen = &located.authority;
             // Servers that were given by address are wanted as they are.
             let by_name: Vec<String> = seen.servers.iter().map(|server| server.name.clone()).collect();
@@ -249,31 +367,12 @@ impl DnsSolver {
                     value: String::new(),
                     apex: Some(seen.zone.clone()),
                 };
-                let published = self.plugin.strangers(&record, &by_name).await;
+                let published = self.writers[*writer].plugin.strangers(&record, &by_name).await;
                 let public = match &published {
                     Some(published) => self.view.locator().public_view(seen, published).await,
                     None => None,
                 };
-                if let (Some(published), None) = (&published, &public)
-                    && !published.iter().any(|name| by_name.contains(name))
-                {
-                    tracing::warn!(
-                        zone = seen.zone,
-                        delegated = by_name.join(", "),
-                        published = published.join(", "),
-                        "the zone is delegated to other name servers than those where the records are written; \
-                         unless these take the zone from there, nobody will see the records"
-                    );
-                }
-                if let Some(public) = &public {
-                    let servers: Vec<_> = public.servers.iter().map(|server| server.name.as_str()).collect();
-                    tracing::warn!(
-                        zone = seen.zone,
-                        private = by_name.join(", "),
-                        public = servers.join(", "),
-                        "the resolver shows a private view of the zone (split horizon); its public servers are asked"
-                    );
-                }
+                tell_of_views(seen, &by_name, published.as_deref(), public.as_ref());
                 views.insert(seen.clone(), public);
             }
             if let Some(Some(public)) = views.get(seen) {
@@ -282,12 +381,15 @@ impl DnsSolver {
         }
     }
 
-    /// Publishes the records. Do not drop the future halfway: a write that is cut off may still take effect.
+    /// Publishes the records, all writers side by side. Do not drop the future halfway: a write that is cut off may still
+    /// take effect.
     ///
     /// # Errors
-    /// The plugin's. Withdraw the records all the same.
-    pub async fn publish(&self, records: &[TxtRecord]) -> Result<(), ChallengeError> {
-        Ok(self.plugin.publish(records).await?)
+    /// The first plugin's that failed. Withdraw the records all the same.
+    pub async fn publish(&self, placement: &Placement, records: &[TxtRecord]) -> Result<(), ChallengeError> {
+        let parts = self.by_writer(placement, records)?;
+        let published = join_all(parts.iter().map(|(writer, records)| writer.plugin.publish(records))).await;
+        Ok(published.into_iter().collect::<Result<(), _>>()?)
     }
 
     /// Waits until every authoritative server shows every proof, or `stop` is done. While it takes long, values that
@@ -302,7 +404,8 @@ impl DnsSolver {
         report: impl FnMut(Watch),
         stop: impl Future<Output = ()>,
     ) -> Result<bool, ChallengeError> {
-        let (expected, records) = (placement.expected(proofs), placement.records(proofs));
+        let expected = placement.expected(proofs);
+        let parts = self.by_writer(placement, &placement.records(proofs))?;
         let watching = self.watch(&expected, report);
         tokio::pin!(watching, stop);
         let mut pause = FIRST_KEEP;
@@ -318,7 +421,8 @@ impl DnsSolver {
             }
             // Outside the select: a write is seen through to its end.
             // The values are most likely there all the same; the name servers will tell.
-            if let Err(error) = self.plugin.keep(&records).await {
+            let kept = join_all(parts.iter().map(|(writer, records)| writer.plugin.keep(records))).await;
+            for error in kept.into_iter().filter_map(Result::err) {
                 tracing::warn!(%error, "it could not be seen whether our values are still there");
             }
             pause = (pause * 2).min(LONGEST_KEEP);
@@ -358,14 +462,51 @@ impl DnsSolver {
     }
 
     /// Removes the records.
-    pub async fn withdraw(&self, records: &[TxtRecord]) -> Withdrawn {
-        self.plugin.withdraw(records).await
+    pub async fn withdraw(&self, placement: &Placement, records: &[TxtRecord]) -> Withdrawn {
+        // What two would have to write was not written.
+        let parts = self.by_writer(placement, records).unwrap_or_default();
+        let done = join_all(parts.iter().map(|(writer, records)| writer.plugin.withdraw(records))).await;
+        let mut all = Withdrawn::default();
+        for withdrawn in done {
+            all.leftovers.extend(withdrawn.leftovers);
+            all.shared.extend(withdrawn.shared);
+        }
+        all
     }
 
     /// What the name servers show at a validation name at this moment: for the report of a failed validation.
     pub async fn seen(&self, placement: &Placement, name: &str) -> Vec<ServerView> {
-        let Some(located) = placement.0.get(name) else { return Vec::new() };
+        let Some(Placed { located, .. }) = placement.0.get(name) else { return Vec::new() };
         join_all(located.authority.servers.iter().map(|server| look(&located.fqdn, server))).await
+    }
+}
+
+/// Tells what is odd about a zone whose servers, as they are `seen` here, are strangers to the service.
+fn tell_of_views(
+    seen: &Authority,
+    delegated: &[String],
+    published: Option<&[String]>,
+    public: Option<&Authority>,
+) {
+    if let (Some(published), None) = (published, public)
+        && !published.iter().any(|name| delegated.contains(name))
+    {
+        tracing::warn!(
+            zone = seen.zone,
+            delegated = delegated.join(", "),
+            published = published.join(", "),
+            "the zone is delegated to other name servers than those where the records are written; \
+             unless these take the zone from there, nobody will see the records"
+        );
+    }
+    if let Some(public) = public {
+        let servers: Vec<_> = public.servers.iter().map(|server| server.name.as_str()).collect();
+        tracing::warn!(
+            zone = seen.zone,
+            private = delegated.join(", "),
+            public = servers.join(", "),
+            "the resolver shows a private view of the zone (split horizon); its public servers are asked"
+        );
     }
 }
 
@@ -375,9 +516,9 @@ mod tests {
 
     #[test]
     fn aliases_of_one_name_share_their_records() {
-        let located = |fqdn: &str| Located {
-            fqdn: fqdn.into(),
-            authority: Authority { zone: "example.net".into(), servers: Vec::new() },
+        let located = |fqdn: &str| {
+            let authority = Authority { zone: "example.net".into(), servers: Vec::new() };
+            Placed { located: Located { fqdn: fqdn.into(), authority }, writer: 0 }
         };
         let placement = Placement(BTreeMap::from([
             ("a.example".to_owned(), located("proofs.example.net")),

@@ -3,14 +3,18 @@
 mod choice;
 mod dns;
 mod persist;
+mod route;
 mod solvers;
 mod view;
+mod web;
 
 pub use choice::{ChallengeChoice, ChallengeChoiceError, ChallengeMismatch, is_in_dns, proof_kind};
 pub use dns::{
-    ChallengeError, DnsSolver, Placement, Proof, PropagationMode, PropagationSettings,
+    ChallengeError, DnsSolver, Placed, Placement, Proof, PropagationMode, PropagationSettings,
     account_validation_name, validation_name,
 };
 pub use persist::{Standing, StandingRecord, StandingRecordError, StandingWish, standing_name};
+pub use route::{Route, Routes, Writer};
 pub use solvers::Solvers;
 pub use view::DnsView;
+pub use web::{Shower, WebSolver};

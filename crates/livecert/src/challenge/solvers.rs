@@ -1,38 +1,35 @@
 //! All that may be needed to solve the challenges of one order.
 
-use std::sync::Arc;
+use super::{ChallengeError, DnsSolver, DnsView, PropagationSettings, Routes, Shower, WebSolver, Writer};
 
-use livecert_acme::ChallengeType;
-
-use super::{ChallengeError, DnsSolver, DnsView, PropagationSettings};
-use crate::plugin::{Connected, WebPlugin};
-
-/// What the plugin publishes through, and the view for standing records.
+/// What publishes the proofs, and the view for standing records.
 pub struct Solvers {
-    /// TXT values, where the plugin writes them.
+    /// TXT values, where some are written.
     pub dns: Option<DnsSolver>,
-    /// Files and certificates at the host, where the plugin shows them.
-    pub web: Option<Arc<dyn WebPlugin>>,
+    /// Files and certificates at hosts, where some are shown.
+    pub web: Option<WebSolver>,
     /// Where standing records are looked for, where they may be used.
     pub standing: Option<DnsView>,
 }
 
 impl Solvers {
-    /// Solvers for the challenges that may be used; `plugin` is `None` where none of them needs one.
+    /// Solvers with these writers and showers; `standing` where standing records may be used.
     ///
     /// # Errors
     /// The system names no resolver, and none was given.
     pub fn new(
-        plugin: Option<Connected>,
-        candidates: &[ChallengeType],
+        (writers, routes): (Vec<Writer>, Routes),
+        showers: Vec<Shower>,
+        standing: bool,
         settings: &PropagationSettings,
         http: &reqwest::Client,
     ) -> Result<Self, ChallengeError> {
-        let standing =
-            candidates.contains(&ChallengeType::DnsPersist01).then(|| DnsView::new(settings, http));
-        let web = plugin.as_ref().and_then(Connected::web).cloned();
-        let dns = plugin.as_ref().and_then(Connected::dns).cloned();
-        let dns = dns.map(|plugin| DnsSolver::new(plugin, settings, http)).transpose()?;
-        Ok(Solvers { dns, web, standing: standing.transpose()? })
+        let dns = match writers.is_empty() {
+            true => None,
+            false => Some(DnsSolver::routed(writers, routes, settings, http)?),
+        };
+        let standing = standing.then(|| DnsView::new(settings, http)).transpose()?;
+        let web = (!showers.is_empty()).then_some(WebSolver { showers });
+        Ok(Solvers { dns, web, standing })
     }
 }

@@ -9,12 +9,14 @@ mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod https;
+mod pattern;
 mod propagation;
 mod resolver;
 
 pub use authority::{Authority, AuthorityError, Located, Locator, NameServer};
 pub use caa::{CaaApplicant, CaaError, CaaRecord, CaaSet, find_caa};
 pub use exchange::{DnsError, ask};
+pub use pattern::{NamePattern, NamePatternError};
 pub use propagation::{
     Expected, Lacking, Patience, PropagationError, ServerView, Watch, look, watch, watch_resolvers,
 };

@@ -63,6 +63,57 @@ pub enum ArgumentError {
         /// The environment variables that were looked at.
         variables: Vec<String>,
     },
+    /// One of several uses of a plugin has no credential of its own.
+    #[error("{publisher} has no credential, and takes none that was not given to it")]
+    NoOwnCredential {
+        /// The publisher.
+        publisher: String,
+        /// How a credential is given to it.
+        argument: String,
+    },
+    /// A label that cannot be.
+    #[error(
+        "'{0}' cannot be a label: up to 63 letters, digits, '-' and '_' can, if they are no plugin's name"
+    )]
+    Label(String),
+    /// A label that nothing has.
+    #[error("nothing is called '{label}'")]
+    UnknownLabel {
+        /// The label.
+        label: String,
+    },
+    /// A label for two plugins.
+    #[error("'{label}' is a label for {one} and for {other}, and can be for one of them only")]
+    LabelTwice {
+        /// The label.
+        label: String,
+        /// A plugin.
+        one: &'static str,
+        /// Another one.
+        other: &'static str,
+    },
+    /// A parameter that several of the certificate's plugins have, or none.
+    #[error("{}", whose(.name, .plugins, .have))]
+    Whose {
+        /// The parameter's name, as it was given.
+        name: String,
+        /// The certificate's plugins.
+        plugins: Vec<&'static str>,
+        /// Those that have the parameter.
+        have: Vec<&'static str>,
+    },
+    /// Arguments or zones for something that publishes nothing.
+    #[error("nothing is published with {publisher}")]
+    Unused {
+        /// The publisher.
+        publisher: String,
+    },
+    /// A zone for a plugin that writes no TXT records.
+    #[error("{publisher} writes in no zone, so --zone means nothing for it")]
+    NoZones {
+        /// The publisher.
+        publisher: String,
+    },
     /// A parameter that the plugin cannot do without.
     #[error("the plugin '{plugin}' needs {parameter}{}, and it is not given", with.map(|with| format!(" with {with}")).unwrap_or_default())]
     Missing {
@@ -111,6 +162,13 @@ pub enum ArgumentError {
         /// The plugin.
         plugin: &'static str,
     },
+}
+
+fn whose(name: &str, plugins: &[&str], have: &[&str]) -> String {
+    match have {
+        [] => format!("none of the plugins {} has a parameter '{name}'", plugins.join(", ")),
+        _ => format!("the plugins {} all have a parameter '{name}'", have.join(", ")),
+    }
 }
 
 /// Where the value of a parameter comes from.
@@ -494,14 +552,13 @@ pub(crate) fn stored_sources(
     plugin.parameters.iter().filter_map(known).collect()
 }
 
-/// Stored arguments with new ones in their places. A new credential replaces the old one, whatever its kind; an empty
-/// value removes the parameter.
+/// Arguments with new ones in their places. A new credential replaces the old one, whatever its kind; an empty value
+/// removes the parameter.
 pub(crate) fn changed_sources(
     plugin: &'static PluginInfo,
-    stored: &BTreeMap<String, StoredArgument>,
+    mut sources: ArgumentSources,
     new: &ArgumentSources,
 ) -> ArgumentSources {
-    let mut sources = stored_sources(plugin, stored);
     if credentials(plugin).any(|name| new.contains_key(name)) {
         credentials(plugin).for_each(|name| drop(sources.remove(name)));
     }
@@ -514,10 +571,9 @@ pub(crate) fn changed_sources(
 /// stored credential, where none is asked for.
 pub(crate) fn unchanged_sources(
     plugin: &'static PluginInfo,
-    stored: &BTreeMap<String, StoredArgument>,
+    known: ArgumentSources,
     mut asked: ArgumentSources,
 ) -> ArgumentSources {
-    let known = stored_sources(plugin, stored);
     let finds_its_own = !credentials(plugin).any(|name| asked.contains_key(name));
     for (name, stored) in known {
         let is_credential = credentials(plugin).any(|credential| credential == name);
@@ -558,7 +614,8 @@ mod tests {
             ("GandiSharingId".to_owned(), text("x")),
         ]);
         let changed = |given: &[&str]| {
-            changed_sources(find("gandi").unwrap(), &stored, &parse(given).unwrap())
+            let gandi = find("gandi").unwrap();
+            changed_sources(gandi, stored_sources(gandi, &stored), &parse(given).unwrap())
                 .into_keys()
                 .collect::<Vec<_>>()
         };

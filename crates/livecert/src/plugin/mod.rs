@@ -10,6 +10,7 @@ mod exec;
 mod gandi;
 mod group;
 mod manual;
+mod name;
 mod parameter;
 mod rfc2136;
 mod selfhost;
@@ -28,6 +29,7 @@ pub(crate) use argument::{
     changed_sources, is_only_sealed, read_secret, stored_sources, unchanged_sources, with_default_credential,
 };
 pub use exec::ExecError;
+pub use name::PublisherName;
 pub use parameter::{Need, Parameter, ParameterKind, ParameterSet};
 pub use rfc2136::UpdateError;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -35,13 +35,16 @@ impl NamedSources {
     }
 
     fn add_webroots(&mut self, settings: &Value) {
-        if settings["plugin"] == "webroot"
-            && let Some(roots) = settings["plugin_args"]["WRPath"].as_str()
-        {
-            self.webroots.extend(std::env::split_paths(roots).filter(|root| root.is_absolute()));
-            self.webroots.sort();
-            self.webroots.dedup();
+        let others = settings["publishers"].as_array().into_iter().flatten();
+        for publisher in std::iter::once(settings).chain(others) {
+            if publisher["plugin"] == "webroot"
+                && let Some(roots) = publisher["plugin_args"]["WRPath"].as_str()
+            {
+                self.webroots.extend(std::env::split_paths(roots).filter(|root| root.is_absolute()));
+            }
         }
+        self.webroots.sort();
+        self.webroots.dedup();
     }
 }
 

@@ -70,7 +70,7 @@ pub use journal::{JournalFile, JournalName, JournalOrder, JournalRecord, Publica
 pub use layout::{CertName, CertNameError, Store};
 pub use lock::{CertLock, Lock, LockHolder, introduce};
 pub use output::{Output, OutputFile, OutputRecord};
-pub use record::{CertificateRecord, PropagationRecord, StoredArgument};
+pub use record::{CertificateRecord, ProofRecord, PropagationRecord, PublisherRecord, StoredArgument};
 pub use rehearsal::RehearsalStore;
 pub use renewal::{RenewalRecord, RenewalWindow};
 pub use run::{CertificateRun, CredentialRecord, FinishedRun, RunRecord};

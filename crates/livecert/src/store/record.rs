@@ -54,7 +54,8 @@ pub struct CertificateRecord {
     /// How long the certificate is asked to live, in days; none for what the server likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime_days: Option<u16>,
-    /// Which challenge is used, in the command line's word; none for the plugin's own.
+    /// Which challenge is used, in the command line's word; none for the plugin's own. Like the plugin, it is for the names
+    /// that `proofs` says nothing about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<String>,
     /// The plugin that publishes the proofs.
@@ -62,6 +63,15 @@ pub struct CertificateRecord {
     /// Its parameters.
     #[serde(default)]
     pub plugin_args: BTreeMap<String, StoredArgument>,
+    /// The zones that it is for; empty for all that no other one of the plugin is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<String>,
+    /// What else publishes proofs: other plugins, and the same one with other parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publishers: Vec<PublisherRecord>,
+    /// How some of the names are proved in another way than the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<ProofRecord>,
     /// How the publication is watched.
     #[serde(default)]
     pub propagation: PropagationRecord,
@@ -85,6 +95,54 @@ pub struct CertificateRecord {
     /// When the last try ended; as above.
     #[serde(default, skip_serializing, deserialize_with = "dropped")]
     last_attempt: (),
+}
+
+/// One more publisher of a certificate's proofs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublisherRecord {
+    /// The plugin.
+    pub plugin: String,
+    /// What tells it from others of the plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The zones that it is for; empty for all that no other one of the plugin is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<String>,
+    /// Its parameters.
+    #[serde(default)]
+    pub plugin_args: BTreeMap<String, StoredArgument>,
+}
+
+impl PublisherRecord {
+    /// As the command line names it: `gandi@shop`.
+    pub fn name(&self) -> String {
+        self.label.as_ref().map_or_else(|| self.plugin.clone(), |label| format!("{}@{label}", self.plugin))
+    }
+}
+
+/// How the names that a pattern fits are proved, where that is not said for all. The most specific pattern counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofRecord {
+    /// A name, `*.NAME` for all below it, or `*`.
+    pub names: String,
+    /// What publishes the proof: `gandi`, `gandi@shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// The challenge; an empty text is the plugin's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
+    /// Where the TXT values are written; an empty text is no alias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_alias: Option<String>,
+}
+
+impl ProofRecord {
+    /// Nothing yet about the names that the pattern fits.
+    pub fn new(names: String) -> Self {
+        ProofRecord { names, plugin: None, challenge: None, dns_alias: None }
+    }
 }
 
 /// Reads what is not kept any more.
@@ -164,6 +222,9 @@ impl CertificateRecord {
             challenge: None,
             plugin,
             plugin_args: BTreeMap::new(),
+            zones: Vec::new(),
+            publishers: Vec::new(),
+            proofs: Vec::new(),
             propagation: PropagationRecord::default(),
             validation_timeout: 120,
             keep_generations: None,
@@ -173,6 +234,28 @@ impl CertificateRecord {
             last_error: (),
             last_attempt: (),
         }
+    }
+
+    /// The plugins, each once.
+    pub fn plugins(&self) -> Vec<&str> {
+        let mut plugins = vec![self.plugin.as_str()];
+        plugins.extend(self.publishers.iter().map(|publisher| publisher.plugin.as_str()));
+        plugins.sort_unstable();
+        plugins.dedup();
+        plugins
+    }
+
+    /// The parameters of the publisher with this plugin and label.
+    pub fn arguments_mut(
+        &mut self,
+        plugin: &str,
+        label: Option<&str>,
+    ) -> Option<&mut BTreeMap<String, StoredArgument>> {
+        if self.plugin == plugin && label.is_none() {
+            return Some(&mut self.plugin_args);
+        }
+        let same = |other: &&mut PublisherRecord| other.plugin == plugin && other.label.as_deref() == label;
+        self.publishers.iter_mut().find(same).map(|publisher| &mut publisher.plugin_args)
     }
 
     #[cfg(test)]

@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use livecert_acme::Server;
 
-use super::super::{CertificateError, ServerUrl, Service, SubjectName, with_causes};
+use super::super::proof::NameProof;
+use super::super::{CertificateError, ServerUrl, Service, with_causes};
 use super::{Finding, Level, Settings};
-use crate::challenge::{ChallengeError, Placement, PropagationSettings, validation_name};
-use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Located, Resolver, find_caa};
+use crate::challenge::{ChallengeError, Placed, Placement, PropagationSettings, validation_name};
+use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Resolver, find_caa};
 
 /// Names whose CAA records are looked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -42,7 +43,7 @@ impl Service {
         &self,
         settings: &Settings,
         server: Option<&Server>,
-        placed: &[(String, Located)],
+        placed: &[(String, Placed)],
     ) -> Vec<Finding> {
         let Some(server) = server else { return Vec::new() };
         let identities = &server.directory().meta.caa_identities;
@@ -50,7 +51,8 @@ impl Service {
         let domains = settings.domains();
         let zones = domains.iter().map(|base| {
             let located = placed.iter().find(|(other, _)| other == base);
-            (base.as_str(), located.map_or(base.as_str(), |(_, located)| located.authority.zone.as_str()))
+            let zone = located.map(|(_, placed)| placed.located.authority.zone.as_str());
+            (base.as_str(), zone.unwrap_or(base))
         });
         let sets = caa_sets(&resolver, zones).await;
         let refusals = self.caa_refusals(settings, settings.home(), server, &sets);
@@ -134,13 +136,14 @@ impl Service {
         let identities = &server.directory().meta.caa_identities;
         let account = self.store.account(url.as_str()).ok().flatten();
         let account = account.and_then(|account| account.url);
-        let methods: Vec<_> = settings.candidates.iter().map(ToString::to_string).collect();
-        let applicant = CaaApplicant { identities, account: account.as_deref(), methods: &methods };
-        let refusal = |name: &SubjectName| {
+        let refusal = |proof: &NameProof| {
+            let name = &proof.name;
+            let methods: Vec<_> = proof.candidates.iter().map(ToString::to_string).collect();
+            let applicant = CaaApplicant { identities, account: account.as_deref(), methods: &methods };
             let set = refusing(sets, &applicant, name.base(), name.is_wildcard())?;
             Some(CaaRefusal { name: name.to_string(), set: set.clone() })
         };
-        settings.names.iter().filter_map(refusal).collect()
+        settings.proofs.names.iter().filter_map(refusal).collect()
     }
 
     /// Whether CAA lets this account prove a name in this way.

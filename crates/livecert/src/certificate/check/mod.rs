@@ -8,8 +8,7 @@ use futures_util::future::join_all;
 
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, Service, with_causes};
-use crate::challenge::validation_name;
-use crate::dns::Located;
+use crate::challenge::{ChallengeError, Placed};
 use crate::progress::Event;
 use crate::store::CertName;
 
@@ -56,6 +55,40 @@ impl Finding {
     }
 }
 
+/// A name whose proof cannot be written.
+fn not_placed(base: &str, error: &ChallengeError) -> Finding {
+    let (kind, next) = match error {
+        ChallengeError::NoWriter { .. } => {
+            ("zone", "give a credential for that zone: --plugin-arg LABEL:KEY=SOURCE with --zone ZONE=LABEL")
+        }
+        ChallengeError::Alias { .. } => {
+            ("alias", "the CA will not find the proof: make the CNAME, or leave the alias out")
+        }
+        _ => ("dns", "the CA will not find the proof either: mend the delegation or the CNAME"),
+    };
+    // The source alone where the error only repeats the name.
+    let what = match error {
+        ChallengeError::Authority { source, .. } => with_causes(source),
+        error => with_causes(error),
+    };
+    Finding::new(Level::Bad, kind, base, what, next)
+}
+
+/// Where one of the writers has to write: where an alias leads, there its credential has to do. A name whose place is
+/// not known is asked about where there is only one to ask.
+fn places(
+    wanted: &[String],
+    placed: &[Result<Placed, ChallengeError>],
+    writer: usize,
+    writers: usize,
+) -> Vec<String> {
+    let place = |(name, placed): (&String, &Result<Placed, ChallengeError>)| match placed {
+        Ok(placed) => (placed.writer == writer).then(|| placed.located.fqdn.clone()),
+        Err(_) => (writers == 1).then(|| name.clone()),
+    };
+    wanted.iter().zip(placed).filter_map(place).collect()
+}
+
 impl Service {
     /// Looks at everything that an issue with this request needs. Nothing is changed, unless `write_probe` asks for a
     /// TXT value beside the first name's proof that is written and removed.
@@ -71,77 +104,71 @@ impl Service {
         let stored = self.store.find_record(&cert)?;
         let settings = self.settings(request, stored.as_ref())?;
         let ready = self.ready(&cert, &settings).await?;
-        let (solvers, dns) = (&ready.solvers, ready.dns());
+        let (solvers, writers) = (&ready.solvers, ready.writers());
         let home = self.store.home().display().to_string();
         let mut findings = vec![Finding::good("state-folder", &home, "can be written")];
 
         let account = self.store.account(settings.home().as_str())?.and_then(|account| account.url);
-        let bases = settings.domains();
         // Where an account is still to be made, its label is not known, and the common name stands for it.
-        let mut names = settings.likely_validation_names(account.as_deref());
-        if names.is_empty() {
-            names = bases.iter().map(|base| validation_name(base)).collect();
-        }
+        let names = settings.proofs.validation_names(account.as_deref());
         let looking = async {
             let acme = self.look_at_server(settings.home(), request);
             let published = async {
-                let located = match &solvers.dns {
-                    Some(solver) => join_all(names.iter().map(|name| solver.locate(name))).await,
+                let wanted: Vec<_> = names.iter().map(|(_, name)| name.clone()).collect();
+                let placed = match &solvers.dns {
+                    Some(solver) => solver.place(&wanted).await,
                     None => Vec::new(),
                 };
-                // Where an alias leads, there the credential has to do.
-                let place = |(name, located): (&String, &Result<Located, _>)| {
-                    located.as_ref().map_or_else(|_| name.clone(), |located| located.fqdn.clone())
-                };
-                let places: Vec<String> = names.iter().zip(&located).map(place).collect();
-                let credential = match dns {
-                    Some(plugin) => plugin.credential(&places).await,
-                    None => None,
-                };
-                (located, credential)
+                let credentials = join_all(writers.iter().enumerate().map(|(number, writer)| {
+                    let places = places(&wanted, &placed, number, writers.len());
+                    async move { writer.plugin.credential(&places).await }
+                }));
+                let credentials = credentials.await;
+                (placed, credentials)
             };
             tokio::join!(acme, published)
         };
-        let ((server, said), (located, credential)) = self.unless_interrupted(looking).await?;
+        let ((server, said), (located, credentials)) = self.unless_interrupted(looking).await?;
         findings.extend(said);
-        findings.extend(credential.iter().flat_map(look_at_credential));
+        for (writer, report) in writers.iter().zip(&credentials) {
+            let whose = (writers.len() > 1).then_some(writer.name.as_str());
+            findings.extend(report.iter().flat_map(|report| look_at_credential(report, whose)));
+        }
         findings.extend(self.look_at_hold(&cert, &settings));
         if let Some(server) = &server {
             findings.extend(look_at_profile(&settings, server));
         }
-        if let Some(web) = &solvers.web {
-            findings.push(look_at_host(&settings, web.as_ref()).await);
+        for shower in solvers.web.iter().flat_map(|web| &web.showers) {
+            findings.push(look_at_host(shower).await);
         }
         if let (Some(view), Some(server)) = (&solvers.standing, &server) {
             findings.extend(look_at_standing(&settings, view, server, account.as_deref()).await);
         }
 
         let mut placed = Vec::new();
-        for ((base, wanted), located) in bases.iter().zip(&names).zip(located) {
-            match located {
-                Ok(located) => {
-                    let at = located.fqdn.as_str();
+        for ((base, wanted), found) in names.iter().zip(located) {
+            match found {
+                Ok(found) => {
+                    let at = found.located.fqdn.as_str();
                     if wanted != at {
                         let what = format!("{wanted} is a CNAME; the proof is written at {at}");
                         findings.push(Finding::good("alias", base, what));
                     }
-                    placed.push((base.clone(), located));
+                    if writers.len() > 1 {
+                        let writer = &writers[found.writer].name;
+                        findings.push(Finding::good("publisher", base, format!("{writer} writes the proof")));
+                    }
+                    placed.push((base.clone(), found));
                 }
-                Err(error) => findings.push(Finding::new(
-                    Level::Bad,
-                    "dns",
-                    base,
-                    with_causes(&error),
-                    "the CA will not find the proof either: mend the delegation or the CNAME",
-                )),
+                Err(error) => findings.push(not_placed(base, &error)),
             }
         }
         let resolver = self.resolver(&settings)?;
         let work = async {
             let zones = async {
-                match dns {
-                    Some(plugin) => look_at_zones(plugin.as_ref(), &placed, &resolver).await,
-                    None => Vec::new(),
+                match writers {
+                    [] => Vec::new(),
+                    _ => look_at_zones(&placed, writers, &resolver).await,
                 }
             };
             tokio::join!(zones, self.look_at_caa(&settings, server.as_ref(), &placed))
@@ -149,11 +176,16 @@ impl Service {
         let (zones, caa) = self.unless_interrupted(work).await?;
         findings.extend(zones);
         findings.extend(caa);
-        if write_probe
-            && dns.is_some()
-            && let Some((base, _)) = placed.first()
-        {
-            findings.push(self.probe(request, &settings, base).await);
+        if write_probe {
+            // One value for each that writes.
+            for (number, writer) in writers.iter().enumerate() {
+                let own = placed.iter().find(|(_, placed)| placed.writer == number);
+                let publisher =
+                    settings.proofs.publishers.iter().find(|one| one.name.to_string() == writer.name);
+                if let (Some((base, _)), Some(publisher)) = (own, publisher) {
+                    findings.push(self.probe(request, &settings, publisher, base).await);
+                }
+            }
         }
         Ok(findings)
     }

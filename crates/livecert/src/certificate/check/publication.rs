@@ -6,22 +6,29 @@ use livecert_acme::Server;
 
 use super::super::credential::WARN_DAYS;
 use super::super::handover::{Care, HookRequest};
+use super::super::publisher::Publisher;
 use super::super::{IssueRequest, PropagationRequest, Service, with_causes};
 use super::{Finding, Level, Settings};
-use crate::challenge::{DnsView, StandingWish, standing_name, validation_name};
+use crate::challenge::{DnsView, Placed, Shower, StandingWish, Writer, standing_name, validation_name};
 use crate::dns::{Health, Located, Resolver};
-use crate::plugin::{CredentialReport, CredentialState, Plugin, PluginError, Survey, TxtRecord, WebPlugin};
+use crate::plugin::{CredentialReport, CredentialState, PluginError, Survey, TxtRecord};
 
 impl Service {
-    /// Writes a value that nobody looks for, and removes it.
-    pub(super) async fn probe(&self, request: &IssueRequest, settings: &Settings, base: &str) -> Finding {
+    /// Writes a value that nobody looks for, as `publisher` would, and removes it.
+    pub(super) async fn probe(
+        &self,
+        request: &IssueRequest,
+        settings: &Settings,
+        publisher: &Publisher,
+        base: &str,
+    ) -> Finding {
         let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(20).collect();
         let fqdn = validation_name(base);
         let hook = HookRequest {
             fqdn: fqdn.clone(),
             value: format!("livecert-probe-{random}"),
-            plugin: settings.plugin,
-            arguments: settings.arguments.clone(),
+            plugin: publisher.name.plugin,
+            arguments: publisher.arguments.clone(),
             propagation: PropagationRequest {
                 resolvers: settings.propagation.resolvers.clone(),
                 authoritative: settings.propagation.authoritative.clone(),
@@ -30,8 +37,8 @@ impl Service {
             wait: false,
             care: Care::Hook,
         };
-        let place =
-            super::super::work::place(&request.check().unwrap_or_else(|_| (&settings.names[0]).into()));
+        let cert = request.check().unwrap_or_else(|_| (&settings.names[0]).into());
+        let place = super::super::ready::place(&cert, publisher.name.label.as_deref());
         let done = async {
             let hand = self.hand(&hook, &place).await?;
             self.add_value_with(&hand, &hook).await?;
@@ -50,10 +57,10 @@ impl Service {
     }
 }
 
-/// Whether the host can show what the plugin is for.
-pub(super) async fn look_at_host(settings: &Settings, web: &dyn WebPlugin) -> Finding {
-    let plugin = settings.plugin.name;
-    match web.prepare(&settings.web_kinds()).await {
+/// Whether the host can show what a plugin is for.
+pub(super) async fn look_at_host(shower: &Shower) -> Finding {
+    let plugin = shower.name.as_str();
+    match shower.plugin.prepare(&shower.kinds).await {
         Ok(()) => Finding::good("host", plugin, "proofs can be shown on this machine"),
         Err(error) => {
             let next = "the CA will not find the proof: mend that, or use another plugin";
@@ -72,11 +79,13 @@ pub(super) async fn look_at_standing(
     server: &Server,
     account: Option<&str>,
 ) -> Vec<Finding> {
-    let required = settings.candidates.iter().all(|kind| *kind == livecert_acme::ChallengeType::DnsPersist01);
-    let level = if required { Level::Bad } else { Level::Good };
+    let persist = livecert_acme::ChallengeType::DnsPersist01;
     let issuers = &server.directory().meta.caa_identities;
     let mut findings = Vec::new();
-    for base in settings.domains() {
+    for base in settings.proofs.bases(|proof| proof.candidates.contains(&persist)) {
+        let mut proofs = settings.proofs.names.iter().filter(|proof| proof.name.base() == base);
+        let required = proofs.any(|proof| proof.candidates == [persist.clone()]);
+        let level = if required { Level::Bad } else { Level::Good };
         let at = standing_name(&base);
         let wildcard = settings.names.iter().any(|name| name.is_wildcard() && name.base() == base);
         let Some(account) = account else {
@@ -123,9 +132,11 @@ pub(super) async fn look_at_standing(
     findings
 }
 
-pub(super) fn look_at_credential(report: &CredentialReport) -> Vec<Finding> {
+/// How a credential stands; `whose` it is, where there are several.
+pub(super) fn look_at_credential(report: &CredentialReport, whose: Option<&str>) -> Vec<Finding> {
     let name = report.name.as_deref().map(|name| format!(" '{name}'")).unwrap_or_default();
-    let about = format!("{}{name}", report.kind);
+    let whose = whose.map(|whose| format!(" of {whose}")).unwrap_or_default();
+    let about = format!("{}{name}{whose}", report.kind);
     let mut findings = Vec::new();
     match &report.state {
         CredentialState::Valid => findings.push(Finding::good("credential", &about, "is valid")),
@@ -181,22 +192,33 @@ fn next_for(error: &PluginError, gandi: &'static str, own_server: &'static str) 
     if matches!(error, PluginError::Update { .. }) { own_server } else { gandi }
 }
 
+/// The zones of what is written, each by its writer's plugin.
 pub(super) async fn look_at_zones(
-    plugin: &dyn Plugin,
-    placed: &[(String, Located)],
+    placed: &[(String, Placed)],
+    writers: &[Writer],
     resolver: &Resolver,
 ) -> Vec<Finding> {
-    let mut zones: Vec<&str> = placed.iter().map(|(_, located)| located.authority.zone.as_str()).collect();
+    let mut zones: Vec<&str> =
+        placed.iter().map(|(_, placed)| placed.located.authority.zone.as_str()).collect();
     zones.sort_unstable();
     zones.dedup();
     let health = join_all(zones.iter().map(|zone| resolver.health(zone)));
-    let record = |(_, located): &(String, Located)| TxtRecord {
+    let record = |located: &Located| TxtRecord {
         fqdn: located.fqdn.clone(),
         value: String::new(),
         apex: Some(located.authority.zone.clone()),
     };
-    let records: Vec<_> = placed.iter().map(record).collect();
-    let (health, surveys) = tokio::join!(health, plugin.survey(&records));
+    let survey = |(number, writer): (usize, &Writer)| {
+        let own = placed.iter().filter(move |(_, placed)| placed.writer == number);
+        let records: Vec<_> = own.map(|(_, placed)| record(&placed.located)).collect();
+        let plugin = writer.plugin.clone();
+        // That it cannot be seen has been told with the credential.
+        async move {
+            if records.is_empty() { Vec::new() } else { plugin.survey(&records).await.unwrap_or_default() }
+        }
+    };
+    let surveys = join_all(writers.iter().enumerate().map(survey));
+    let (health, surveys) = tokio::join!(health, surveys);
     let mut findings = Vec::new();
     for (zone, health) in zones.iter().zip(health) {
         findings.push(match health {
@@ -224,8 +246,7 @@ pub(super) async fn look_at_zones(
             ),
         });
     }
-    // That it cannot be seen has been told with the credential.
-    let mut surveys = surveys.unwrap_or_default();
+    let mut surveys = surveys.concat();
     surveys.sort_by(|a, b| a.zone.cmp(&b.zone));
     surveys.dedup_by(|a, b| a.zone == b.zone);
     findings.extend(surveys.iter().filter_map(|survey| look_at_delegation(survey, placed)));
@@ -233,9 +254,9 @@ pub(super) async fn look_at_zones(
 }
 
 /// The servers that the zone is delegated to against those that the service publishes it on.
-fn look_at_delegation(survey: &Survey, placed: &[(String, Located)]) -> Option<Finding> {
-    let located =
-        placed.iter().find(|(_, located)| located.fqdn == survey.fqdn).map(|(_, located)| located)?;
+fn look_at_delegation(survey: &Survey, placed: &[(String, Placed)]) -> Option<Finding> {
+    let mut located = placed.iter().map(|(_, placed)| &placed.located);
+    let located = located.find(|located| located.fqdn == survey.fqdn)?;
     let zone = &survey.zone;
     let public: Vec<_> = located.authority.servers.iter().map(|server| server.name.as_str()).collect();
     // Servers that were given by address tell nothing about the delegation.

@@ -11,12 +11,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::proof::StoredArguments;
 use super::server::SERVERS;
-use super::work::place;
 use super::{CertificateError, PropagationRequest, Service};
 use crate::import::{self, Client, FoundHook, Hints, Obstacle};
 use crate::key::PrivateKey;
-use crate::plugin::{ArgumentSources, Arguments, PluginInfo};
+use crate::plugin::{ArgumentSources, PluginInfo};
 use crate::store::{CertName, Store};
 
 use account::PreparedAccount;
@@ -223,17 +223,15 @@ impl Service {
     async fn take_certificate(
         &self,
         prepared: &Prepared,
-    ) -> Result<(Taken, Option<Arguments>), CertificateError> {
+    ) -> Result<(Taken, Option<StoredArguments>), CertificateError> {
         let cert = &prepared.cert;
         let lock = self.lock(cert).await?;
         let taken = prepared.place_in(&self.store)?;
         if !matches!(taken, Taken::New) {
             return Ok((taken, None));
         }
-        let (settings, place) = (&prepared.settings, place(cert));
-        let (key, surroundings) = (&self.sealing_key, &self.surroundings);
-        let reading = Arguments::resolve(settings.plugin, &settings.arguments, &place, key, surroundings);
-        let arguments = self.unless_interrupted(reading).await??;
+        let settings = &prepared.settings;
+        let arguments = self.given_arguments(cert, settings).await?;
         let output = self.output(cert, &settings.output).await?;
         let key = prepared.key.as_ref().map(PrivateKey::from_pem).transpose()?;
         let files = output.files(cert, key.as_ref(), &prepared.bundle)?;
@@ -245,7 +243,7 @@ impl Service {
             self.store.save_own_request(cert, request)?;
         }
         // The record first: a certificate that nobody knows how to renew would end unseen.
-        self.store.save_record(cert, &settings.record(arguments.stored(), output.record()))?;
+        self.store.save_record(cert, &settings.record(&arguments, output.record()))?;
         let generation = draft.complete(&prepared.bundle, &files, prepared.info.clone())?;
         if let Some(id) = &generation.info.certificate_id {
             // The other client has asked for its window a moment ago, or does not care.

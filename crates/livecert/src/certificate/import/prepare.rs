@@ -9,16 +9,18 @@ use secrecy::SecretString;
 
 use super::leaf::{self, Leaf};
 use super::{ImportRequest, ImportedCertificate, Taken};
+use crate::certificate::proof::StoredArguments;
 use crate::certificate::settings::Settings;
 use crate::certificate::{
-    CertificateError, DeploymentRequest, IssueRequest, Service, SubjectName, check_bundle, due, with_causes,
+    CertificateError, DeploymentRequest, IssueRequest, PerName, PublisherRequest, Service, SubjectName,
+    check_bundle, due, with_causes,
 };
 use crate::import::{
     CredentialKind, CredentialPlace, FoundCertificate, FoundGandi, FoundHook, FoundProof, HookMoment,
     Obstacle,
 };
 use crate::key::{ForeignRequest, PrivateKey};
-use crate::plugin::{self, ArgumentSource, ArgumentSources, Arguments, PluginInfo};
+use crate::plugin::{self, ArgumentSource, ArgumentSources, PluginInfo};
 use crate::secret::Source;
 use crate::store::{
     Bundle, CertName, CertificateRecord, Generation, GenerationInfo, OutputRecord, Store, StoredArgument,
@@ -123,28 +125,35 @@ impl Prepared {
 
     /// Whether it is the record that would be stored with it. Sealed values are other ones each time.
     fn is_record(&self, record: &CertificateRecord) -> bool {
-        let wanted =
-            self.settings.arguments.iter().map(|(name, source)| ((*name).to_owned(), source.place()));
+        let wanted = self.arguments().map(|(name, source)| ((*name).to_owned(), source.place()));
         let stored =
             record.plugin_args.iter().map(|(name, stored)| (name.clone(), stored.source().to_owned()));
-        *record == self.settings.record(&record.plugin_args, &OutputRecord::default()) && wanted.eq(stored)
+        let arguments = BTreeMap::from([(self.settings.proofs.main().into(), record.plugin_args.clone())]);
+        *record == self.settings.record(&arguments, &OutputRecord::default()) && wanted.eq(stored)
     }
 
     /// Gives it arguments whose secrets were asked for.
     pub(super) fn give(&mut self, asked: &ArgumentSources) {
-        for (name, source) in asked {
-            if self.settings.arguments.contains_key(name) {
-                self.settings.arguments.insert(name, source.clone());
+        for publisher in &mut self.settings.proofs.publishers {
+            for (name, source) in asked {
+                if publisher.arguments.contains_key(name) {
+                    publisher.arguments.insert(name, source.clone());
+                }
             }
         }
     }
 
-    pub(super) fn report(self, taken: Taken, arguments: Option<&Arguments>) -> ImportedCertificate {
-        let stored = arguments.map(Arguments::stored);
+    fn arguments(&self) -> impl Iterator<Item = (&&'static str, &ArgumentSource)> {
+        self.settings.proofs.publishers.iter().flat_map(|publisher| &publisher.arguments)
+    }
+
+    pub(super) fn report(self, taken: Taken, stored: Option<&StoredArguments>) -> ImportedCertificate {
         let shown = |(name, source): (&&'static str, &ArgumentSource)| {
-            let stored = stored.and_then(|stored| stored.get(*name));
+            let stored = stored.and_then(|stored| stored.values().find_map(|stored| stored.get(*name)));
             ((*name).to_owned(), stored.map_or_else(|| show(source), show_stored))
         };
+        let plugin = self.settings.proofs.main().name;
+        let arguments = self.arguments().map(shown).collect();
         let generation = Generation { number: 1, info: self.info, current: "current".into() };
         let due = due(&generation, None, Timestamp::now());
         let info = generation.info;
@@ -158,8 +167,8 @@ impl Prepared {
                 true => "own request".to_owned(),
                 false => self.settings.key_type.to_string(),
             },
-            plugin: self.settings.plugin.name,
-            arguments: self.settings.arguments.iter().map(shown).collect(),
+            plugin,
+            arguments,
             not_after: info.not_after,
             renew_at: due.at,
             hooks: self.hooks,
@@ -260,9 +269,12 @@ fn issue_request(
         preferred_profile: found.preferred_profile.clone(),
         preferred_chain: found.preferred_chain.clone(),
         lifetime_days: found.lifetime_days,
-        challenge: challenge.map(str::parse).transpose().map_err(|_| "its challenge is unknown")?,
-        plugin: Some(plugin),
-        arguments,
+        challenge: match challenge {
+            Some(word) => PerName::all(word.parse().map_err(|_| "its challenge is unknown")?),
+            None => PerName::Unsaid,
+        },
+        plugin: PerName::all(Some(plugin.into())),
+        publishers: PublisherRequest::one(plugin, arguments),
         propagation: request.propagation.clone(),
         deployment: if request.hooks { hooks(&found.hooks) } else { DeploymentRequest::default() },
         validation_timeout: found.validation_timeout.map(Duration::from_secs),

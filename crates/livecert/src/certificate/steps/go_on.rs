@@ -1,8 +1,8 @@
 //! The steps after the order: prove its names, finalize it, download the certificate.
 
 use super::super::attempt::Attempt;
-use super::super::ledger::{Ledger, publication};
-use super::super::work::{Work, place};
+use super::super::ledger::Ledger;
+use super::super::work::Work;
 use super::super::{CertificateError, DeployRun, Service, with_causes};
 use super::{OpenOrder, OrderError, OrderStanding, TakenUp};
 use crate::plugin::Leftover;
@@ -152,8 +152,7 @@ impl Service {
         let reading = self.read_order(&account, &up.server, &up.pending.url);
         let gone = || OrderError::over(cert, &up.pending, OrderStanding::Gone, None);
         let order = self.unless_interrupted(reading).await??.ok_or_else(gone)?;
-        let own = publication(settings.plugin, &ready.arguments, place(cert));
-        let ledger = Ledger::begin(&self.store, cert.into(), own)?;
+        let ledger = Ledger::begin(&self.store, cert.into(), ready.publications())?;
         let (records, web) = (Vec::new(), Vec::new());
         let attempt = Attempt {
             service: self,

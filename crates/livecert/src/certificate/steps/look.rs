@@ -11,7 +11,7 @@ use super::super::order::{PlacedOrder, Shown};
 use super::super::settings::Settings;
 use super::super::{CertificateError, ServerUrl, Service, with_causes};
 use super::request_of;
-use crate::challenge::{Placement, Solvers};
+use crate::challenge::{Placement, Routes, Solvers};
 use crate::plugin::WebProof;
 use crate::store::{CertName, PendingOrder};
 
@@ -256,8 +256,10 @@ impl Service {
             return Ok(None);
         }
         let settings = Settings::new(&request_of(cert, &record)?, Some(&record))?;
-        let (candidates, http) = (&settings.candidates, &self.surroundings.http);
-        let solvers = Solvers::new(None, candidates, &settings.propagation, http)?;
+        let http = &self.surroundings.http;
+        let nobody = (Vec::new(), Routes::default());
+        let standing = settings.proofs.may_stand();
+        let solvers = Solvers::new(nobody, Vec::new(), standing, &settings.propagation, http)?;
         Ok(Some((settings, solvers)))
     }
 
@@ -350,7 +352,9 @@ async fn open_name(
     let Some(chooser) = chooser.filter(|_| authorization.status == AuthorizationStatus::Pending) else {
         return found;
     };
-    match placed.choose(authorization, &chooser.settings.candidates, chooser.solvers).await {
+    let (base, wildcard) = (authorization.identifier.value(), authorization.wildcard);
+    let candidates = chooser.settings.proofs.candidates(base, wildcard);
+    match placed.choose(authorization, candidates, chooser.solvers).await {
         Ok(open) => {
             found.challenge = Some(open.kind.to_string());
             found.challenge_url = Some(open.challenge.to_string());

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::super::back_off::Occasion;
 use super::super::issue::{Begun, Placed};
-use super::super::work::{Ready, Work};
+use super::super::ready::Ready;
+use super::super::work::Work;
 use super::super::{CertificateError, DeployRun, IssueRequest, Outcome, Service};
 use super::look::Chooser;
 use super::{OpenOrder, OrderError, OrderStanding};
@@ -94,7 +95,7 @@ impl Service {
         }
         let subject = self.subject(&work)?;
         let ready = self.ready(cert, &settings).await?;
-        for (parameter, instead) in ready.arguments.deprecated() {
+        for (parameter, instead) in ready.publishers.iter().flat_map(|one| one.arguments.deprecated()) {
             self.progress.event(cert, Event::Deprecated { parameter, instead });
         }
         let placed = self.place(settings.home(), &work, &subject, &ready, true).await?;
@@ -117,7 +118,7 @@ impl Service {
         if let Some(stored) = stored.filter(|_| is_new) {
             draft.write_before(&stored)?;
         }
-        let record = settings.record(ready.arguments.stored(), ready.output.record());
+        let record = settings.record(&ready.stored(), ready.output.record());
         pending.settings = settings_digest(&record);
         draft.write_order(&pending)?;
         if let Some(csr) = &work.request.own_request {
