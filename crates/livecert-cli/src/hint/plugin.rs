@@ -1,7 +1,7 @@
 //! The errors of plugins.
 
 use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKind};
-use livecert::plugin::{ALL, PluginError, PluginInfo, UpdateError};
+use livecert::plugin::{ALL, PluginError, PluginInfo, UpdateError, WebError};
 use livecert::process::ProcessFailure;
 
 /// The names of the plugins that `are` so.
@@ -29,6 +29,16 @@ pub(super) fn hint(error: &PluginError) -> Option<String> {
                   what it has to do"
                 .to_owned(),
         }),
+        PluginError::Web(WebError::NotThere { .. }) => Some(
+            "put it there in time (ManualHttpWait says how long it may take), or take it in steps: `livecert order new`, and \
+             `livecert order solve CERT` when it is there. For a host that cannot be seen from here, `livecert challenge \
+             respond CERT` asks the CA to look"
+                .to_owned(),
+        ),
+        PluginError::NotConfirmed => Some(
+            "`livecert order new` shows what is to be done and ends, and `livecert order solve CERT` goes on when it is done"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -152,6 +152,13 @@ fn files_too() {
     let outcome = end(child, said);
     expect(&outcome, 0);
     assert_eq!(server.control().certificates().len(), 1);
+
+    // Nobody puts it there.
+    words.extend(["--force", "--plugin-arg", "ManualHttpWait=100ms"].map(str::to_owned));
+    words.retain(|word| word != "--json");
+    let outcome = bench.livecert.run(&words).unwrap();
+    expect(&outcome, 1);
+    says(&outcome, &["does not show its file: it answers 404", "livecert order new", "ManualHttpWait"]);
 }
 
 #[test]
