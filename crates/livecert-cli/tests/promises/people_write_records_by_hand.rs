@@ -200,3 +200,25 @@ fn and_a_renewal_that_nobody_asked_for_passes_them_over() {
     expect(&outcome, 0);
     assert_eq!(document(&outcome)["totals"]["renewed"], 1);
 }
+
+#[test]
+fn of_some_names_and_a_program_writes_the_others() {
+    let bench = Bench::new();
+    let mut all = bench.words(&["example.com", "www.example.com"], &[]);
+    // The second plugin is for the second name.
+    all.extend(["--plugin", "manual", "--json"].map(str::to_owned));
+    let new = ["order", "new"].map(str::to_owned).into_iter().chain(all.into_iter().skip(1));
+    let made = bench.livecert.run(new).unwrap();
+    expect(&made, 0);
+    let made = document(&made);
+    let by_hand = &made["order"]["authorizations"][1]["show"];
+    assert_eq!(by_hand["fqdn"], "_acme-challenge.www.example.com", "{made}");
+    write(&bench, by_hand["fqdn"].as_str().unwrap(), by_hand["value"].as_str().unwrap());
+    let solved = bench.run(&["order", "solve", "example.com"]);
+    expect(&solved, 0);
+    let removed = records(&solved.stderr);
+    assert!(removed.iter().all(|(fqdn, _)| fqdn == "_acme-challenge.www.example.com"), "{removed:?}");
+    assert!(bench.txt("_acme-challenge").is_none() && bench.txt("_acme-challenge.www").is_some());
+    expect(&bench.run(&["order", "finalize", "example.com"]), 0);
+    expect(&bench.run(&["order", "download", "example.com"]), 0);
+}

@@ -92,7 +92,8 @@ pub(super) fn needs_person(record: &CertificateRecord) -> bool {
 impl Service {
     /// Renews the certificates that are due, of those that are named, or of all. They are renewed side by side, the one
     /// that ends first first; where a plugin works alone, its certificates follow one another. Where a person does a plugin's
-    /// work, they are passed over unless they are named, or nobody is to be asked. One failure never stops the rest. After an interruption nothing is begun, and what was under way cleans up.
+    /// work, they are passed over unless they are named, or nobody is to be asked. One failure never stops the rest. After
+    /// an interruption nothing is begun, and what was under way cleans up.
     ///
     /// The renewals are in the order of the names. [`Event::Ended`] tells of each when it ends.
     ///

@@ -102,11 +102,18 @@ pub enum ChallengeError {
         to: String,
     },
     /// The plugin failed.
-    #[error("the TXT records could not be written")]
+    #[error("{}", undone(.0))]
     Plugin(#[from] PluginError),
     /// The records did not become visible.
     #[error(transparent)]
     Propagation(#[from] PropagationError),
+}
+
+fn undone(error: &PluginError) -> &'static str {
+    match error {
+        PluginError::Web(_) => "the proofs could not be shown at the hosts",
+        _ => "the TXT records could not be written",
+    }
 }
 
 fn leads_to(name: &str, to: &str) -> String {
