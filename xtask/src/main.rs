@@ -33,7 +33,7 @@ enum Command {
     Fuzz(fuzz::Words),
     /// Count requests and take times, for docs/performance.md
     Measure,
-    /// Make manual pages, completions and units for packages, below target/package
+    /// Make manual pages, completions and units for packages
     Package,
     /// Make the Debian package, below target/debian
     Deb,

@@ -14,10 +14,10 @@ const HOME: &str = "/var/lib/livecert";
 const COMPLETIONS: [(&str, &str); 3] =
     [("bash", "livecert"), ("zsh", "_livecert"), ("fish", "livecert.fish")];
 
-/// Makes the files below `target/package` with a release build.
+/// Makes the files for packages with a release build.
 pub(crate) fn run() -> Result<(), Failure> {
     let program = setup::build(&["--release", "--package", "livecert-cli"])?.join("livecert");
-    let folder = root().join("target/package");
+    let folder = root().join("crates/livecert-cli/debian/made");
     furnish(&program, &folder)?;
     say(&format!("Manual pages, completions and units are in {}.", folder.display()));
     Ok(())
@@ -114,7 +114,7 @@ mod tests {
                 assert_eq!((source.as_str(), target.as_str()), ("target/release/livecert", "usr/bin/"));
                 continue;
             }
-            let Some(below) = source.strip_prefix("../../target/package/") else {
+            let Some(below) = source.strip_prefix("debian/made/") else {
                 let path = root().join("crates/livecert-cli").join(&source);
                 assert!(path.is_file(), "{source} is not there");
                 continue;
@@ -130,11 +130,8 @@ mod tests {
             assert!(!found.is_empty(), "nothing is {source}");
             packed.extend(found);
         }
-        // The units are packed by name, not as assets.
-        let units = ["livecert.service", "livecert.timer"].map(|name| furnished.join("systemd").join(name));
-        packed.extend(units.clone());
         assert_eq!(made, packed, "made, and in the package");
-        let service = std::fs::read_to_string(&units[0]).unwrap();
+        let service = std::fs::read_to_string(furnished.join("systemd/livecert.service")).unwrap();
         assert!(service.contains(PROGRAM) && service.contains(HOME), "{service}");
         assert!(made.iter().any(|path| path.ends_with("man/livecert-issue.1")), "{made:?}");
     }
