@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::proof::stored_arguments;
+use super::proof_record::stored_arguments;
 use super::publisher::Publisher;
 use super::renew::RenewRequest;
 use super::{CertificateError, IssueRequest, servers};

@@ -1,7 +1,7 @@
 //! dns-01 (RFC 8555 §8.4) and dns-account-01 (draft-ietf-acme-dns-account-label): a TXT value at a validation name,
 //! published by a plugin and watched until it is everywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream;
 
-use super::{DnsView, Route, Routes, Writer};
+use super::{DnsView, Placed, Placement, Route, Routes, Writer};
 use crate::dns::{
-    Authority, AuthorityError, Expected, Located, Patience, PropagationError, ResolveError, ResolverAddress,
+    Authority, AuthorityError, Expected, Patience, PropagationError, ResolveError, ResolverAddress,
     ServerView, Watch, look, watch, watch_resolvers,
 };
 use crate::plugin::{Plugin, PluginError, TxtRecord, Withdrawn};
@@ -178,72 +178,6 @@ pub struct DnsSolver {
     mode: PropagationMode,
     sleep: Option<Duration>,
     patience: Patience,
-}
-
-/// Where a proof has to be, and which of the solver's writers writes it.
-#[derive(Debug, Clone)]
-pub struct Placed {
-    /// Where.
-    pub located: Located,
-    /// The writer's place in the solver's list.
-    pub writer: usize,
-}
-
-/// Where proofs have to be, by their validation names.
-#[derive(Debug, Clone, Default)]
-pub struct Placement(BTreeMap<String, Placed>);
-
-impl Placement {
-    /// The records for `proofs`. Names that are aliases of one another give records at one name.
-    pub fn records(&self, proofs: &[Proof]) -> Vec<TxtRecord> {
-        let mut records = Vec::new();
-        for proof in proofs {
-            let Some(Placed { located, .. }) = self.0.get(&proof.name) else { continue };
-            let record = TxtRecord {
-                fqdn: located.fqdn.clone(),
-                value: proof.value.clone(),
-                apex: Some(located.authority.zone.clone()),
-            };
-            if !records.contains(&record) {
-                records.push(record);
-            }
-        }
-        records
-    }
-
-    /// The apex of the zone, in public DNS, that a validation name leads to.
-    pub fn zone(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|placed| placed.located.authority.zone.as_str())
-    }
-
-    /// Whether it is known where the proof at this validation name has to be.
-    pub fn knows(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    /// Takes in what `other` knows.
-    pub fn extend(&mut self, other: Placement) {
-        self.0.extend(other.0);
-    }
-
-    /// Those that write at a record's name.
-    fn writers_at(&self, fqdn: &str) -> BTreeSet<usize> {
-        self.0.values().filter(|placed| placed.located.fqdn == fqdn).map(|placed| placed.writer).collect()
-    }
-
-    fn expected(&self, proofs: &[Proof]) -> Vec<Expected> {
-        let mut by_name = BTreeMap::<&str, Expected>::new();
-        for proof in proofs {
-            let Some(Placed { located, .. }) = self.0.get(&proof.name) else { continue };
-            let new = || Expected {
-                fqdn: located.fqdn.clone(),
-                values: Vec::new(),
-                authority: located.authority.clone(),
-            };
-            by_name.entry(&located.fqdn).or_insert_with(new).values.push(proof.value.clone());
-        }
-        by_name.into_values().collect()
-    }
 }
 
 impl DnsSolver {
@@ -514,28 +448,5 @@ fn tell_of_views(
             public = servers.join(", "),
             "the resolver shows a private view of the zone (split horizon); its public servers are asked"
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn aliases_of_one_name_share_their_records() {
-        let located = |fqdn: &str| {
-            let authority = Authority { zone: "example.net".into(), servers: Vec::new() };
-            Placed { located: Located { fqdn: fqdn.into(), authority }, writer: 0 }
-        };
-        let placement = Placement(BTreeMap::from([
-            ("a.example".to_owned(), located("proofs.example.net")),
-            ("b.example".to_owned(), located("proofs.example.net")),
-        ]));
-        let proof = |name: &str, value: &str| Proof { name: name.into(), value: value.into() };
-        let proofs = [proof("a.example", "1"), proof("b.example", "2"), proof("a.example", "1")];
-        let records = placement.records(&proofs);
-        assert_eq!(records.iter().map(|r| r.value.as_str()).collect::<Vec<_>>(), ["1", "2"]);
-        let expected = placement.expected(&proofs[..2]);
-        assert_eq!((expected.len(), expected[0].values.len()), (1, 2));
     }
 }

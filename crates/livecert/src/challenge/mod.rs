@@ -3,6 +3,7 @@
 mod choice;
 mod dns;
 mod persist;
+mod placement;
 mod route;
 mod solvers;
 mod view;
@@ -10,10 +11,11 @@ mod web;
 
 pub use choice::{ChallengeChoice, ChallengeChoiceError, ChallengeMismatch, is_in_dns, proof_kind};
 pub use dns::{
-    ChallengeError, DnsSolver, Placed, Placement, Proof, PropagationMode, PropagationSettings,
-    account_validation_name, validation_name,
+    ChallengeError, DnsSolver, Proof, PropagationMode, PropagationSettings, account_validation_name,
+    validation_name,
 };
 pub use persist::{Standing, StandingRecord, StandingRecordError, StandingWish, standing_name};
+pub use placement::{Placed, Placement};
 pub use route::{Route, Routes, Writer};
 pub use solvers::Solvers;
 pub use view::DnsView;
