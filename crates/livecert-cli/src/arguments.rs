@@ -110,6 +110,16 @@ pub(crate) struct OneServer {
     pub(crate) server: Option<String>,
 }
 
+/// An account at an ACME server.
+#[derive(Debug, Args)]
+pub(crate) struct OneAccount {
+    /// Account: your name for it, its id or its URL (see `livecert account list`) [default: the one in use]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: OneServer,
+}
+
 /// A certificate in the store.
 #[derive(Debug, Args)]
 pub(crate) struct Cert {

@@ -38,6 +38,7 @@ fn candidates_for(argument: Arg) -> Arg {
     match (value.as_deref(), id.as_str()) {
         (Some("CERT"), _) => argument.add(ArgValueCompleter::new(certificates)),
         (Some("CODE|URL" | "SERVER"), _) => argument.add(ArgValueCompleter::new(servers)),
+        (Some("ACCOUNT"), _) => argument.add(ArgValueCompleter::new(accounts)),
         (Some("PLUGIN"), _) | (_, "plugin") => argument.add(ArgValueCompleter::new(plugins)),
         (_, "plugin_arg") => argument.add(ArgValueCompleter::new(parameters)),
         (Some("PROFILE"), _) => argument.add(ArgValueCompleter::new(profiles)),
@@ -86,6 +87,12 @@ fn servers(typed: &OsStr) -> Vec<CompletionCandidate> {
     let names = store().and_then(|store| Servers::read(&store).ok()).unwrap_or_default();
     let named = names.names().map(|(name, url)| (name.to_owned(), Some(url.to_owned())));
     beginning_with(typed, known.chain(named).chain(used))
+}
+
+fn accounts(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let all = store().and_then(|store| store.account_records().ok()).unwrap_or_default();
+    let all = all.into_iter().filter(|account| account.url.is_some());
+    beginning_with(typed, all.map(|account| (account.id().to_owned(), Some(account.server))))
 }
 
 fn plugins(typed: &OsStr) -> Vec<CompletionCandidate> {

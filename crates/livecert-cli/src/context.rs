@@ -10,7 +10,7 @@ use livecert::secret::KeyPlace;
 use livecert::store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::Globals;
+use crate::arguments::{Globals, OneAccount};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::terminal::{Lines, Terminal};
@@ -52,6 +52,42 @@ pub(crate) fn server(named: Option<&str>, globals: &Globals) -> Result<ServerUrl
 /// The servers that are meant; none where none is named.
 pub(crate) fn servers(named: &[String], globals: &Globals) -> Result<Vec<ServerUrl>, Failure> {
     named.iter().map(|named| server(Some(named), globals)).collect()
+}
+
+impl OneAccount {
+    /// The account that the words mean, with its server.
+    pub(crate) fn find(&self, globals: &Globals) -> Result<(ServerUrl, Option<String>), Failure> {
+        account(self.account.as_deref(), self.server.server.as_deref(), globals)
+    }
+}
+
+/// The account that is meant, with its server. Where no server is named, an account that only one other server has is
+/// found too.
+pub(crate) fn account(
+    called: Option<&str>,
+    at: Option<&str>,
+    globals: &Globals,
+) -> Result<(ServerUrl, Option<String>), Failure> {
+    let home = server(at, globals)?;
+    let Some(called) = called else { return Ok((home, None)) };
+    let store = store(globals)?;
+    let named = Some(called.to_owned());
+    let is_at = |server: &str| store.account_called(server, Some(called)).is_ok_and(|found| found.is_some());
+    if at.is_some() || is_at(home.as_str()) {
+        return Ok((home, named));
+    }
+    let all = store.account_records().map_err(CertificateError::from)?;
+    let mut others: Vec<_> = all.iter().map(|account| account.server.as_str()).collect();
+    others.dedup();
+    others.retain(|server| is_at(server));
+    match others.as_slice() {
+        [] => Ok((home, named)),
+        [one] => Ok((one.parse().map_err(CertificateError::from)?, named)),
+        several => Err(Failure::wrong(&format!(
+            "several servers have an account '{called}': name one with --server ({})",
+            several.join(", ")
+        ))),
+    }
 }
 
 /// Runs `work` on a runtime of one thread: it waits for servers nearly all of its time, and start-up counts.

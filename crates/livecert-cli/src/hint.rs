@@ -136,7 +136,23 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::NoAccount { .. } => {
             "make one with `livecert account new`, or issue a certificate there"
         }
-        CertificateError::AccountExists { .. } => "`livecert account show` tells about it",
+        CertificateError::NoSuchAccount { known, .. } if known.is_empty() => {
+            "make it with `livecert account new --name NAME`"
+        }
+        CertificateError::NoSuchAccount { known, .. } => {
+            return Some(format!("the accounts there are called {}", known.join(", ")));
+        }
+        CertificateError::AccountName(_) => {
+            "give it another name; `livecert account list` shows those in use"
+        }
+        CertificateError::AccountInUse { .. } => {
+            "give those certificates another account first (`livecert set CERT --account ACCOUNT`); --force removes it all \
+             the same, and they are renewed with the account in use then"
+        }
+        CertificateError::SeveralAccounts { .. } => "name one with --account, or the names one by one",
+        CertificateError::AccountExists { .. } => {
+            "`livecert account show` tells about it; `livecert account new --name NAME` makes another one"
+        }
         CertificateError::Acme { step: "making the account", source, .. }
             if source.problem().is_some_and(|problem| problem.kind() == ProblemKind::Unauthorized) =>
         {

@@ -5,8 +5,7 @@ use livecert::certificate::{CertificateError, SubjectName};
 use livecert_acme::Authorization;
 use serde_json::{Value, json};
 
-use super::server::chosen;
-use crate::arguments::{Globals, OneServer};
+use crate::arguments::{Globals, OneAccount};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status, table};
@@ -19,7 +18,7 @@ pub(crate) enum Authz {
         #[arg(value_name = "NAME")]
         name: String,
         #[command(flatten)]
-        server: OneServer,
+        at: OneAccount,
     },
     /// Show authorizations
     List {
@@ -27,7 +26,7 @@ pub(crate) enum Authz {
         #[arg(value_name = "URL", required = true)]
         urls: Vec<url::Url>,
         #[command(flatten)]
-        server: OneServer,
+        at: OneAccount,
     },
     /// Give authorizations up
     Deactivate {
@@ -35,7 +34,7 @@ pub(crate) enum Authz {
         #[arg(value_name = "URL", required = true)]
         urls: Vec<url::Url>,
         #[command(flatten)]
-        server: OneServer,
+        at: OneAccount,
     },
 }
 
@@ -43,15 +42,18 @@ pub(super) fn run(words: &Authz, globals: &Globals, output: &Output) -> Result<S
     let found = context::block_on(async {
         let service = context::service(globals)?;
         Ok(match words {
-            Authz::New { name, server } => {
+            Authz::New { name, at } => {
                 let name: SubjectName = name.parse().map_err(CertificateError::from)?;
-                vec![service.pre_authorize(&chosen(server.server.as_deref(), globals)?, &name).await?]
+                let (server, account) = at.find(globals)?;
+                vec![service.pre_authorize(&server, account.as_deref(), &name).await?]
             }
-            Authz::List { urls, server } => {
-                service.authorizations(&chosen(server.server.as_deref(), globals)?, urls).await?
+            Authz::List { urls, at } => {
+                let (server, account) = at.find(globals)?;
+                service.authorizations(&server, account.as_deref(), urls).await?
             }
-            Authz::Deactivate { urls, server } => {
-                service.deactivate_authorizations(&chosen(server.server.as_deref(), globals)?, urls).await?
+            Authz::Deactivate { urls, at } => {
+                let (server, account) = at.find(globals)?;
+                service.deactivate_authorizations(&server, account.as_deref(), urls).await?
             }
         })
     })?;

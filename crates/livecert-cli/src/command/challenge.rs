@@ -14,7 +14,7 @@ use livecert_acme::{ChallengeType, Token};
 use serde_json::json;
 
 use super::server::chosen;
-use crate::arguments::{Globals, OneServer, Propagation, duration};
+use crate::arguments::{Globals, OneAccount, OneServer, Propagation, duration};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status, table};
@@ -31,7 +31,7 @@ pub(crate) enum Challenge {
         #[arg(long)]
         dns: bool,
         #[command(flatten)]
-        server: OneServer,
+        at: OneAccount,
     },
     /// Tell the CA that challenges can be looked at: those with these URLs, or all of a certificate's open order
     Respond {
@@ -63,7 +63,7 @@ Example, which tries a plugin out with a token that is made up:
     },
     /// The label of an account in the names of dns-account-01
     AccountLabel {
-        /// The account's URL [default: the account at the server]
+        /// The account's URL [default: that of the account in use at the server]
         #[arg(value_name = "URL")]
         account: Option<String>,
         #[command(flatten)]
@@ -116,11 +116,11 @@ pub(crate) struct Proof {
 
 pub(super) fn run(words: Challenge, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     match words {
-        Challenge::KeyAuth { token, dns, server } => {
+        Challenge::KeyAuth { token, dns, at } => {
             let token = parsed_token(&token)?;
-            let server = chosen(server.server.as_deref(), globals)?;
+            let (server, account) = at.find(globals)?;
             let authorization = context::block_on(async {
-                Ok(context::service(globals)?.key_authorization(&server, &token)?)
+                Ok(context::service(globals)?.key_authorization(&server, account.as_deref(), &token)?)
             })?;
             let shown = if dns { authorization.dns_value() } else { authorization.as_str().to_owned() };
             let document = json!({
@@ -151,7 +151,7 @@ pub(super) fn run(words: Challenge, globals: &Globals, output: &Output) -> Resul
                 Some(account) => account,
                 None => {
                     let server = chosen(server.server.as_deref(), globals)?;
-                    context::block_on(async { Ok(context::service(globals)?.account_url(&server)?) })?
+                    context::block_on(async { Ok(context::service(globals)?.account_url(&server, None)?) })?
                 }
             };
             let label = livecert_acme::dns_account_label(&account);

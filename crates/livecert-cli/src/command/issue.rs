@@ -58,6 +58,9 @@ pub(crate) struct Issue {
         help_heading = "ACME"
     )]
     pub(crate) server: Vec<String>,
+    /// Account at the server: your name for it, its id or its URL [default: the certificate's, else the one in use]
+    #[arg(long, value_name = "ACCOUNT", help_heading = "ACME")]
+    pub(crate) account: Option<String>,
     /// Accept the server's terms of service (once, when the account is made)
     #[arg(long, help_heading = "ACME")]
     pub(crate) accept_tos: bool,
@@ -129,6 +132,7 @@ pub(super) fn request(words: Issue, globals: &Globals) -> Result<IssueRequest, F
         names,
         cert_name: cert_name.map_err(CertificateError::from)?,
         servers: context::servers(&words.server, globals)?,
+        account: words.account,
         accept_tos: words.accept_tos,
         contact: words.contact,
         account_key_type: key_type(&words.account_key_type)?,

@@ -56,6 +56,10 @@ pub(crate) struct PersistWords {
     pub(crate) names: Vec<String>,
     #[command(flatten)]
     pub(crate) server: OneServer,
+    /// Account: your name for it, its id or its URL [default: that of the certificates for these names, else the one in
+    /// use]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
     /// The CA's name in such records [default: what its directory tells]
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) issuer: Option<String>,
@@ -74,7 +78,7 @@ pub(super) fn run(words: Persist, globals: &Globals, output: &Output) -> Result<
         Persist::Publish { words, allow_wildcard, until, accept_tos, contact } => {
             let mut request = request(words, globals)?;
             request.wildcard = allow_wildcard;
-            request.account = AccountRequest { accept_tos, contact, ..AccountRequest::default() };
+            request.account = AccountRequest { accept_tos, contact, ..request.account };
             // The end of that day, so that the day itself is in.
             let end = until.map(|day| TimeZone::UTC.to_timestamp(day.at(23, 59, 59, 0))).transpose();
             let end = end.map_err(|error| Failure::wrong(&error.to_string()))?;
@@ -113,7 +117,7 @@ fn request(words: PersistWords, globals: &Globals) -> Result<PersistRequest, Fai
     Ok(PersistRequest {
         names: parse_names(words.names.iter().map(String::as_str)).map_err(CertificateError::from)?,
         server: chosen(words.server.server.as_deref(), globals)?,
-        account: AccountRequest::default(),
+        account: AccountRequest { account: words.account, ..AccountRequest::default() },
         issuer: words.issuer,
         wildcard: false,
         until: None,

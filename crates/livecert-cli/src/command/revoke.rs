@@ -32,6 +32,10 @@ pub(crate) struct Revoke {
     /// The server that issued it [default: the one that issued the certificate of the store]
     #[arg(long, value_name = "CODE|URL")]
     pub(crate) server: Option<String>,
+    /// The account that revokes it: your name for it, its id or its URL [default: the one that ordered it, else the one
+    /// in use]
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "key_file")]
+    pub(crate) account: Option<String>,
 }
 
 pub(super) fn run(words: &Revoke, globals: &Globals, output: &Output) -> Result<Status, Failure> {
@@ -47,6 +51,7 @@ pub(super) fn run(words: &Revoke, globals: &Globals, output: &Output) -> Result<
         cert_file: words.cert_file.clone(),
         key_file: words.key_file.clone(),
         server: words.server.as_deref().map(|server| chosen(Some(server), globals)).transpose()?,
+        account: words.account.clone(),
         reason,
     };
     let server = context::block_on(async { Ok(context::service(globals)?.revoke(&request).await?) })?;

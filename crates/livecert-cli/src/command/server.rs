@@ -140,8 +140,7 @@ fn list(globals: &Globals, output: &Output) -> Result<Status, Failure> {
         }
     }
     let account = |server: &KnownServer| {
-        let found = accounts.iter().find(|account| account.server == server.url.as_str());
-        found.and_then(|account| account.url.clone())
+        store.account(server.url.as_str()).ok().flatten().and_then(|account| account.url)
     };
     let documents: Vec<_> = all
         .iter()

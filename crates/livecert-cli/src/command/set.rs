@@ -34,6 +34,9 @@ pub(crate) struct Set {
     /// ACME servers: the certificate's own, and then those to fall back to
     #[arg(long, value_name = "CODE|URL", help_heading = "ACME")]
     pub(crate) server: Vec<String>,
+    /// The account that renews it: your name for it, its id or its URL
+    #[arg(long, value_name = "ACCOUNT", help_heading = "ACME")]
+    pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) kept: Kept,
     #[command(flatten)]
@@ -109,7 +112,7 @@ pub(super) fn run(words: Set, globals: &Globals, output: &Output) -> Result<Stat
 
 fn request(words: Set, known: &[PublisherName], globals: &Globals) -> Result<IssueRequest, Failure> {
     let servers = context::servers(&words.server, globals)?;
-    let mut request = IssueRequest { servers, ..IssueRequest::default() };
+    let mut request = IssueRequest { servers, account: words.account, ..IssueRequest::default() };
     words.kept.request(known, &mut request)?;
     Ok(request)
 }

@@ -15,7 +15,7 @@ fn one_certificate(bench: &Bench) -> (AcmeSim, Control) {
 /// The account files in the store, those that were kept aside with them.
 fn account_files(bench: &Bench) -> Vec<String> {
     let servers = std::fs::read_dir(bench.testbed.home().join("accounts")).unwrap();
-    let files = servers.flat_map(|server| std::fs::read_dir(server.unwrap().path()).unwrap());
+    let files = servers.flat_map(|server| std::fs::read_dir(server.unwrap().path().join("1")).unwrap());
     let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names

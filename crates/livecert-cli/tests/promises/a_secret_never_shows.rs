@@ -92,6 +92,8 @@ fn table(bench: &Bench, canary: &Path) -> Vec<(&'static str, Vec<String>)> {
             "account export",
             format!("{server} --output-file {}", bench.testbed.folder().join("exported.pem").display()),
         ),
+        ("account use", "nobody".into()),
+        ("account remove", "nobody --force".into()),
         ("account deactivate", "--server https://localhost:1/dir".into()),
         ("authz list", String::new()),
         ("authz new", format!("example.com {server}")),

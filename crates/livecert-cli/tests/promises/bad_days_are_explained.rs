@@ -102,7 +102,7 @@ fn a_server_that_forgot_the_account_gets_it_again() {
     let other = Bench::new();
     let folder = |bench: &Bench| {
         let accounts = std::fs::read_dir(bench.testbed.home().join("accounts")).unwrap();
-        accounts.map(|entry| entry.unwrap().path()).next().unwrap().join("account.json")
+        accounts.map(|entry| entry.unwrap().path()).next().unwrap().join("1/account.json")
     };
     expect(&other.issue(&["example.com"], &[]), 0);
     let path = folder(&other);

@@ -50,6 +50,7 @@ mod plugins_explain_themselves;
 mod records_are_seen_before_the_ca_looks;
 mod renewals_run_side_by_side;
 mod settings_change_without_a_new_certificate;
+mod several_accounts_at_one_server;
 mod shells_and_manuals_know_every_word;
 mod the_ca_says_when_to_renew;
 mod the_old_host_of_livedns_is_explained;

@@ -163,7 +163,7 @@ fn a_credential_of_systemd_is_waited_for() {
 fn on_disk(bench: &Bench) -> Vec<Option<Vec<u8>>> {
     let home = bench.testbed.home();
     let server = std::fs::read_dir(home.join("accounts")).unwrap().next().unwrap().unwrap().path();
-    let files = [home.join("sealing.json"), home.join("sealing.key"), server.join("account.json")];
+    let files = [home.join("sealing.json"), home.join("sealing.key"), server.join("1/account.json")];
     let record = bench.cert("example.com").join("certificate.json");
     files.iter().chain([&record]).map(|file| std::fs::read(file).ok()).collect()
 }

@@ -1,28 +1,28 @@
 //! The account at a server: made once, reused after, and made anew when the server has lost it.
 
-use std::time::Duration;
-
-use futures_util::future::join_all;
 use jiff::Timestamp;
 use livecert_acme::{
-    Account, AccountInfo, AccountKey, AccountKeyType, AccountStatus, ErrorClass, ExternalAccount, NewAccount,
-    ProblemKind, Server,
+    Account, AccountInfo, AccountKey, AccountKeyType, ErrorClass, ExternalAccount, NewAccount, ProblemKind,
+    Server,
 };
 use secrecy::ExposeSecret;
 
 use super::settings::{ExternalAccountRequest, Settings};
 use super::{CertificateError, IssueRequest, ServerUrl, Service};
-use crate::challenge::{DnsView, StandingRecord, standing_name};
 use crate::key::{KeyError, KeyType, PrivateKey};
 use crate::progress::Event;
 use crate::store::{AccountRecord, CertName, Lock};
 
-/// How long it is looked which records in DNS name an account that was replaced.
-const STALE_NAMES_LIMIT: Duration = Duration::from_secs(20);
-
 /// What an account is made with.
 #[derive(Debug, Clone, Default)]
 pub struct AccountRequest {
+    /// Which one of the store, by its name, id or URL, if there are several at the server; the one in use, if none is named
+    /// or there is no such one.
+    pub account: Option<String>,
+    /// A new one beside those that are there.
+    pub another: bool,
+    /// The user's own name for a new one.
+    pub name: Option<String>,
     /// Whether the server's terms are accepted.
     pub accept_tos: bool,
     /// Mail addresses.
@@ -38,6 +38,9 @@ pub struct AccountRequest {
 impl From<&IssueRequest> for AccountRequest {
     fn from(request: &IssueRequest) -> Self {
         AccountRequest {
+            account: request.account.clone(),
+            another: false,
+            name: None,
             accept_tos: request.accept_tos,
             contact: request.contact.clone(),
             key_type: request.account_key_type,
@@ -74,7 +77,7 @@ impl Service {
     ) -> Result<(Account, bool), CertificateError> {
         // Two first certificates at once must not make two accounts.
         let _lock = self.store.lock_account(url.as_str()).await?;
-        let mut stored = self.store.account(url.as_str())?;
+        let mut stored = self.stored_for(url, request)?;
         if let Some(stored) = &mut stored {
             self.settle_roll_over(server, url, stored).await?;
         }
@@ -94,13 +97,42 @@ impl Service {
                 }
                 (self.open_key(&record)?, record)
             }
-            _ => self.new_key(server, url, request).await?,
+            // Its place is for the key that was given.
+            Some(waiting) => {
+                let made = self.new_key(server, url, request).await?;
+                self.store.remove_account(&waiting)?;
+                made
+            }
+            None => self.new_key(server, url, request).await?,
         };
         let external = self.external_account(request.external_account.as_ref()).await?;
         let account = self.create(server, url, key, &record.contact, external).await?;
+        if self.store.account_called(url.as_str(), Some(account.url().as_str()))?.is_some() {
+            // The key that was given is that of an account which is there already.
+            self.store.remove_account(&record)?;
+            return Err(account_exists(url, account.url().as_str()));
+        }
         record.url = Some(account.url().to_string());
         self.store.save_account(&record)?;
         Ok((account, true))
+    }
+
+    /// The account of the store that a request means; for another one, the key of a run that died before the server's answer.
+    fn stored_for(
+        &self,
+        url: &ServerUrl,
+        request: &AccountRequest,
+    ) -> Result<Option<AccountRecord>, CertificateError> {
+        if request.another {
+            let mut waiting = self.store.accounts_at(url.as_str())?;
+            waiting.retain(|account| account.url.is_none() && account.name == request.name);
+            return Ok(waiting.pop());
+        }
+        let called = match &request.account {
+            Some(called) => self.store.account_called(url.as_str(), Some(called))?,
+            None => None,
+        };
+        Ok(called.map_or_else(|| self.store.account(url.as_str()), |called| Ok(Some(called)))?)
     }
 
     /// Accepts terms that the server has changed since the account was made, where that is asked for.
@@ -126,7 +158,7 @@ impl Service {
     }
 
     /// Asks the server for an account. One that it makes without our contacts is better than none.
-    async fn create(
+    pub(super) async fn create(
         &self,
         server: &Server,
         url: &ServerUrl,
@@ -153,19 +185,24 @@ impl Service {
         Ok(made)
     }
 
-    /// The account at a server that was used before; `None` if there is none.
-    pub(super) async fn known_account(&self, url: &ServerUrl) -> Result<Option<Account>, CertificateError> {
+    /// The account at a server that is called so, or that is in use there; `None` if there is none.
+    pub(super) async fn known_account(
+        &self,
+        url: &ServerUrl,
+        called: Option<&str>,
+    ) -> Result<Option<Account>, CertificateError> {
         let lock = self.store.lock_account(url.as_str()).await?;
-        self.known_account_under(url, &lock).await
+        self.known_account_under(url, called, &lock).await
     }
 
     /// The same, for who holds the account's lock.
     pub(super) async fn known_account_under(
         &self,
         url: &ServerUrl,
+        called: Option<&str>,
         _lock: &Lock,
     ) -> Result<Option<Account>, CertificateError> {
-        let Some(mut stored) = self.store.account(url.as_str())? else { return Ok(None) };
+        let Some(mut stored) = self.store.account_called(url.as_str(), called)? else { return Ok(None) };
         let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok()) else {
             return Ok(None);
         };
@@ -193,142 +230,6 @@ impl Service {
         Ok(self.store.save_account(record)?)
     }
 
-    /// The stored account, or a new one, which the server knows at this moment: for what is written down elsewhere and has
-    /// to last.
-    pub(super) async fn living_account_at(
-        &self,
-        cert: &CertName,
-        server: &Server,
-        url: &ServerUrl,
-        request: &AccountRequest,
-    ) -> Result<Account, CertificateError> {
-        let (account, made) = self.account_at(server, url, request).await?;
-        if made {
-            return Ok(account);
-        }
-        match account_info(&account).await {
-            Ok(info) if !matches!(info.status, AccountStatus::Deactivated | AccountStatus::Revoked) => {
-                return Ok(account);
-            }
-            Err(error) if error.class() != ErrorClass::AccountGone && !is_unknown(&error) => {
-                return Err(acme(url, "reading the account")(error));
-            }
-            _ => {}
-        }
-        let living = self.account_again(&account, url, request).await?;
-        if living.url() != account.url() {
-            // The next issue tells what else names it.
-            let (old, new) = (account.url().as_str(), living.url().as_str());
-            self.progress.event(cert, Event::AccountReplaced { old, new, todo: &[] });
-        }
-        Ok(living)
-    }
-
-    /// An account for a server that does not know the old one any more, or has deactivated it: the one that the key has
-    /// there, else a new one. The old one is kept aside.
-    pub(super) async fn account_again(
-        &self,
-        account: &Account,
-        url: &ServerUrl,
-        request: &AccountRequest,
-    ) -> Result<Account, CertificateError> {
-        let _lock = self.store.lock_account(url.as_str()).await?;
-        let Some(mut record) = self.store.account(url.as_str())? else { return Ok(account.clone()) };
-        let (server, old) = (account.server(), account.url().to_string());
-        if let Some(other) = record.url.as_deref().filter(|url| *url != old).and_then(|url| url.parse().ok())
-        {
-            // Another process was faster.
-            return Ok(server.account(self.open_key(&record)?, other));
-        }
-        let key = match server.find_account_info(account.key().clone()).await {
-            Ok((found, info)) if info.status == AccountStatus::Valid => {
-                // It lives, whatever the server said a moment ago, or has another URL now.
-                if found.url() != account.url() {
-                    record.url = Some(found.url().to_string());
-                    self.store.save_account(&record)?;
-                }
-                return Ok(found);
-            }
-            // Its key can never be used again.
-            Ok(_) => None,
-            Err(error) if is_unknown(&error) => Some(account.key().clone()),
-            Err(error) if error.class() == ErrorClass::AccountGone => None,
-            Err(error) => return Err(acme(url, "looking for the account")(error)),
-        };
-        if server.directory().meta.external_account_required && request.external_account.is_none() {
-            return Err(CertificateError::ExternalAccountRequired { server: url.to_string() });
-        }
-        let terms = server.terms_of_service().map(str::to_owned);
-        if terms.is_some() && terms != record.terms && !request.accept_tos {
-            return Err(CertificateError::TermsNotAccepted { server: url.to_string(), terms });
-        }
-        let key = match (key, request.key_type) {
-            (Some(key), None) => key,
-            (_, Some(kind)) => generate(kind).await?,
-            (None, None) => generate(type_of(account.key())?).await?,
-        };
-        let external = self.external_account(request.external_account.as_ref()).await?;
-        let mut fresh = self.record(url, terms, record.contact.clone(), &key)?;
-        fresh.replaces = Some(old);
-        self.store.replace_account(&fresh)?;
-        let made = self.create(server, url, key, &record.contact, external).await?;
-        fresh.url = Some(made.url().to_string());
-        self.store.save_account(&fresh)?;
-        Ok(made)
-    }
-
-    /// Tells once that an account was replaced, and what names the old one in DNS.
-    pub(super) async fn tell_of_replacement(
-        &self,
-        cert: &CertName,
-        account: &Account,
-        url: &ServerUrl,
-        settings: &Settings,
-    ) -> Result<(), CertificateError> {
-        let replaced = |record: &AccountRecord| record.url.as_deref() == Some(account.url().as_str());
-        let stored = self.store.account(url.as_str())?.filter(replaced);
-        let Some(old) = stored.and_then(|record| record.replaces) else { return Ok(()) };
-        let looking = tokio::time::timeout(STALE_NAMES_LIMIT, self.names_of_account(&old, settings));
-        let todo = looking.await.unwrap_or_default();
-        let new = account.url().as_str();
-        self.progress.event(cert, Event::AccountReplaced { old: &old, new, todo: &todo });
-        let _lock = self.store.lock_account(url.as_str()).await?;
-        if let Some(mut record) = self.store.account(url.as_str())?.filter(replaced) {
-            record.replaces = None;
-            self.store.save_account(&record)?;
-        }
-        Ok(())
-    }
-
-    /// Records in DNS that name an account: CAA with `accounturi` (RFC 8657) and standing records of dns-persist-01. What
-    /// cannot be looked up is not told.
-    async fn names_of_account(&self, account: &str, settings: &Settings) -> Vec<String> {
-        let mut found = Vec::new();
-        let Ok(view) = DnsView::new(&settings.propagation, &self.surroundings.http) else { return found };
-        for (base, set) in self.caa_of(settings, &crate::challenge::Placement::default()).await {
-            if let Ok(Some(set)) = set {
-                let named = set.records.iter().filter(|record| record.value.contains(account));
-                found.extend(named.map(|record| {
-                    format!("{} CAA 0 {} \"{}\" (counts for {base})", set.domain, record.tag, record.value)
-                }));
-            }
-        }
-        let domains = settings.domains();
-        let standing = |base: &String| {
-            let (at, view) = (standing_name(base), &view);
-            async move {
-                let values = view.values(&at).await.unwrap_or_default();
-                (at, values)
-            }
-        };
-        for (at, values) in join_all(domains.iter().map(standing)).await {
-            let ours =
-                |value: &&String| StandingRecord::parse(value).is_ok_and(|record| record.account == account);
-            found.extend(values.iter().filter(ours).map(|value| format!("{at} TXT \"{value}\"")));
-        }
-        found
-    }
-
     async fn new_key(
         &self,
         server: &Server,
@@ -346,12 +247,13 @@ impl Service {
             Some(key) => key.clone(),
             None => generate(request.key_type.unwrap_or_default()).await?,
         };
-        let record = self.record(url, terms, request.contact.clone(), &key)?;
+        let mut record = self.record(url, terms, request.contact.clone(), &key)?;
+        record.name.clone_from(&request.name);
         self.store.save_account(&record)?;
         Ok((key, record))
     }
 
-    /// A record for a key that has no account yet.
+    /// A record for a key that has no account yet, beside those that are there. The account's lock must be held.
     pub(super) fn record(
         &self,
         url: &ServerUrl,
@@ -361,7 +263,10 @@ impl Service {
     ) -> Result<AccountRecord, CertificateError> {
         let place = AccountRecord::sealing_place(url.as_str());
         let sealed = self.sealing_key.seal(&place, &key.to_pkcs8_der())?;
-        Ok(AccountRecord::new(url.as_str().to_owned(), terms, contact, sealed))
+        let mut record = AccountRecord::new(url.as_str().to_owned(), terms, contact, sealed);
+        record.key_type = type_of(key).ok();
+        self.store.place_account(&mut record)?;
+        Ok(record)
     }
 
     pub(super) fn open_key(&self, record: &AccountRecord) -> Result<AccountKey, CertificateError> {
@@ -370,7 +275,7 @@ impl Service {
             .map_err(|_| CertificateError::AccountKey { server: record.server.clone() })
     }
 
-    async fn external_account(
+    pub(super) async fn external_account(
         &self,
         request: Option<&ExternalAccountRequest>,
     ) -> Result<Option<ExternalAccount>, CertificateError> {
@@ -399,7 +304,7 @@ pub(super) async fn generate(kind: KeyType) -> Result<AccountKey, CertificateErr
 }
 
 /// The type of an account's key, for another one like it.
-fn type_of(key: &AccountKey) -> Result<KeyType, CertificateError> {
+pub(super) fn type_of(key: &AccountKey) -> Result<KeyType, CertificateError> {
     match key.key_type() {
         AccountKeyType::EcdsaP256 => Ok(KeyType::Ec256),
         AccountKeyType::EcdsaP384 => Ok(KeyType::Ec384),
@@ -410,8 +315,13 @@ fn type_of(key: &AccountKey) -> Result<KeyType, CertificateError> {
 }
 
 /// Whether the server has no account for a key (RFC 8555 §7.3.1).
-fn is_unknown(error: &livecert_acme::Error) -> bool {
+pub(super) fn is_unknown(error: &livecert_acme::Error) -> bool {
     error.problem().is_some_and(|problem| problem.kind() == ProblemKind::AccountDoesNotExist)
+}
+
+/// There is an account at the server already.
+pub(super) fn account_exists(server: &ServerUrl, account: &str) -> CertificateError {
+    CertificateError::AccountExists { server: server.to_string(), account: account.to_owned() }
 }
 
 /// Says at which server and step an ACME error came.

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use x509_parser::prelude::*;
 
+use super::account_choice::settle_account;
 use super::output::ReadyOutput;
 use super::proof::StoredArguments;
 use super::settings::Settings;
@@ -51,7 +52,9 @@ impl Service {
         let beside_stored = request.declared_in.is_none();
         let request = IssueRequest { names, beside_stored, ..request.clone() };
         request.check()?;
-        let settings = Settings::new(&request, Some(&stored))?;
+        let mut settings = Settings::new(&request, Some(&stored))?;
+        // Another account makes no other certificate.
+        settle_account(&self.store, &mut settings, &request, Some(&stored))?;
         if settings.changed {
             let other_home = settings.home().as_str() != stored.server;
             let what = if other_home { "another first server" } else { "that" };

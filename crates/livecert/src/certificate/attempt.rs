@@ -83,7 +83,7 @@ impl Attempt<'_> {
         let event = |event: Event<'_>| service.progress.event(cert, event);
         // A sweep must not end what a person goes on with.
         if !self.kept {
-            self.ledger.order(self.server, &self.order.order)?;
+            self.ledger.order(self.server, &self.order.account, &self.order.order)?;
         }
         let account = &self.order.account;
         let allows = |base: &str, wildcard: bool, kind: &ChallengeType| {

@@ -199,6 +199,39 @@ pub enum CertificateError {
         /// URLs of the accounts.
         accounts: Vec<String>,
     },
+    /// No account at the server is called like that.
+    #[error("there is no account '{account}' at {server}")]
+    NoSuchAccount {
+        /// The server.
+        server: String,
+        /// What was given.
+        account: String,
+        /// What the accounts there are called.
+        known: Vec<String>,
+    },
+    /// A text that cannot name an account.
+    #[error(
+        "'{0}' cannot name an account: letters, digits, '-', '_' and '.' can, up to 64 of them, a letter or digit in front"
+    )]
+    AccountName(String),
+    /// An account that is to be forgotten, and is needed.
+    #[error("the account {account} at {server} is used by {}", users(certificates, &[]))]
+    AccountInUse {
+        /// The server.
+        server: String,
+        /// What it is called.
+        account: String,
+        /// Names of the certificates.
+        certificates: Vec<String>,
+    },
+    /// Names whose certificates have different accounts.
+    #[error("certificates for these names are renewed with different accounts at {server}: {}", accounts.join(", "))]
+    SeveralAccounts {
+        /// The server.
+        server: String,
+        /// URLs of the accounts.
+        accounts: Vec<String>,
+    },
     /// There is no account at the server.
     #[error("there is no account at {server}")]
     NoAccount {
@@ -460,6 +493,10 @@ impl CertificateError {
             )
             | CertificateError::ExternalAccountRequired { .. }
             | CertificateError::ServerInUse { .. }
+            | CertificateError::AccountInUse { .. }
+            | CertificateError::AccountName(_)
+            | CertificateError::NoSuchAccount { .. }
+            | CertificateError::SeveralAccounts { .. }
             | CertificateError::NoAccount { .. }
             | CertificateError::NoIssuerName { .. }
             | CertificateError::AccountExists { .. }

@@ -29,6 +29,9 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::CertName(_) => "cert-name",
         CertificateError::Server(_) => "server",
         CertificateError::ServerInUse { .. } => "server-in-use",
+        CertificateError::AccountInUse { .. } => "account-in-use",
+        CertificateError::AccountName(_) => "account-name",
+        CertificateError::SeveralAccounts { .. } => "several-accounts",
         CertificateError::NoTwin { .. } | CertificateError::NotATwin { .. } => "no-staging-server",
         CertificateError::Argument(
             ArgumentError::Secret { .. }
@@ -67,7 +70,7 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::NothingToRevoke { .. } => "nothing-to-revoke",
         CertificateError::File { .. } => "file",
         CertificateError::Secret { .. } | CertificateError::ExternalAccountKey(_) => "credential",
-        CertificateError::NoAccount { .. } => "no-account",
+        CertificateError::NoAccount { .. } | CertificateError::NoSuchAccount { .. } => "no-account",
         CertificateError::AccountExists { .. } => "account-exists",
         CertificateError::Challenge(ChallengeError::Propagation(_)) => "propagation",
         CertificateError::Challenge(

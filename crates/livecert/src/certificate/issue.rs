@@ -7,7 +7,6 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
 
-use super::account::AccountRequest;
 use super::amend::Amendment;
 use super::attempt::Attempt;
 use super::back_off::Occasion;
@@ -392,10 +391,10 @@ impl Service {
         let settings = work.settings;
         let account = async {
             let connected = self.connect(server).await?;
-            self.account(work.cert, &connected, server, &AccountRequest::from(work.request), settings).await
+            self.account(work.cert, &connected, server, &self.account_request(server, work)?, settings).await
         };
         // The account's label is in the names of dns-account-01, so an account that is still to be made comes first.
-        let known = self.store.account(server.as_str())?.and_then(|account| account.url);
+        let known = self.account_for(server, settings, work.current)?.and_then(|account| account.url);
         let likely = settings.proofs.likely_validation_names(known.as_deref());
         let names = async {
             let placement = match &solvers.dns {
@@ -414,8 +413,8 @@ impl Service {
         };
         // What is wrong with the names' DNS or with the credential is known before an order exists.
         let (account, (mut placement, caa)) = tokio::try_join!(account, names)?;
-        self.obey_caa(settings, server, account.server(), &caa)?;
-        self.tell_of_doubts(work.cert, settings, account.server(), &caa).await;
+        self.obey_caa(settings, &account, &caa)?;
+        self.tell_of_doubts(work.cert, settings, &account, &caa).await;
         if let Some(dns) = &solvers.dns {
             if known.is_none() {
                 let names = settings.proofs.likely_validation_names(Some(account.url().as_str()));
@@ -446,7 +445,7 @@ impl Service {
             return Ok(order);
         }
         let replaces = self.replaced(server, work, &account);
-        let new_account = AccountRequest::from(work.request);
+        let new_account = self.account_request(server, work)?;
         self.place_order(work.cert, account, server, work.settings, &new_account, replaces).await
     }
 
@@ -503,7 +502,11 @@ impl Service {
         if let Some(csr) = &work.request.own_request {
             self.store.save_own_request(cert, csr)?;
         }
-        self.save_settings(cert, record)?;
+        let mut record = record.clone();
+        if order.server == settings.home().as_str() {
+            record.account = Some(order.account.clone());
+        }
+        self.save_settings(cert, &record)?;
         let before = work.current.map(|current| self.number_in_use(cert, current.number));
         let pending = PendingDeployment::new(draft.number(), before);
         self.intend_deployment(cert, work.lock, &settings.deployment, pending)?;

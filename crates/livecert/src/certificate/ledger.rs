@@ -1,7 +1,7 @@
 //! The journal of one attempt: what it is about to publish is on disk before it is published.
 
 use jiff::Timestamp;
-use livecert_acme::Order;
+use livecert_acme::{Account, Order};
 
 use super::ServerUrl;
 use crate::challenge::Writer;
@@ -54,10 +54,16 @@ impl<'a> Ledger<'a> {
     }
 
     /// Notes the order, so that its authorizations do not stay pending.
-    pub(super) fn order(&mut self, server: &ServerUrl, order: &Order) -> Result<(), StoreError> {
+    pub(super) fn order(
+        &mut self,
+        server: &ServerUrl,
+        account: &Account,
+        order: &Order,
+    ) -> Result<(), StoreError> {
         if let Some((_, first)) = self.own.first_mut() {
             first.order = Some(JournalOrder {
                 server: server.to_string(),
+                account: Some(account.url().to_string()),
                 url: order.url.to_string(),
                 authorizations: order.authorizations.iter().map(ToString::to_string).collect(),
             });

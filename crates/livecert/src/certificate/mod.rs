@@ -3,10 +3,12 @@
 //! [`Service::issue`] is the page to read first.
 
 mod account;
+mod account_choice;
 mod accounts;
 mod amend;
 mod apply;
 mod attempt;
+mod authz;
 mod back_off;
 mod bundle;
 mod check;
@@ -21,6 +23,7 @@ mod import;
 mod intention;
 mod issue;
 mod ledger;
+mod lost_account;
 mod name;
 mod order;
 mod output;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::account::AccountRequest;
+use super::account_choice::account_in_store;
 use super::credential::WARN_DAYS;
 use super::handover::{Care, HookRequest};
 use super::{CertificateError, PropagationRequest, ServerUrl, Service, SubjectName};
@@ -82,7 +83,9 @@ impl Service {
         let server = self.unless_interrupted(self.connect(&request.server)).await??;
         let issuer = issuer(request, &server)?;
         let cert = request.names.first().map(CertName::from).ok_or(CertificateError::NoNames)?;
-        let account = self.living_account_at(&cert, &server, &request.server, &request.account);
+        let called = self.account_of_names(request)?;
+        let wanted = AccountRequest { account: called, ..request.account.clone() };
+        let account = self.living_account_at(&cert, &server, &request.server, &wanted);
         let account = self.unless_interrupted(account).await??;
         let view = self.persist_view(request)?;
         // Only where something is to be changed is a credential asked for, and then once.
@@ -125,7 +128,8 @@ impl Service {
     ) -> Result<Vec<Persisted>, CertificateError> {
         let server = self.unless_interrupted(self.connect(&request.server)).await??;
         let issuer = issuer(request, &server)?;
-        let account = self.required_account(&request.server).await?.url().to_string();
+        let called = self.account_of_names(request)?;
+        let account = self.required_account(&request.server, called.as_deref()).await?.url().to_string();
         let view = self.persist_view(request)?;
         // Only where something is to be changed is a credential asked for, and then once.
         let hand = OnceCell::new();
@@ -198,7 +202,9 @@ impl Service {
         let named = record.proofs.iter().filter_map(|proof| proof.challenge.as_deref());
         let mut words = record.challenge.as_deref().into_iter().chain(named);
         let uses = words.any(|word| matches!(word, "dns-persist-01" | "auto"));
-        let account = self.store.account(&record.server)?.and_then(|account| account.url);
+        let own = account_in_store(&self.store, cert, &record);
+        let account =
+            self.store.account_called(&record.server, own.as_deref())?.and_then(|account| account.url);
         let (true, Some(account)) = (uses, account) else { return Ok(Vec::new()) };
         let settings =
             super::settings::propagation(&PropagationRequest::default(), Some(&record.propagation))?;
@@ -217,6 +223,35 @@ impl Service {
         found.sort_by(|a, b| a.at.cmp(&b.at));
         found.dedup();
         Ok(found)
+    }
+
+    /// The account that the records of some names are for: the one that is named, else the one that certificates for these
+    /// names are renewed with; `None` for the one in use.
+    fn account_of_names(&self, request: &PersistRequest) -> Result<Option<String>, CertificateError> {
+        let server = &request.server;
+        if let Some(called) = request.account.account.as_deref() {
+            return Ok(self.account_record(server, Some(called))?.url);
+        }
+        let mut found = Vec::new();
+        for cert in self.store.cert_names()? {
+            let Ok(Some(record)) = self.store.find_record(&cert) else { continue };
+            let covers = |name: &SubjectName| {
+                let mut names = record.names.iter().filter_map(|other| other.parse::<SubjectName>().ok());
+                names.any(|other| other.base() == name.base())
+            };
+            if record.server != server.as_str() || !request.names.iter().any(covers) {
+                continue;
+            }
+            let own = account_in_store(&self.store, &cert, &record);
+            let account = self.store.account_called(server.as_str(), own.as_deref())?;
+            found.extend(account.and_then(|account| account.url));
+        }
+        found.sort();
+        found.dedup();
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            _ => Err(CertificateError::SeveralAccounts { server: server.to_string(), accounts: found }),
+        }
     }
 
     fn persist_view(&self, request: &PersistRequest) -> Result<DnsView, CertificateError> {

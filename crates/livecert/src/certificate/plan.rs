@@ -48,10 +48,12 @@ impl Service {
         let cert = request.check()?;
         let stored = self.store.find_record(&cert)?;
         let settings = self.settings(request, stored.as_ref())?;
-        let due = self.store.current(&cert)?.map(|current| self.due(&cert, &current, Timestamp::now()));
+        let current = self.store.current(&cert)?;
+        let due = current.as_ref().map(|current| self.due(&cert, current, Timestamp::now()));
         let not_due = due.filter(|due| !due.now && !request.force && !settings.changed).map(|due| due.at);
         let ready = self.ready(&cert, &settings).await?;
-        let account = self.store.account(settings.home().as_str())?.and_then(|account| account.url);
+        let account = self.account_for(settings.home(), &settings, current.as_ref())?;
+        let account = account.and_then(|account| account.url);
         // Where the account is still to be made, or the server decides, the common name stands for the others.
         let names = settings.proofs.validation_names(account.as_deref());
         let names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();

@@ -140,6 +140,10 @@ impl Service {
     ) -> Result<IssueRequest, CertificateError> {
         let mut request = request.clone();
         request.servers = vec![twin.clone()];
+        if twin != home {
+            // It is one at the home.
+            request.account = None;
+        }
         if self.store.account(twin.as_str())?.is_none()
             && let Some(account) = self.store.account(home.as_str())?
         {
@@ -165,7 +169,7 @@ impl Service {
             return RehearsalAccount::Stored;
         }
         let work = async {
-            let account = rehearsal.known_account(twin).await?;
+            let account = rehearsal.known_account(twin, None).await?;
             let Some(account) = account else { return Ok(()) };
             account
                 .deactivate()

@@ -52,6 +52,7 @@ impl Service {
             return Ok(false);
         }
         let request = RevocationRequest {
+            account: None,
             cert: Some(cert.clone()),
             cert_file: None,
             key_file: None,

@@ -20,8 +20,10 @@ pub struct RevocationRequest {
     pub cert_file: Option<PathBuf>,
     /// Its private key in a file: then no account is needed.
     pub key_file: Option<PathBuf>,
-    /// The server; the one that issued the certificate of the store, or Let's Encrypt, if there is none.
+    /// The server; the one that issued the certificate of the store, or the one in use, if there is none.
     pub server: Option<ServerUrl>,
+    /// The account, by its name, id or URL; the one that ordered it, or else is in use, if none is named.
+    pub account: Option<String>,
     /// Why.
     pub reason: Option<RevocationReason>,
 }
@@ -53,7 +55,7 @@ impl Service {
         let url = match (&request.server, &current) {
             (Some(server), _) => server.clone(),
             (None, Some(generation)) => generation.info.server.parse()?,
-            (None, None) => ServerUrl::default(),
+            (None, None) => self.servers()?.in_use()?,
         };
         let work = async {
             match &request.key_file {
@@ -65,7 +67,13 @@ impl Service {
                     revoked.map_err(acme(&url, "the revocation"))
                 }
                 None => {
-                    let account = self.required_account(&url).await?;
+                    // The account that ordered it, where it is still here.
+                    let ordered = current.as_ref().and_then(|current| current.info.account.as_deref());
+                    let ordered =
+                        ordered.filter(|_| request.account.is_none() && request.cert_file.is_none());
+                    let known = self.store.account_called(url.as_str(), ordered)?;
+                    let called = request.account.as_deref().or(ordered.filter(|_| known.is_some()));
+                    let account = self.required_account(&url, called).await?;
                     match account.revoke(&der, request.reason).await {
                         // Another account may have ordered it; the certificate's own key has the right all the same.
                         Err(error)

@@ -296,7 +296,7 @@ impl Service {
         // The key first: where it cannot be written, nothing is given up.
         place.write(&key)?;
         for account in self.store.account_records()? {
-            self.store.set_account_aside(&account.server)?;
+            self.store.set_account_aside(&account)?;
         }
         self.store.save_sealing_record(&SealingRecord::new(place.to_string(), key.id()))?;
         Ok(Rotated {

@@ -1,10 +1,11 @@
 //! The servers of a state folder: names of the user's own for them, the one in use, and what is done otherwise there.
 
+use super::account_choice::settle_account;
 use super::settings::Settings;
 use super::{CertificateError, IssueRequest, SERVERS, ServerError, ServerUrl, Service};
 use crate::store::{CertName, CertificateRecord, ServersRecord, Store};
 
-/// Longest name of the user's own for a server, in characters.
+/// Longest name of the user's own, in characters.
 const LONGEST_NAME: usize = 64;
 
 /// The servers that are known in a state folder, and how they are called.
@@ -133,12 +134,16 @@ fn is_called(name: Option<&str>, text: &str) -> bool {
     name.is_some_and(|name| name.eq_ignore_ascii_case(text))
 }
 
-/// A name that can be told from a code and from a URL, and that a shell takes as it is.
-fn check_name(name: &str, url: &ServerUrl, record: &ServersRecord) -> Result<(), ServerError> {
-    let fits = name.len() <= LONGEST_NAME
+/// Whether a text can be a name of the user's own for a server or an account: a shell takes it as it is.
+pub(super) fn fits_as_name(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if !fits {
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// A name that is told from a code, and from those of other servers.
+fn check_name(name: &str, url: &ServerUrl, record: &ServersRecord) -> Result<(), ServerError> {
+    if !fits_as_name(name) {
         return Err(ServerError::Name(name.to_owned()));
     }
     let code = SERVERS.iter().find(|(code, of)| code.eq_ignore_ascii_case(name) && *of != url.as_str());
@@ -156,11 +161,14 @@ pub(super) fn settings(
     request: &IssueRequest,
     stored: Option<&CertificateRecord>,
 ) -> Result<Settings, CertificateError> {
-    if stored.is_some() || !request.servers.is_empty() {
-        return Settings::new(request, stored);
-    }
-    let servers = vec![Servers::read(store)?.in_use()?];
-    Settings::new(&IssueRequest { servers, ..request.clone() }, None)
+    let mut settings = if stored.is_some() || !request.servers.is_empty() {
+        Settings::new(request, stored)?
+    } else {
+        let servers = vec![Servers::read(store)?.in_use()?];
+        Settings::new(&IssueRequest { servers, ..request.clone() }, None)?
+    };
+    settings.changed |= settle_account(store, &mut settings, request, stored)?;
+    Ok(settings)
 }
 
 impl Service {

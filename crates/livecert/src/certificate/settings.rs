@@ -25,6 +25,8 @@ pub struct IssueRequest {
     pub cert_name: Option<CertName>,
     /// The ACME servers: the first is the certificate's home, the others are fallbacks.
     pub servers: Vec<ServerUrl>,
+    /// Which account at the home: by its name, id or URL.
+    pub account: Option<String>,
     /// Whether the server's terms are accepted.
     pub accept_tos: bool,
     /// Mail addresses for a new account.
@@ -140,6 +142,8 @@ pub(super) struct Settings {
     pub(super) names: Vec<SubjectName>,
     /// The home first.
     pub(super) servers: Vec<ServerUrl>,
+    /// URL of the account at the home, where that is settled.
+    pub(super) account: Option<String>,
     pub(super) key_type: KeyType,
     pub(super) reuse_key: bool,
     /// The key is its owner's, who has given a request for it.
@@ -220,6 +224,7 @@ impl Settings {
         Ok(Settings {
             names: request.names.clone(),
             servers,
+            account: None,
             key_type,
             reuse_key: request.reuse_key.or(stored.map(|stored| stored.reuse_key)).unwrap_or(false),
             own_request,
@@ -284,6 +289,7 @@ impl Settings {
         let mut record = CertificateRecord::new(names, self.home().as_str().to_owned(), plugin);
         self.proofs.note(&mut record, arguments);
         record.fallbacks = self.servers[1..].iter().map(|server| server.as_str().to_owned()).collect();
+        record.account.clone_from(&self.account);
         record.key_type = self.key_type;
         record.reuse_key = self.reuse_key;
         record.own_request = self.own_request;

@@ -299,7 +299,9 @@ impl Service {
         let urls: Vec<Url> = order.authorizations.iter().filter_map(|url| url.parse().ok()).collect();
         let work = async {
             let server: ServerUrl = order.server.parse()?;
-            let Some(account) = self.known_account(&server).await? else { return Ok(Vec::new()) };
+            // That of another account is none of this one's business.
+            let called = order.account.as_deref();
+            let Some(account) = self.known_account(&server, called).await? else { return Ok(Vec::new()) };
             Ok::<_, CertificateError>(deactivate_pending(&account, &urls).await)
         };
         match tokio::time::timeout(COURTESY, work).await {

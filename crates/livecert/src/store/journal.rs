@@ -83,6 +83,9 @@ pub struct JournalFile {
 pub struct JournalOrder {
     /// Directory URL of the server.
     pub server: String,
+    /// URL of the account that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// URL of the order.
     pub url: String,
     /// URLs of its authorizations.

@@ -99,6 +99,7 @@ impl Store {
             tempfile::Builder::new().prefix(super::file::TEMPORARY).tempfile_in(&store.home).map(drop)
         };
         prepare().map_err(|source| StoreError::Home { path: home.to_owned(), source })?;
+        store.move_accounts()?;
         open_to_all(home).map_or(Ok(store), |mode| Err(StoreError::HomeMode { path: home.to_owned(), mode }))
     }
 

@@ -6,7 +6,7 @@
 //!   sealing.json                              where that key is, and its id
 //!   status.json                               what the renewal runs did
 //!   servers.json                              names and settings of ACME servers, and the one in use
-//!   accounts/SERVER/account.json              the account's URL and its sealed key
+//!   accounts/SERVER/N/account.json            an account's URL and its sealed key
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/renewal.json                   when the CA wants it to be renewed
 //!   certs/CERT/credential.json                when the credential ends, as it was said last

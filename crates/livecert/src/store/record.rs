@@ -28,6 +28,9 @@ pub struct CertificateRecord {
     /// Directory URLs of the servers to fall back to, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<String>,
+    /// URL of the account that it is asked for with; none for the one that has the current one, or is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// Type of the certificate's key.
     pub key_type: KeyType,
     /// Keep the key at renewals.
@@ -210,6 +213,7 @@ impl CertificateRecord {
             names,
             server,
             fallbacks: Vec::new(),
+            account: None,
             key_type: KeyType::default(),
             reuse_key: false,
             own_request: false,

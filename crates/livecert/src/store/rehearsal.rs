@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file::private_folder;
+use super::file::{entries, private_folder};
 use super::{CertName, Lock, LockHolder, Store, StoreError, server_folder};
 
 /// Before the certificate's name, in the names of the folder and its lock. '@' is in no certificate's name.
@@ -58,10 +58,14 @@ impl Store {
         remove(&folder).map_err(StoreError::write(&folder))?;
         let store = self.with_things_in(&folder);
         let stage = RehearsalStore { store, folder, _lock: lock };
-        let copies = [
+        let (accounts, to) = (account_folder(self, server), account_folder(&stage.store, server));
+        let mut copies = vec![
             (self.cert_folder(cert), stage.store.cert_folder(cert), OF_CERTIFICATE),
-            (account_folder(self, server), account_folder(&stage.store, server), OF_ACCOUNT),
+            (accounts.clone(), to.clone(), OF_ACCOUNT),
         ];
+        // Each account has a folder of its own.
+        let each = entries(&accounts)?.into_iter().filter(|(folder, _)| folder.is_dir());
+        copies.extend(each.map(|(folder, name)| (folder, to.join(name), OF_ACCOUNT)));
         for folder in [stage.store.certs(), stage.store.accounts()] {
             private_folder(&folder).map_err(StoreError::write(&folder))?;
         }

@@ -65,7 +65,9 @@ impl Store {
                     let changed = std::fs::symlink_metadata(path).and_then(|data| data.modified());
                     changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > DEAD))
                 };
-                if name.starts_with(TEMPORARY) && old(&path) {
+                if name.starts_with(TEMPORARY) && path.is_dir() {
+                    remove_tree(&path)?;
+                } else if name.starts_with(TEMPORARY) && old(&path) {
                     remove(&path)?;
                 }
             }

@@ -37,7 +37,9 @@ impl Home {
     }
 
     fn account(&self, version: u32) -> PathBuf {
-        let at = self.store.accounts().join(server_folder(LETS_ENCRYPT)).join("account.json");
+        // Up to version 2 there was one at a server, in the server's own folder.
+        let folder = self.store.accounts().join(server_folder(LETS_ENCRYPT));
+        let at = if version > 2 { folder.join("1/account.json") } else { folder.join("account.json") };
         self.put(&format!("account.v{version}.json"), at)
     }
 }
@@ -91,14 +93,29 @@ fn certificates_of_all_versions_are_read_and_migrated() {
 #[test]
 fn accounts_of_all_versions_are_read_and_migrated() {
     let home = Home::new();
-    let path = home.account(1);
-    let account = home.store.account(LETS_ENCRYPT).unwrap().unwrap();
-    assert_eq!((account.contact.len(), &account.next_key), (1, &None));
-    migrated(&path, 1, 2, || home.store.save_account(&account).unwrap());
-    // What is listed is the account, not the file that was kept beside it.
-    assert_eq!(home.store.account_records().unwrap(), [account]);
-    home.account(2);
-    assert!(home.store.account(LETS_ENCRYPT).unwrap().unwrap().next_key.is_some());
+    for old in [1, 2] {
+        let put = home.account(old);
+        let found = home.store.account(LETS_ENCRYPT).unwrap().unwrap();
+        assert_eq!(
+            (found.contact.len(), found.next_key.is_some()),
+            if old == 1 { (1, false) } else { (0, true) }
+        );
+        // Whoever opens the folder finds it at the place of the first.
+        let store = Store::open(home.store.home()).unwrap();
+        let account = store.account(LETS_ENCRYPT).unwrap().unwrap();
+        assert_eq!((&account.url, &account.key), (&found.url, &found.key));
+        let path = put.with_file_name("1").join("account.json");
+        assert!(path.exists() && !put.exists());
+        migrated(&path, old, super::account::ACCOUNT_VERSION.into(), || {
+            store.save_account(&account).unwrap()
+        });
+        // What is listed is the account, not the file that was kept beside it.
+        assert_eq!(store.account_records().unwrap(), std::slice::from_ref(&account));
+        store.remove_account(&account).unwrap();
+    }
+    home.account(3);
+    let account = home.store.account_called(LETS_ENCRYPT, Some("work")).unwrap().unwrap();
+    assert!(account.has_url("https://acme-v02.api.letsencrypt.org/acme/acct/1") && account.used.is_some());
 }
 
 #[tokio::test]
@@ -120,6 +137,15 @@ async fn what_belongs_to_a_generation_is_read_in_all_versions() {
 }
 
 #[test]
+fn servers_of_all_versions_are_read() {
+    let home = Home::new();
+    home.put("servers.v1.json", home.store.home().join("servers.json"));
+    let servers = home.store.servers().unwrap();
+    assert_eq!(servers.in_use.as_deref(), Some("https://ca.example/directory"));
+    assert!(servers.find("https://ca.example/directory").unwrap().without_renewal_info);
+}
+
+#[test]
 fn journals_and_holds_of_all_versions_are_read() {
     let home = Home::new();
     home.put("journal.v1.json", home.store.home().join("journal/example.com.json"));
@@ -134,6 +160,7 @@ fn no_fixture_is_of_a_version_that_is_unknown_and_none_is_missing() {
     let newest = [
         ("certificate", super::record::RECORD_VERSION),
         ("account", super::account::ACCOUNT_VERSION),
+        ("servers", super::server::SERVERS_VERSION),
         ("generation", super::generation::GENERATION_VERSION),
         ("order", super::draft::ORDER_VERSION),
         ("renewal", super::renewal::RENEWAL_VERSION),

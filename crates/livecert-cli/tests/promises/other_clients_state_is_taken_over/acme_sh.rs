@@ -61,15 +61,24 @@ fn what_is_in_the_store_stays_and_twins_have_names_of_their_own() {
     acme_sh(&there, &made, "example.com_ecc");
     let ours = there.bench.issue_at(&there.server, &["www.example.com"], &["--cert-name", "example.com"]);
     expect(&ours, 0);
-    let before = state(&there.bench);
+    let certs = || {
+        let mut files = state(&there.bench);
+        files.retain(|(path, _)| path.starts_with(there.bench.testbed.home().join("certs")));
+        files
+    };
+    let before = certs();
     let import = there.import("acme.sh", &["--cert", "example.com"]);
-    expect(&import, 1);
+    expect(&import, 3);
     let imported = document(&import);
-    assert_eq!(imported["accounts"][0]["result"], "kept", "{imported}");
+    // It is one more at the server; the one that was there is still the one in use.
+    assert_eq!(imported["accounts"][0]["result"], "imported", "{imported}");
+    let accounts = document(&there.bench.run(&["account", "list", "--json"]));
+    let in_use = |at: usize| accounts["accounts"][at]["in_use"].as_bool().unwrap();
+    assert!(in_use(0) && !in_use(1), "{accounts}");
     assert_eq!(imported["certificates"][0]["result"], "kept", "{imported}");
     let reason = imported["certificates"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("www.example.com"), "{imported}");
-    assert!(before == state(&there.bench), "what was in the store has changed");
+    assert!(before == certs(), "what was in the store has changed");
 
     let import = there.import("acme.sh", &[]);
     expect(&import, 3);
@@ -101,12 +110,17 @@ fn what_is_in_the_store_stays_and_twins_have_names_of_their_own() {
     }
     std::fs::write(&record, settings).unwrap();
 
-    // Its account is not the one that renews it now, so nothing is said to be replaced.
+    // Its account is not the one in use, and renews it all the same: the CA is told what is replaced.
     let words = there.bench.testbed.dns_words();
     let token = format!("GandiPAT=file:{}", there.bench.token.display());
     let words: Vec<&str> =
         words.iter().map(String::as_str).chain(["--plugin-arg", &token, "--force"]).collect();
     let names = ["issue", "example.com", "*.example.com", "--cert-name", "example.com-ecc"];
     expect(&there.bench.run(&[&names, words.as_slice()].concat()), 0);
-    assert_eq!(there.control().orders().last().unwrap().replaces, None);
+    let requests = there.control().requests();
+    let order = requests.iter().rev().find(|one| one.path.ends_with("/order")).unwrap();
+    assert!(
+        order.payload["replaces"].is_string() && order.kid.as_deref() == Some(made.account.as_str()),
+        "{order:?}"
+    );
 }

@@ -8,7 +8,7 @@ use futures_util::stream;
 use livecert_acme::Server;
 
 use super::super::proof::NameProof;
-use super::super::{CertificateError, ServerUrl, Service, with_causes};
+use super::super::{CertificateError, Service, with_causes};
 use super::{Finding, Level, Settings};
 use crate::challenge::{ChallengeError, Placed, Placement, PropagationSettings, validation_name};
 use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Resolver, find_caa};
@@ -43,6 +43,7 @@ impl Service {
         &self,
         settings: &Settings,
         server: Option<&Server>,
+        account: Option<&str>,
         placed: &[(String, Placed)],
     ) -> Vec<Finding> {
         let Some(server) = server else { return Vec::new() };
@@ -55,7 +56,7 @@ impl Service {
             (base.as_str(), zone.unwrap_or(base))
         });
         let sets = caa_sets(&resolver, zones).await;
-        let refusals = self.caa_refusals(settings, settings.home(), server, &sets);
+        let refusals = caa_refusals(settings, server, account, &sets);
         let mut findings = Vec::new();
         for (base, set) in &sets {
             match set {
@@ -125,27 +126,6 @@ impl Service {
         join_all(look).await
     }
 
-    /// The names for which CAA does not allow the server.
-    fn caa_refusals(
-        &self,
-        settings: &Settings,
-        url: &ServerUrl,
-        server: &Server,
-        sets: &CaaSets,
-    ) -> Vec<CaaRefusal> {
-        let identities = &server.directory().meta.caa_identities;
-        let account = self.store.account(url.as_str()).ok().flatten();
-        let account = account.and_then(|account| account.url);
-        let refusal = |proof: &NameProof| {
-            let name = &proof.name;
-            let methods: Vec<_> = proof.candidates.iter().map(ToString::to_string).collect();
-            let applicant = CaaApplicant { identities, account: account.as_deref(), methods: &methods };
-            let set = refusing(sets, &applicant, name.base(), name.is_wildcard())?;
-            Some(CaaRefusal { name: name.to_string(), set: set.clone() })
-        };
-        settings.proofs.names.iter().filter_map(refusal).collect()
-    }
-
     /// Whether CAA lets this account prove a name in this way.
     pub(in crate::certificate) fn caa_allows(
         &self,
@@ -175,11 +155,11 @@ impl Service {
     pub(in crate::certificate) fn obey_caa(
         &self,
         settings: &Settings,
-        url: &ServerUrl,
-        server: &Server,
+        account: &livecert_acme::Account,
         sets: &CaaSets,
     ) -> Result<(), CertificateError> {
-        let refusals = self.caa_refusals(settings, url, server, sets);
+        let server = account.server();
+        let refusals = caa_refusals(settings, server, Some(account.url().as_str()), sets);
         if refusals.is_empty() {
             return Ok(());
         }
@@ -197,6 +177,24 @@ impl Service {
         };
         Resolver::new(&named, &self.surroundings.http).map_err(|error| ChallengeError::from(error).into())
     }
+}
+
+/// The names for which CAA does not allow the server to give certificates to this account.
+fn caa_refusals(
+    settings: &Settings,
+    server: &Server,
+    account: Option<&str>,
+    sets: &CaaSets,
+) -> Vec<CaaRefusal> {
+    let identities = &server.directory().meta.caa_identities;
+    let refusal = |proof: &NameProof| {
+        let name = &proof.name;
+        let methods: Vec<_> = proof.candidates.iter().map(ToString::to_string).collect();
+        let applicant = CaaApplicant { identities, account, methods: &methods };
+        let set = refusing(sets, &applicant, name.base(), name.is_wildcard())?;
+        Some(CaaRefusal { name: name.to_string(), set: set.clone() })
+    };
+    settings.proofs.names.iter().filter_map(refusal).collect()
 }
 
 /// The records that do not allow a name. What could not be looked up, or where the CA has no name to compare with, is left

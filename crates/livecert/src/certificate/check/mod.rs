@@ -108,11 +108,13 @@ impl Service {
         let home = self.store.home().display().to_string();
         let mut findings = vec![Finding::good("state-folder", &home, "can be written")];
 
-        let account = self.store.account(settings.home().as_str())?.and_then(|account| account.url);
+        let current = self.store.current(&cert).ok().flatten();
+        let stored = self.account_for(settings.home(), &settings, current.as_ref());
+        let account = stored.as_ref().ok().and_then(|stored| stored.as_ref()?.url.clone());
         // Where an account is still to be made, its label is not known, and the common name stands for it.
         let names = settings.proofs.validation_names(account.as_deref());
         let looking = async {
-            let acme = self.look_at_server(settings.home(), request);
+            let acme = self.look_at_server(settings.home(), request, &stored);
             let published = async {
                 let wanted: Vec<_> = names.iter().map(|(_, name)| name.clone()).collect();
                 let placed = match &solvers.dns {
@@ -171,7 +173,7 @@ impl Service {
                     _ => look_at_zones(&placed, writers, &resolver).await,
                 }
             };
-            tokio::join!(zones, self.look_at_caa(&settings, server.as_ref(), &placed))
+            tokio::join!(zones, self.look_at_caa(&settings, server.as_ref(), account.as_deref(), &placed))
         };
         let (zones, caa) = self.unless_interrupted(work).await?;
         findings.extend(zones);
@@ -195,10 +197,11 @@ impl Service {
         &self,
         cert: &CertName,
         settings: &Settings,
-        server: &livecert_acme::Server,
+        account: &livecert_acme::Account,
         sets: &CaaSets,
     ) {
-        let stored = self.store.account(server.url()).ok().flatten();
+        let server = account.server();
+        let stored = self.store.account_called(server.url(), Some(account.url().as_str())).ok().flatten();
         let terms = stored.and_then(|account| account.terms);
         let mut findings = Vec::new();
         findings.extend(look_at_clock(server));

@@ -4,7 +4,7 @@ use livecert_acme::Server;
 
 use super::super::{IssueRequest, ServerUrl, Service, with_causes};
 use super::{Finding, Level, Settings};
-use crate::store::CertName;
+use crate::store::{AccountRecord, CertName, StoreError};
 
 /// Servers and clients whose clocks differ by more than this refuse each other's signatures and certificates.
 const CLOCK_LIMIT: i64 = 60;
@@ -14,6 +14,7 @@ impl Service {
         &self,
         url: &ServerUrl,
         request: &IssueRequest,
+        stored: &Result<Option<AccountRecord>, StoreError>,
     ) -> (Option<Server>, Vec<Finding>) {
         let accepted = request.accept_tos;
         let about = url.as_str();
@@ -27,7 +28,7 @@ impl Service {
         };
         findings.push(Finding::good("acme", about, "answers"));
         let meta = &server.directory().meta;
-        match self.store.account(about) {
+        match stored {
             Ok(Some(account)) if account.url.is_some() => {
                 findings.push(Finding::good("account", about, account.url.clone().unwrap_or_default()));
                 findings.extend(look_at_terms(&server, account.terms.as_deref()));
@@ -59,7 +60,7 @@ impl Service {
                 Level::Bad,
                 "account",
                 about,
-                with_causes(&error),
+                with_causes(error),
                 "bring the file back from a backup, or remove it for a new account",
             )),
         }

@@ -1,5 +1,6 @@
-//! Which account of the other client becomes the one at its server.
+//! Which accounts of the other client are taken over.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use crate::certificate::{CertificateError, ServerUrl};
 use crate::import::{FoundAccount, Obstacle};
 use crate::store::Store;
 
-/// The account that is to be the one at its server.
+/// An account that is to be taken over.
 pub(super) struct PreparedAccount {
     pub(super) server: ServerUrl,
     pub(super) found: FoundAccount,
@@ -19,35 +20,27 @@ pub(super) struct PreparedAccount {
 impl PreparedAccount {
     /// What it would be in our store.
     pub(super) fn place_in(&self, store: &Store) -> Result<Taken, CertificateError> {
-        let stored = store.account(self.server.as_str())?.and_then(|account| account.url);
-        Ok(match stored {
-            // A key that no server has heard of yet is in nobody's way.
-            None => Taken::New,
-            Some(url) if url == self.found.url => Taken::Already,
-            Some(url) => Taken::Kept(url),
-        })
+        let stored = store.account_called(self.server.as_str(), Some(&self.found.url))?;
+        Ok(if stored.is_some() { Taken::Already } else { Taken::New })
     }
 
-    pub(super) fn report(self, taken: Taken, notes: &mut Vec<String>) -> ImportedAccount {
-        let (server, url) = (self.server.to_string(), self.found.url);
-        if let Taken::Kept(ours) = &taken {
-            notes.push(format!(
-                "the store has an account at {server} already ({ours}), which stays; {url} is not taken over. To keep \
-                 it, import into another state folder (--home)"
-            ));
+    pub(super) fn report(self, taken: Taken) -> ImportedAccount {
+        ImportedAccount {
+            server: self.server.to_string(),
+            url: self.found.url,
+            contact: self.found.contact,
+            taken,
         }
-        ImportedAccount { server, url, contact: self.found.contact, taken }
     }
 }
 
-/// The store has one account at a server: the one that most of the certificates use, or else the newest. Of servers that
-/// no certificate is from, there is one only if `all` is to be taken over.
+/// The accounts that certificates use, and all others too if `all` is to be taken over. Of several at a server the one that
+/// most of the certificates use comes first, or else the newest: it is the one in use, where the store has none yet.
 pub(super) fn choose(
     found: Vec<FoundAccount>,
     certificates: &[Prepared],
     all: bool,
     obstacles: &mut Vec<Obstacle>,
-    notes: &mut Vec<String>,
 ) -> Vec<PreparedAccount> {
     let mut by_server = BTreeMap::<String, Vec<(usize, FoundAccount)>>::new();
     for account in found {
@@ -72,28 +65,14 @@ pub(super) fn choose(
             }
             is_url
         });
-        accounts.sort_by_key(|(uses, account)| (*uses, account.created.unwrap_or(Timestamp::MIN)));
-        let Some((_, account)) = accounts.pop() else { continue };
-        match server.parse() {
-            Ok(server) => {
-                notes.extend(accounts.iter().map(|(uses, other)| other_account(&account, other, *uses)));
-                chosen.push(PreparedAccount { server, found: account });
+        accounts.sort_by_key(|(uses, account)| Reverse((*uses, account.created.unwrap_or(Timestamp::MIN))));
+        let wanted = accounts.into_iter().filter(|(uses, _)| all || *uses > 0);
+        for (_, account) in wanted {
+            match server.parse() {
+                Ok(server) => chosen.push(PreparedAccount { server, found: account }),
+                Err(why) => obstacles.push(lost(&account, format!("its server: {why}"))),
             }
-            Err(why) => obstacles.push(lost(&account, format!("its server: {why}"))),
         }
     }
     chosen
-}
-
-fn other_account(chosen: &FoundAccount, other: &FoundAccount, uses: usize) -> String {
-    let (server, url) = (&chosen.server, &other.url);
-    let certificates = match uses {
-        0 => "no certificate uses it".to_owned(),
-        1 => "1 certificate uses it, and is renewed with the other one".to_owned(),
-        _ => format!("{uses} certificates use it, and are renewed with the other one"),
-    };
-    format!(
-        "{url} is one more account at {server}: {certificates}. To keep it, import its certificates into another state \
-         folder (--home DIR --cert NAME)"
-    )
 }

@@ -134,7 +134,7 @@ pub fn plan_import(store: &Store, request: &ImportRequest) -> Result<Import, Cer
     let mut import = Import { obstacles: all.obstacles, notes: all.notes, ..Import::default() };
     for account in all.accounts {
         let taken = account.place_in(store).unwrap_or_else(failed);
-        import.accounts.push(account.report(taken, &mut import.notes));
+        import.accounts.push(account.report(taken));
     }
     for certificate in all.certificates {
         let taken = certificate.place_in(store).unwrap_or_else(failed);
@@ -147,7 +147,7 @@ fn prepare(request: &ImportRequest) -> Result<All, CertificateError> {
     let mut hints = request.hints.clone();
     hints.known.extend(SERVERS.iter().map(|(_, url)| (*url).to_owned()));
     let found = import::read(request.client, &request.path, &hints)?;
-    let (mut obstacles, mut notes) = (found.obstacles, found.notes);
+    let (mut obstacles, notes) = (found.obstacles, found.notes);
     let there = found.certificates.iter().map(|certificate| certificate.name.clone());
     let lost = obstacles.iter().filter(|lost| lost.is_certificate).map(|lost| lost.what.clone());
     let there: Vec<String> = there.chain(lost).collect();
@@ -172,7 +172,7 @@ fn prepare(request: &ImportRequest) -> Result<All, CertificateError> {
     }
     prepare::without_doubles(&mut certificates, &mut obstacles);
     let all = request.certs.is_empty();
-    let accounts = account::choose(found.accounts, &certificates, all, &mut obstacles, &mut notes);
+    let accounts = account::choose(found.accounts, &certificates, all, &mut obstacles);
     Ok(All { accounts, certificates, obstacles, notes })
 }
 
@@ -187,7 +187,7 @@ impl Service {
         // First: a certificate that waits for its renewal without its account would get a new one.
         for account in all.accounts {
             let taken = self.take_account(&account).await.unwrap_or_else(failed);
-            import.accounts.push(account.report(taken, &mut import.notes));
+            import.accounts.push(account.report(taken));
         }
         let asked = self.asked_once(&request.arguments).await?;
         for mut certificate in all.certificates {
@@ -211,9 +211,6 @@ impl Service {
             record.url = Some(account.found.url.clone());
             if let Some(created) = account.found.created {
                 record.created = created;
-            }
-            if self.store.account(server)?.is_some() {
-                self.store.set_account_aside(server)?;
             }
             self.store.save_account(&record)?;
         }

@@ -67,7 +67,8 @@ impl Prepared {
         let mut info = checked.info;
         info.account = found.account.take();
         let issue = issue_request(&found, &leaf, names, &cert, request, &mut notes)?;
-        let settings = Settings::new(&issue, None).map_err(|why| with_causes(&why))?;
+        let mut settings = Settings::new(&issue, None).map_err(|why| with_causes(&why))?;
+        settings.account.clone_from(&info.account);
         let key = found.key.as_ref().map(|key| key.pem().clone());
         let (request, bundle) = (found.request.take(), checked.bundle);
         Ok(Prepared {

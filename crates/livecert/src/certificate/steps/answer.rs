@@ -75,7 +75,7 @@ impl Service {
     /// # Errors
     /// There is no account, or the server's refusal.
     pub async fn respond(&self, server: &ServerUrl, urls: &[Url]) -> Result<Vec<Answered>, CertificateError> {
-        let account = self.required_account(server).await?;
+        let account = self.required_account(server, None).await?;
         let mut answered = Vec::new();
         for url in urls {
             let challenge = self.unless_interrupted(account.respond(url)).await?;
@@ -93,7 +93,7 @@ impl Service {
     pub async fn respond_to_order(&self, cert: &CertName) -> Result<Vec<Answered>, CertificateError> {
         let open = self.pending_open_order(cert).await?;
         let server: ServerUrl = open.server.parse()?;
-        let account = self.required_account(&server).await?;
+        let account = self.required_account(&server, Some(&open.account)).await?;
         let mut answered = Vec::new();
         for one in &open.authorizations {
             let Some(url) = one.challenge_url.as_ref().and_then(|url| url.parse::<Url>().ok()) else {
@@ -144,7 +144,7 @@ impl Service {
             Listening::Account(server) => {
                 let token = |token: &str| {
                     let token = livecert_acme::Token::new(token).ok()?;
-                    Some(self.key_authorization(server, &token).ok()?.as_str().to_owned())
+                    Some(self.key_authorization(server, None, &token).ok()?.as_str().to_owned())
                 };
                 // The key is opened once, and what follows the dot is the same for all tokens.
                 let sample =

@@ -104,6 +104,8 @@ pub struct OpenOrder {
     pub cert: CertName,
     /// Directory URL of the server.
     pub server: String,
+    /// URL of the account that made it.
+    pub account: String,
     /// The order's URL.
     pub url: String,
     /// The names that were ordered.
@@ -303,6 +305,7 @@ fn unseen(cert: &CertName, pending: &PendingOrder, standing: OrderStanding) -> O
     OpenOrder {
         cert: cert.clone(),
         server: pending.server.clone(),
+        account: pending.account.clone(),
         url: pending.url.clone(),
         names: pending.names.clone(),
         made: pending.made,

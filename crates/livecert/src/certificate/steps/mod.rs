@@ -170,11 +170,9 @@ impl Service {
         server: &ServerUrl,
         pending: &PendingOrder,
     ) -> Result<Option<PlacedOrder>, CertificateError> {
-        match self.known_account(server).await? {
-            Some(account) if account.url().as_str() == pending.account => {
-                self.read_order(&account, server, &pending.url).await
-            }
-            _ => Ok(None),
+        match self.known_account(server, Some(&pending.account)).await? {
+            Some(account) => self.read_order(&account, server, &pending.url).await,
+            None => Ok(None),
         }
     }
 }

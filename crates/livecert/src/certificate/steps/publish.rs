@@ -107,13 +107,15 @@ impl Service {
         let base = request.name.base();
         let at = match request.challenge {
             ChallengeType::Dns01 => validation_name(base),
-            ChallengeType::DnsAccount01 => account_validation_name(&self.account_url(&request.server)?, base),
+            ChallengeType::DnsAccount01 => {
+                account_validation_name(&self.account_url(&request.server, None)?, base)
+            }
             ChallengeType::Http01 => return Ok(None),
             _ => return Err(request.mismatch()),
         };
         Ok(Some(HookRequest {
             fqdn: request.alias.clone().unwrap_or(at),
-            value: self.key_authorization(&request.server, &request.token)?.dns_value(),
+            value: self.key_authorization(&request.server, None, &request.token)?.dns_value(),
             plugin: request.plugin,
             arguments: request.arguments.clone(),
             propagation: request.propagation.clone(),
@@ -124,7 +126,7 @@ impl Service {
 
     async fn publish_file(&self, request: &ProofRequest) -> Result<ShownProof, CertificateError> {
         let (web, arguments) = self.web_hand(request).await?;
-        let content = self.key_authorization(&request.server, &request.token)?.as_str().to_owned();
+        let content = self.key_authorization(&request.server, None, &request.token)?.as_str().to_owned();
         let proof = request.file(&content);
         let journal = JournalName::file(request.name.base(), request.token.as_str());
         let _lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
@@ -146,7 +148,7 @@ impl Service {
 
     async fn unpublish_file(&self, request: &ProofRequest) -> Result<ShownProof, CertificateError> {
         let (web, _) = self.web_hand(request).await?;
-        let content = self.key_authorization(&request.server, &request.token)?.as_str().to_owned();
+        let content = self.key_authorization(&request.server, None, &request.token)?.as_str().to_owned();
         let journal = JournalName::file(request.name.base(), request.token.as_str());
         let _lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
         if let Some(left) = web.withdraw(&[request.file(&content)]).await.into_iter().next() {
