@@ -115,7 +115,7 @@ pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     let token = CancellationToken::new();
     interrupt::listen(token.clone(), terminal.clone())?;
     let progress = Arc::new(Lines::new(globals.quiet, terminal.clone()));
-    let surroundings = Surroundings { http, prompter: terminal, locks: store.locks() };
+    let surroundings = Surroundings { http, prompter: terminal, locks: store.locks(), state: None };
     let service = Service::new(store, surroundings, progress, token)?;
     let service = match globals.lock_timeout {
         Some(patience) => service.with_lock_patience(patience),

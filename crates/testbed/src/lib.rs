@@ -4,6 +4,7 @@
 //! servers.
 
 mod acme2certifier;
+mod acme_dns;
 mod acme_sim;
 mod alone;
 mod caddy;
@@ -25,6 +26,7 @@ use sim_server::pki::TestCa;
 use tempfile::TempDir;
 
 pub use ::acme_sim as ca;
+pub use acme_dns::{ACME_DNS_ZONE, AcmeDns};
 pub use acme_sim::AcmeSim;
 pub use acme2certifier::{Acme2Certifier, Acme2CertifierOptions};
 pub use alone::{Alone, alone, alone_with};

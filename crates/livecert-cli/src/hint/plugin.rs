@@ -1,7 +1,7 @@
 //! The errors of plugins.
 
 use gandi_livedns::{CredentialFacts, CredentialKind, CredentialShape, NetworkKind};
-use livecert::plugin::{ALL, PluginError, PluginInfo, UpdateError, WebError};
+use livecert::plugin::{ALL, AcmeDnsError, PluginError, PluginInfo, UpdateError, WebError};
 use livecert::process::ProcessFailure;
 
 /// The names of the plugins that `are` so.
@@ -18,6 +18,7 @@ pub(super) fn hint(error: &PluginError) -> Option<String> {
     match error {
         PluginError::Gandi { source, .. } => gandi(source),
         PluginError::Update { source, .. } => update(source),
+        PluginError::AcmeDns(error) => Some(acme_dns(error)?.to_owned()),
         PluginError::Exec(error) => Some(match &error.failure {
             ProcessFailure::CannotStart(_) => {
                 "see that the file can be executed, and that what its first line names (#!) is there".to_owned()
@@ -41,6 +42,32 @@ pub(super) fn hint(error: &PluginError) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+fn acme_dns(error: &AcmeDnsError) -> Option<&'static str> {
+    Some(match error {
+        AcmeDnsError::NoCname { .. } => {
+            "set these records at your DNS service, once, and run the same command again; renewals need nobody then"
+        }
+        AcmeDnsError::NotRegistered { .. } => {
+            "`livecert issue` with the same words registers them, and tells which CNAMEs to set; no order is made before they \
+             are there"
+        }
+        AcmeDnsError::Unknown { .. } => {
+            "give the registration that the CNAME is for (ACMERegistration=file:PATH), or remove the CNAME, and livecert \
+             registers the name anew"
+        }
+        AcmeDnsError::TooMany { .. } => "let each name's CNAME lead to a registration of its own",
+        AcmeDnsError::Answer { status: 401, .. } => {
+            "the server does not know the registration, or not from this address (ACMEAllowFrom): remove the name's entry in \
+             plugins/acme-dns.json for a new one"
+        }
+        AcmeDnsError::Answer { .. } => "see that ACMEServer is the address of its API",
+        AcmeDnsError::Unreachable { .. } => {
+            "see that ACMEServer is right and the server runs; a private CA's root is trusted with --ca-bundle"
+        }
+        _ => return None,
+    })
 }
 
 fn update(error: &UpdateError) -> Option<String> {

@@ -23,6 +23,7 @@ mod a_strict_server_finds_no_fault;
 mod a_timer_renews;
 mod a_token_never_ends_unseen;
 mod a_wild_server_does_no_harm;
+mod acme_dns_needs_one_cname;
 mod an_external_account_is_used_once;
 mod an_order_goes_on_where_it_stopped;
 mod an_order_goes_step_by_step;

@@ -34,7 +34,7 @@ fn what_there_is_and_how_it_is_set_up() {
     let unknown = bench.run(&["plugin", "show", "rfc2163"]);
     expect(&unknown, 2);
     says(&unknown, &["there is no plugin 'rfc2163'", "did you mean rfc2136?"]);
-    says(&bench.run(&["plugin", "show", "route53"]), &["the plugins are gandi, rfc2136, exec,"]);
+    says(&bench.run(&["plugin", "show", "route53"]), &["the plugins are gandi, rfc2136, acme-dns, exec,"]);
 }
 
 #[test]

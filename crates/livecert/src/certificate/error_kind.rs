@@ -7,7 +7,7 @@ use super::{CertificateError, RollbackError};
 use crate::challenge::ChallengeError;
 use crate::import::ImportError;
 use crate::key::KeyError;
-use crate::plugin::{ArgumentError, PluginError, UpdateError};
+use crate::plugin::{AcmeDnsError, ArgumentError, PluginError, UpdateError};
 use crate::store::StoreError;
 
 impl CertificateError {
@@ -132,6 +132,7 @@ fn plugin_kind(error: &PluginError) -> &'static str {
     let source = match error {
         PluginError::Gandi { source, .. } => source,
         PluginError::Exec(_) => return "exec-failed",
+        PluginError::AcmeDns(error) => return acme_dns(error),
         PluginError::Update { source, .. } => return update(source),
         _ => return "plugin",
     };
@@ -147,6 +148,17 @@ fn plugin_kind(error: &PluginError) -> &'static str {
         Error::LostUpdate { .. } => "gandi-lost-update",
         Error::Malformed { .. } | Error::Unexpected { .. } => "gandi-answer",
         _ => "gandi",
+    }
+}
+
+fn acme_dns(error: &AcmeDnsError) -> &'static str {
+    match error {
+        AcmeDnsError::NoCname { .. } => "acme-dns-cname",
+        AcmeDnsError::NotRegistered { .. } | AcmeDnsError::Unknown { .. } => "acme-dns-registration",
+        AcmeDnsError::TooMany { .. } => "acme-dns-values",
+        AcmeDnsError::Unreachable { .. } => "acme-dns-unreachable",
+        AcmeDnsError::Answer { .. } => "acme-dns-answer",
+        _ => "acme-dns",
     }
 }
 

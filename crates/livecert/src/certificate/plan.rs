@@ -45,6 +45,10 @@ impl Service {
     /// # Errors
     /// As [`issue`](Self::issue) before its order.
     pub async fn plan(&self, request: &IssueRequest) -> Result<Plan, CertificateError> {
+        self.only_looking().plan_with(request).await
+    }
+
+    async fn plan_with(&self, request: &IssueRequest) -> Result<Plan, CertificateError> {
         let cert = request.check()?;
         let stored = self.store.find_record(&cert)?;
         let settings = self.settings(request, stored.as_ref())?;

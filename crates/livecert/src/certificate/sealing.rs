@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 
 use super::{CertificateError, Service};
+use crate::plugin::PluginState;
 use crate::secret::{KeyMaterial, KeyPlace, Keys, SealError, Sealed, SealingKey};
 use crate::store::{Rotation, SealingRecord, Store, StoreError};
 
@@ -192,6 +193,7 @@ impl Service {
     pub fn sealed_by(mut self, place: KeyPlace) -> Self {
         self.sealing_key = std::sync::Arc::new(sealing_key(&self.store, Some(place.clone())));
         self.sealing_place = Some(place);
+        self.surroundings.state = Some(PluginState::new(self.store.clone(), self.sealing_key.clone()));
         self
     }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::acme;
 use super::{CertificateError, ServerUrl};
-use crate::plugin::Surroundings;
+use crate::plugin::{PluginState, Surroundings};
 use crate::progress::{Event, Progress};
 use crate::secret::{KeyPlace, SealingKey};
 use crate::store::{CertLock, CertName, Store};
@@ -51,6 +51,8 @@ impl Service {
         super::sealing::settle(&store);
         let sealing_key = Arc::new(super::sealing::sealing_key(&store, None));
         let transport = Arc::new(HttpTransport::new(surroundings.http.clone()));
+        let mut surroundings = surroundings;
+        surroundings.state.get_or_insert_with(|| PluginState::new(store.clone(), sealing_key.clone()));
         let (rehearsing, servers, lock_patience) = (false, Mutex::default(), LOCK_PATIENCE);
         Ok(Service {
             store,
@@ -64,6 +66,14 @@ impl Service {
             servers,
             lock_patience,
         })
+    }
+
+    /// The same service for somebody who only looks: plugins change nothing, neither here nor at a service.
+    pub(super) fn only_looking(&self) -> Self {
+        let mut service = self.rehearsing_in(self.store.clone(), self.progress.clone());
+        service.rehearsing = self.rehearsing;
+        service.surroundings.state = self.surroundings.state.clone().map(PluginState::for_looking);
+        service
     }
 
     /// The same service for a rehearsal in `store`.

@@ -5,6 +5,7 @@
 //! and its connect function makes a [`Plugin`] (TXT records) or a [`WebPlugin`] (files and certificates at the host) from
 //! the resolved arguments. Then it is listed in [`ALL`].
 
+mod acme_dns;
 mod argument;
 mod exec;
 mod gandi;
@@ -14,6 +15,7 @@ mod name;
 mod parameter;
 mod rfc2136;
 mod selfhost;
+mod state;
 mod web;
 mod webroot;
 
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use acme_dns::{AcmeDnsError, Cname};
 pub use argument::{
     ArgumentError, ArgumentSource, ArgumentSources, Arguments, parse_arguments, secret_source, similar,
 };
@@ -37,6 +40,7 @@ pub(crate) use rfc2136::fuzz as update_fuzz;
 pub use selfhost::HttpListener;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use selfhost::fuzz;
+pub use state::PluginState;
 pub use web::{WebError, WebLeftover, WebPlugin, WebProof, WebProofKind};
 
 use crate::secret::Prompter;
@@ -253,6 +257,9 @@ pub enum PluginError {
         #[source]
         source: crate::store::StoreError,
     },
+    /// An acme-dns server, or what is missing for it.
+    #[error(transparent)]
+    AcmeDns(#[from] AcmeDnsError),
     /// The user's own command.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -356,11 +363,20 @@ pub struct Surroundings {
     pub prompter: Arc<dyn Prompter>,
     /// The folder where processes of this machine take turns at what can be written by one at a time only.
     pub locks: PathBuf,
+    /// Where plugins keep what services have given them; the service of a store sets it, where there is none.
+    pub state: Option<PluginState>,
 }
 
 /// All plugins.
-pub static ALL: [&PluginInfo; 6] =
-    [&gandi::INFO, &rfc2136::INFO, &exec::INFO, &manual::INFO, &webroot::INFO, &selfhost::INFO];
+pub static ALL: [&PluginInfo; 7] = [
+    &gandi::INFO,
+    &rfc2136::INFO,
+    &acme_dns::INFO,
+    &exec::INFO,
+    &manual::INFO,
+    &webroot::INFO,
+    &selfhost::INFO,
+];
 
 /// The plugin with this name.
 ///

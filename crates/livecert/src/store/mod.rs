@@ -18,6 +18,7 @@
 //!   certs/CERT/generations/N.old/…            an old generation that is being removed
 //!   certs/CERT/current -> generations/N       swapped by one rename
 //!   archive/CERT/…                            certificates that are not declared any more, whole
+//!   plugins/PLUGIN.json                       what a plugin keeps for itself; secrets are sealed
 //!   hooks/{pre,deploy,post,failure}/          commands for all certificates
 //!   journal/CERT.json                         what a run published, or is about to; gone when it is removed
 //!   rehearsal@CERT/{certs,accounts}/          what a rehearsal makes; gone when it ends
@@ -42,6 +43,7 @@ mod journal;
 mod layout;
 mod lock;
 mod output;
+mod plugin;
 mod record;
 mod rehearsal;
 mod removal;
