@@ -87,7 +87,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
         Parameter::new(
             HTTP,
             ParameterKind::Flag,
-            "speak HTTP without TLS, for a server on this machine or in a network of your own [default: false]",
+            "speak HTTP without TLS, in a network of your own [default: false]",
         ),
     ],
     environment: &[],
