@@ -6,12 +6,10 @@ use std::path::Path;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 use livecert::certificate::{CertificateError, Declared, IssueRequest, SubjectName};
-use livecert::plugin;
 use livecert::store::CertName;
 use toml::de::{DeTable, DeValue};
 
 use super::check::{Reading, Section, options_in};
-use super::credential::{self, Argument};
 use super::document::{Span, elements, entries, table, what};
 use super::mistake::Mistake;
 use super::vocabulary::Place;
@@ -19,7 +17,7 @@ use crate::command;
 use crate::failure::Failure;
 
 /// The options that are about one thing: who names one of them names what publishes the proofs.
-const PUBLISHER: [&str; 2] = ["plugin", "zone"];
+pub(super) const PUBLISHER: [&str; 2] = ["plugin", "zone"];
 
 impl Reading<'_> {
     /// The certificates that are declared, without those that have a mistake. `path` is that of the file.
@@ -78,11 +76,8 @@ impl Reading<'_> {
             .or_else(|| key("names"))
             .or_else(|| key("csr"))
             .unwrap_or_else(|| header(self.document.text, at));
-        let (words, arguments, plugin) = self.issue_words(&own, &defaults);
-        if let Some(plugin) = plugin.and_then(|name| plugin::ALL.iter().find(|plugin| plugin.name == name))
-            && let Some(error) = credential::missing(plugin, &arguments)
-        {
-            self.refused(&error.into(), &span);
+        let words = self.issue_words(&own, &defaults);
+        if !self.has_all_parameters(&own, &defaults, &span) || !self.fine_since(before) {
             return None;
         }
         let mut all = vec!["issue".to_owned()];
@@ -213,47 +208,25 @@ impl Reading<'_> {
         Some(names)
     }
 
-    /// The words of the options, with the defaults that they leave; the parameters of the plugin, and its name.
-    pub(super) fn issue_words(
-        &mut self,
-        own: &Section,
-        defaults: &Section,
-    ) -> (Vec<String>, Vec<Argument>, Option<String>) {
+    /// The words of the options, with the defaults that they leave, and with what publishes the proofs.
+    fn issue_words(&mut self, own: &Section, defaults: &Section) -> Vec<String> {
         let vocabulary = self.vocabulary;
-        let Some(command) = vocabulary.command_of(Place::Certificate) else { return Default::default() };
+        let Some(command) = vocabulary.command_of(Place::Certificate) else { return Vec::new() };
         // Whoever names a plugin or a credential means nothing of the default one.
-        let names_one = own.credential.is_some() || own.plugin().is_some();
-        let is_publisher = |long: &str| PUBLISHER.contains(&long);
+        let names_one = own.names_publisher();
         let chosen: Vec<&str> = own.given.iter().map(|given| given.long.as_str()).collect();
         let mut words: Vec<String> = own.given.iter().flat_map(|given| given.words.clone()).collect();
         for given in &defaults.given {
             let Some(arg) = option(command, &given.long).filter(|arg| !arg.is_global_set()) else { continue };
             let is_replaced = chosen.contains(&given.long.as_str())
-                || (names_one && is_publisher(&given.long))
+                || (names_one && PUBLISHER.contains(&given.long.as_str()))
                 || chosen.iter().any(|other| contradict(command, arg, other));
             if !is_replaced {
                 words.extend(given.words.iter().cloned());
             }
         }
-        let publisher = if names_one { own } else { defaults };
-        let mut arguments = Vec::new();
-        let mut plugin = publisher.plugin().map(str::to_owned);
-        if let Some(credential) =
-            publisher.credential.as_ref().and_then(|(_, name)| self.credentials.get(name))
-        {
-            arguments.extend(credential.arguments.iter().cloned());
-            if plugin.is_none() {
-                words.push(format!("--plugin={}", credential.plugin.name));
-                plugin = Some(credential.plugin.name.to_owned());
-            }
-        }
-        // What is given at the certificate itself counts, and else what goes with the plugin.
-        let beside = own.arguments.as_ref().or(publisher.arguments.as_ref());
-        let beside: Vec<Argument> = beside.map(|(_, arguments)| arguments.clone()).unwrap_or_default();
-        arguments.retain(|one| !beside.iter().any(|other| other.key.eq_ignore_ascii_case(&one.key)));
-        arguments.extend(beside);
-        words.extend(arguments.iter().map(|argument| format!("--plugin-arg={}", argument.word())));
-        (words, arguments, plugin)
+        words.extend(self.publisher_words(own, defaults));
+        words
     }
 }
 

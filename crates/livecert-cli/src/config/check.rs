@@ -28,8 +28,8 @@ pub(super) struct Section {
     pub(super) given: Vec<Given>,
     /// `plugin-arg`, which means something with a plugin only.
     pub(super) arguments: Option<(Span, Vec<Argument>)>,
-    /// `credential`, by its name.
-    pub(super) credential: Option<(Span, String)>,
+    /// `credential`: by their names.
+    pub(super) credentials: Vec<(Span, String)>,
 }
 
 impl Section {
@@ -37,25 +37,22 @@ impl Section {
         self.given.iter().find(|given| given.long == long)
     }
 
-    /// All plugins that are named here, without the names that they are for and without labels.
-    fn plugins(&self) -> Vec<&str> {
-        let words = self.get("plugin").map(|given| given.words.as_slice()).unwrap_or_default();
-        let values = words.iter().filter_map(|word| word.rsplit_once('=')).map(|(_, plugin)| plugin);
-        values.map(|plugin| plugin.split_once('@').map_or(plugin, |(plugin, _)| plugin)).collect()
+    /// The plugins that are named here, for whatever names.
+    pub(super) fn plugins(&self) -> Vec<String> {
+        let words = self.get("plugin").into_iter().flat_map(|given| &given.words);
+        let publishers = words.filter_map(|word| word.rsplit_once('=')).map(|(_, publisher)| publisher);
+        publishers.filter_map(|publisher| publisher.split('@').next().map(str::to_owned)).collect()
     }
 
-    /// Whether it takes more than one plugin, or one several times.
-    fn is_several(&self) -> bool {
-        let words = self.get("plugin").map(|given| given.words.as_slice()).unwrap_or_default();
-        let labelled = self.arguments.iter().flat_map(|(_, all)| all).any(|one| one.key.contains(':'));
-        words.len() > 1
-            || labelled
-            || words.iter().any(|word| word.matches('=').count() > 1 || word.contains('@'))
+    /// The labels that are named here.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let words = self.get("plugin").into_iter().flat_map(|given| &given.words);
+        words.filter_map(|word| word.rsplit_once('@')).map(|(_, label)| label.to_owned()).collect()
     }
 
-    /// The plugin that is named here.
-    pub(super) fn plugin(&self) -> Option<&str> {
-        self.get("plugin")?.words.first()?.split_once('=').map(|(_, plugin)| plugin)
+    /// Whether it is said what publishes the proofs.
+    pub(super) fn names_publisher(&self) -> bool {
+        !self.credentials.is_empty() || self.get("plugin").is_some()
     }
 }
 
@@ -196,7 +193,10 @@ impl<'a> Reading<'a> {
                 continue;
             }
             if entry.key == "credential" && has_credential {
-                section.credential = self.text(&entry, entry.value).map(|text| (entry.value.span(), text));
+                for element in elements(entry.value) {
+                    let name = self.text(&entry, element);
+                    section.credentials.extend(name.map(|name| (element.span(), name)));
+                }
                 continue;
             }
             let Some(arg) = options.iter().copied().find(|arg| arg.get_long() == Some(entry.key)) else {
@@ -349,33 +349,23 @@ impl<'a> Reading<'a> {
         credential::arguments(self, entry)
     }
 
-    /// Looks at the plugin's arguments of a table, with its own plugin, that of its credential, or the one of `[defaults]`.
+    /// Looks at the plugin's arguments of a table, with its own plugins, those of its credentials, or those of `[defaults]`.
     pub(super) fn check_publisher(&mut self, section: &Section, outer: Option<&Section>) {
-        let Some((span, arguments)) = section.arguments.clone() else {
-            if let Some((span, name)) = &section.credential {
-                self.known_credential(name, span);
-            }
-            return;
-        };
-        let named = |section: &Section| section.plugin().map(str::to_owned);
-        let of_credential = |section: &Section, all: &BTreeMap<String, Credential>| {
-            let (_, name) = section.credential.as_ref()?;
-            all.get(name).map(|credential| credential.plugin.name.to_owned())
-        };
-        if let Some((span, name)) = &section.credential {
+        for (span, name) in &section.credentials {
             self.known_credential(name, span);
         }
-        let plugin = named(section)
-            .or_else(|| of_credential(section, &self.credentials))
-            .or_else(|| outer.and_then(named))
-            .or_else(|| outer.and_then(|outer| of_credential(outer, &self.credentials)));
-        if section.is_several() || outer.is_some_and(Section::is_several) {
-            let outer = outer.map(Section::plugins).unwrap_or_default();
-            let plugins = [section.plugins(), plugin.as_deref().into_iter().collect(), outer].concat();
-            credential::check_each(self, &plugins, &arguments);
-            return;
+        let Some((span, arguments)) = &section.arguments else { return };
+        let of = |section: &Section| {
+            let credentials = section.credentials.iter().filter_map(|(_, name)| self.credentials.get(name));
+            let mut plugins = section.plugins();
+            plugins.extend(credentials.map(|credential| credential.plugin.name.to_owned()));
+            plugins
+        };
+        let mut plugins = of(section);
+        if !section.names_publisher() {
+            plugins = outer.map(of).unwrap_or_default();
         }
-        credential::check(self, plugin.as_deref(), &span, &arguments);
+        credential::check(self, &plugins, span, arguments);
     }
 
     fn known_credential(&mut self, name: &str, span: &Span) {

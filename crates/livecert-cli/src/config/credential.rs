@@ -1,5 +1,6 @@
 //! What publishes the proofs: a plugin with its parameters, by the name of a credential or beside the options.
 
+use livecert::dns::NamePattern;
 use livecert::plugin::{self, ArgumentError, Need, ParameterKind, PluginInfo};
 use toml::de::DeValue;
 
@@ -12,6 +13,8 @@ use super::mistake::Mistake;
 pub(super) struct Credential {
     pub(super) plugin: &'static PluginInfo,
     pub(super) arguments: Vec<Argument>,
+    /// The zones that it is for; empty for all that no other one of the plugin is for.
+    pub(super) zones: Vec<String>,
 }
 
 /// A parameter of a plugin, as it is written.
@@ -29,6 +32,30 @@ impl Argument {
     /// The word for `--plugin-arg`.
     pub(super) fn word(&self) -> String {
         format!("{}={}", self.key, self.text)
+    }
+
+    /// The same for a publisher of this name.
+    pub(super) fn word_for(&self, whose: &str) -> String {
+        format!("{whose}:{}={}", self.key, self.text)
+    }
+
+    /// The plugin or label that it is for, where that is said, as in `shop:GandiPAT=…`.
+    fn whose(&self) -> Option<&str> {
+        if self.is_key { None } else { self.key.rsplit_once(':').map(|(whose, _)| whose) }
+    }
+
+    /// The parameter's name.
+    fn name(&self) -> &str {
+        self.whose().map_or(&self.key, |whose| &self.key[whose.len() + 1..])
+    }
+
+    /// The plugin that has it, out of several.
+    fn owner(&self, plugins: &[&'static PluginInfo]) -> Option<&'static PluginInfo> {
+        let named = self.whose().and_then(|whose| whose.split('@').next());
+        let by_name = plugins.iter().find(|plugin| Some(plugin.name) == named);
+        let has =
+            |plugin: &&&'static PluginInfo| plugin.parameters.iter().any(|one| one.is_called(self.name()));
+        by_name.or_else(|| plugins.iter().find(has)).copied()
     }
 }
 
@@ -78,11 +105,24 @@ impl Reading<'_> {
             }
         };
         let before = self.mistakes.len();
-        let parameters = keys.iter().filter(|key| key.key != "plugin");
+        let zones = keys.iter().find(|key| key.key == "zones").map(|key| self.zones(key)).unwrap_or_default();
+        let parameters = keys.iter().filter(|key| !matches!(key.key, "plugin" | "zones"));
         let arguments: Vec<_> = parameters.filter_map(|key| argument(self, key)).collect();
-        check(self, Some(plugin.name), &entry.key_span, &arguments);
+        check(self, &[plugin.name.to_owned()], &entry.key_span, &arguments);
         let fine = self.mistakes[before..].iter().all(|mistake| mistake.is_warning);
-        fine.then_some(Credential { plugin, arguments })
+        fine.then_some(Credential { plugin, arguments, zones })
+    }
+
+    fn zones(&mut self, entry: &Entry<'_, '_>) -> Vec<String> {
+        let mut zones = Vec::new();
+        for element in elements(entry.value) {
+            let Some(text) = self.text(entry, element) else { continue };
+            match text.parse::<NamePattern>() {
+                Ok(_) => zones.push(text),
+                Err(error) => self.mistakes.push(Mistake::new(element.span(), error.to_string())),
+            }
+        }
+        zones
     }
 }
 
@@ -145,48 +185,37 @@ fn argument(reading: &mut Reading<'_>, entry: &Entry<'_, '_>) -> Option<Argument
     Some(Argument { key, text, key_span, span, is_key: true })
 }
 
-/// Looks at the parameters of a plugin, one by one and together.
-pub(super) fn check(reading: &mut Reading<'_>, plugin: Option<&str>, at: &Span, arguments: &[Argument]) {
+/// Looks at the parameters of plugins, one by one and together.
+pub(super) fn check(reading: &mut Reading<'_>, plugins: &[String], at: &Span, arguments: &[Argument]) {
     let before = reading.mistakes.len();
-    let Some(name) = plugin else {
+    let found = |name: &String| plugin::ALL.iter().copied().find(|plugin| plugin.name == name);
+    let found: Vec<&'static PluginInfo> = plugins.iter().filter_map(found).collect();
+    let Some(first) = found.first() else {
         reading.hidden.extend(arguments.iter().map(|argument| argument.span.clone()));
-        let help = Some("name it with plugin = \"…\" beside them".to_owned());
-        let message = "parameters are given, and no plugin that they are for";
-        reading.mistakes.push(Mistake::new(at.clone(), message).help(help));
-        return;
-    };
-    // A plugin that is none was told of.
-    let Some(plugin) = plugin::ALL.iter().copied().find(|plugin| plugin.name == name) else {
-        reading.hidden.extend(arguments.iter().map(|argument| argument.span.clone()));
+        // A plugin that is none was told of.
+        if plugins.is_empty() {
+            let help = Some("name it with plugin = \"…\" beside them".to_owned());
+            let message = "parameters are given, and no plugin that they are for";
+            reading.mistakes.push(Mistake::new(at.clone(), message).help(help));
+        }
         return;
     };
     for argument in arguments {
-        one(reading, plugin, argument);
+        one(reading, argument.owner(&found).unwrap_or(first), argument);
     }
-    if reading.mistakes[before..].iter().any(|mistake| !mistake.is_warning) {
-        return;
-    }
-    let words: Vec<_> = arguments.iter().map(Argument::word).collect();
-    if let Err(error) = plugin::parse_arguments(plugin, &words) {
-        reading.refused(&error.into(), at);
-    }
-}
-
-/// Looks at the parameters of several plugins, each by itself; whose they are is told with the words of the certificate.
-pub(super) fn check_each(reading: &mut Reading<'_>, plugins: &[&str], arguments: &[Argument]) {
-    let has = |plugin: &&'static PluginInfo, key: &str| plugin.parameter(key).is_some();
-    for argument in arguments {
-        let key = argument.key.rsplit_once(':').map_or(argument.key.as_str(), |(_, key)| key);
-        let mut named = plugin::ALL.iter().copied().filter(|plugin| plugins.contains(&plugin.name));
-        match named.find(|plugin| has(plugin, key)) {
-            Some(plugin) => one(reading, plugin, &Argument { key: key.to_owned(), ..argument.clone() }),
-            None => reading.hidden.push(argument.span.clone()),
+    let is_fine = reading.mistakes[before..].iter().all(|mistake| mistake.is_warning);
+    // Which belong together is known only with all that is said about the names.
+    if is_fine && found.len() == 1 && arguments.iter().all(|argument| argument.whose().is_none()) {
+        let words: Vec<_> = arguments.iter().map(Argument::word).collect();
+        if let Err(error) = plugin::parse_arguments(first, &words) {
+            reading.refused(&error.into(), at);
         }
     }
 }
 
 fn one(reading: &mut Reading<'_>, plugin: &'static PluginInfo, argument: &Argument) {
-    let Argument { key, text, key_span, span, is_key } = argument;
+    let Argument { text, key_span, span, is_key, .. } = argument;
+    let key = argument.name();
     let exact = plugin.parameters.iter().find(|parameter| parameter.name == key);
     let known = exact.or_else(|| plugin.parameters.iter().find(|parameter| parameter.is_called(key)));
     let Some(parameter) = known.filter(|_| exact.is_some() || !is_key) else {

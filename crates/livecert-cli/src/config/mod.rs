@@ -9,6 +9,7 @@ mod check;
 mod credential;
 mod document;
 mod mistake;
+mod publisher;
 mod schema;
 mod value;
 mod vocabulary;

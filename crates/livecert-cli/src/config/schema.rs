@@ -107,13 +107,7 @@ fn plugin_arguments() -> Value {
     let properties: Map<_, _> = parameters.map(|one| (one.name.to_owned(), parameter(one))).collect();
     let texts = json!({"type": "string", "pattern": "="});
     json!({"anyOf": [
-        {
-            "type": "object",
-            "additionalProperties": false,
-            "properties": properties,
-            // Of a plugin or a label.
-            "patternProperties": {"^[A-Za-z0-9_@-]+:[A-Za-z0-9_-]+$": scalar()},
-        },
+        {"type": "object", "additionalProperties": false, "properties": properties},
         texts,
         {"type": "array", "items": texts},
     ]})
@@ -138,12 +132,24 @@ fn parameter(parameter: &plugin::Parameter) -> Value {
 }
 
 fn credential_name() -> Value {
-    json!({"type": "string", "title": "credential", "description": "The name of a [credential.NAME]: what publishes the proofs."})
+    let name = json!({"type": "string"});
+    json!({
+        "anyOf": [name, {"type": "array", "items": name}],
+        "title": "credential",
+        "description": "The name of a [credential.NAME], or of several: what publishes the proofs.",
+    })
 }
 
 fn credential(plugin: &PluginInfo) -> Value {
     let mut properties = Map::new();
     properties.insert("plugin".into(), json!({"const": plugin.name, "description": plugin.summary}));
+    let zone = json!({"type": "string"});
+    let zones = json!({
+        "anyOf": [zone, {"type": "array", "items": zone}],
+        "title": "zones",
+        "description": "The zones that it is for, where a certificate has several credentials of the plugin: example.com, or *.example.com for those below",
+    });
+    properties.insert("zones".into(), zones);
     for one in plugin.parameters.iter().filter(|one| is_writable(one.kind)) {
         properties.insert(one.name.to_owned(), parameter(one));
     }

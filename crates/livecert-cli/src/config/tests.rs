@@ -84,6 +84,30 @@ fn a_credential_is_written_once() {
 }
 
 #[test]
+fn several_credentials_are_told_by_their_zones() {
+    let file = "[credential.shop]\nplugin = \"gandi\"\nGandiPAT = \"env:SHOP\"\nzones = [\"shop.example\"]\n\
+                [credential.club]\nplugin = \"gandi\"\nGandiPAT = \"env:CLUB\"\n\
+                [credential.own]\nplugin = \"webroot\"\nWRPath = \"/var/www\"\n";
+    let both = format!("{file}[[certificate]]\nnames = [\"shop.example\", \"club.example\"]\n");
+    let asked = request(&format!("{both}credential = [\"shop\", \"club\"]\n"));
+    let of = |name: &str| asked.publishers.arguments.keys().any(|one| one.to_string() == name);
+    assert!(of("gandi@shop") && of("gandi") && asked.publishers.zones.len() == 1, "{:?}", asked.publishers);
+    let mixed = format!("{both}credential = [\"club\", \"own\"]\n");
+    only(
+        &mixed,
+        "13:15 these credentials are of gandi and webroot, and each name has one plugin [say which proves what",
+    );
+    let asked = request(&format!("{mixed}plugin = [\"shop.example=webroot\", \"*=gandi\"]\n"));
+    assert_eq!(asked.publishers.arguments.len(), 2, "{:?}", asked.publishers);
+    let asked = request(&format!(
+        "{both}credential = [\"shop\", \"club\"]\nplugin = [\"shop.example=gandi@shop\", \"*=gandi@club\"]\n"
+    ));
+    let names: Vec<_> = asked.publishers.arguments.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["gandi@club", "gandi@shop"]);
+    only("[credential.x]\nplugin = \"gandi\"\nzones = [\"a b\"]\n", "3:10 'a b' is no name");
+}
+
+#[test]
 fn each_mistake_has_its_place_and_what_was_meant() {
     for (text, beginning) in [
         ("[defalts]\n", "1:2 there is no table 'defalts' [did you mean 'defaults'?]"),

@@ -129,7 +129,8 @@ impl Reading<'_> {
             Place::Command(path) => path == ["issue"],
             Place::Defaults | Place::Certificate => true,
         };
-        if !told {
+        // What a zone or a parameter is for is known only with the plugins.
+        if !told || long == "zone" {
             return;
         }
         match command::issue_request(matches, self.globals) {

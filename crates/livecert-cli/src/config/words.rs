@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches};
 
-use super::certificate::{contradict, option};
+use super::certificate::{PUBLISHER, contradict, option};
 use super::check::{Reading, Section, takes_defaults};
 use super::document::Document;
 use super::vocabulary::{Vocabulary, is_repeatable};
@@ -89,7 +89,7 @@ fn words(
         // Beside the commands that make certificates, a default reaches what a variable of the environment would.
         takes_defaults(path) || arg.is_global_set() || has_variable(path, long)
     };
-    let names_one = own.plugin().is_some() || typed.iter().any(|long| long == "plugin");
+    let names_one = own.get("plugin").is_some() || typed.iter().any(|long| long == "plugin");
     let mut words = Vec::new();
     let mut add = |long: &str, given: &[String]| {
         let Some(arg) = option(command, long) else { return };
@@ -103,7 +103,7 @@ fn words(
         add(&given.long, &given.words);
     }
     for given in &defaults.given {
-        let is_publisher = matches!(given.long.as_str(), "plugin" | "zone");
+        let is_publisher = PUBLISHER.contains(&given.long.as_str());
         let again = own.get(&given.long).is_some()
             || own.given.iter().any(|other| {
                 option(command, &given.long).is_some_and(|arg| contradict(command, arg, &other.long))
@@ -112,22 +112,20 @@ fn words(
             add(&given.long, &given.words);
         }
     }
-    let of_defaults = takes_defaults(path) && !names_one;
-    let mut plugin = Section { given: Vec::new(), arguments: own.arguments.clone(), credential: None };
-    if of_defaults {
-        plugin.credential.clone_from(&defaults.credential);
-        plugin.arguments = plugin.arguments.or(defaults.arguments.clone());
+    let mut publisher = Section { arguments: own.arguments.clone(), ..Section::default() };
+    if takes_defaults(path) && !names_one {
+        publisher.credentials.clone_from(&defaults.credentials);
+        publisher.arguments = publisher.arguments.or(defaults.arguments.clone());
+        publisher.given = defaults.given.iter().filter(|given| given.long == "plugin").cloned().collect();
     }
-    let (publisher, ..) = reading.issue_words(&plugin, &Section::default());
-    let arguments: Vec<String> =
-        publisher.iter().filter(|word| word.starts_with("--plugin-arg=")).cloned().collect();
-    let named: Vec<String> = publisher.into_iter().filter(|word| word.starts_with("--plugin=")).collect();
-    // Parameters of the file are for the plugin of the file.
-    if !typed.iter().any(|long| long == "plugin") {
-        add("plugin-arg", &arguments);
-    }
-    if defaults.plugin().is_none() && own.plugin().is_none() {
-        add("plugin", &named);
+    let all = reading.publisher_words(&publisher, &Section::default());
+    for long in ["plugin", "plugin-arg", "zone"] {
+        let start = format!("--{long}=");
+        let words: Vec<String> = all.iter().filter(|word| word.starts_with(&start)).cloned().collect();
+        // Parameters of the file are for the plugin of the file.
+        if !words.is_empty() && !typed.iter().any(|typed| typed == "plugin") {
+            add(long, &words);
+        }
     }
     words
 }

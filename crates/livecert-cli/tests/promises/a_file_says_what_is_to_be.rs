@@ -306,3 +306,27 @@ fn and_a_killed_apply_is_taken_up_by_the_next() {
     expect(&it.bench.run(&["apply"]), 0);
     assert_eq!(it.requests(), asked);
 }
+
+#[test]
+fn and_each_zone_has_its_own_credential() {
+    let it = Declared::new();
+    let limited = it.bench.testbed.secret_file("limited.pat", testbed::LIMITED_PAT).unwrap();
+    let credential = |zones: &str| {
+        format!(
+            "[credential.org]\nplugin = 'gandi'\nzones = ['{zones}']\nGandiPAT = 'file:{}'\nGandiApiBaseUrl = '{}'\n",
+            limited.display(),
+            it.bench.testbed.simulator().api_base_url(),
+        )
+    };
+    let both = cert("'x.example.com', '*.x.example.org'", "credential = ['gandi', 'org']\n");
+    it.write(&format!("{}{both}", credential("example.org")));
+    assert_eq!(pairs(&it.apply(0)), [("x.example.com", "issued")]);
+    let record = read(&it.bench.cert("x.example.com").join("certificate.json"));
+    assert!(record.contains("\"label\": \"org\""), "{record}");
+    let asked = it.requests();
+    assert_eq!(pairs(&it.apply(0)), [("x.example.com", "kept")]);
+    // Other zones are no matter of the certificate.
+    it.write(&format!("{}{both}", credential("*.example.org")));
+    assert_eq!(pairs(&it.apply(0)), [("x.example.com", "changed")]);
+    assert_eq!(it.requests(), asked);
+}
