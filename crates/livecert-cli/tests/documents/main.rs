@@ -6,6 +6,7 @@
 mod container;
 mod links;
 mod page;
+mod posh_acme;
 mod sandbox;
 
 use std::path::{Path, PathBuf};
