@@ -75,6 +75,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     programs_of(&[("openssl", "openssl"), ("keytool", "default-jre-headless")])?;
     // The server that a deploy hook reloads.
     programs(&["nginx"])?;
+    // The browser that reads the page of `livecert status --html`.
+    programs(&["chromium"])?;
     // Shells that complete livecert's words.
     programs(&["fish", "zsh"])?;
     // Networks of their own for tests of DNS, and of servers that ask at port 53.

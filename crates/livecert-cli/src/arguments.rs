@@ -12,11 +12,6 @@ use crate::command::Command;
 /// Certificates from any ACME server, proved by TXT records that are written through Gandi's API.
 #[derive(Debug, Parser)]
 #[command(name = "livecert", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Examples:
-  livecert issue example.com '*.example.com' --plugin gandi \\
-      --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --accept-tos --contact you@example.com
-  livecert renew          renew what is due; meant to run daily
-  livecert list           what is there, and until when")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) globals: Globals,

@@ -6,14 +6,15 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{Arg, Command, CommandFactory, ValueHint};
+use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use livecert::certificate::{SERVERS, Servers};
 use livecert::plugin;
 use livecert::store::Store;
 
-use crate::arguments::Arguments;
 use crate::context::home_folder;
+use crate::help;
+use crate::hint::{CHALLENGES, KEY_TYPES};
 
 /// The variable by which a shell asks the program itself for candidates.
 pub(crate) const VARIABLE: &str = "LIVECERT_COMPLETE";
@@ -25,7 +26,7 @@ pub(crate) fn answer() {
 
 /// The command line with what each value may be.
 pub(crate) fn command() -> Command {
-    with_candidates(Arguments::command())
+    with_candidates(help::command())
 }
 
 fn with_candidates(command: Command) -> Command {
@@ -118,13 +119,11 @@ fn profiles(typed: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn key_types(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let all = ["ec-256", "ec-384", "ec-521", "rsa-2048", "rsa-3072", "rsa-4096"];
-    beginning_with(typed, all.map(|word| (word.to_owned(), None)))
+    beginning_with(typed, KEY_TYPES.map(|word| (word.to_owned(), None)))
 }
 
 fn challenges(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let all = ["auto", "dns-01", "dns-account-01", "dns-persist-01", "http-01", "tls-alpn-01"];
-    beginning_with(typed, all.map(|word| (word.to_owned(), None)))
+    beginning_with(typed, CHALLENGES.map(|word| (word.to_owned(), None)))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::{Globals, OneAccount};
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::terminal::{Lines, Terminal};
+use crate::terminal::{self, Drawn, Terminal};
 
 /// The state folder that is meant.
 pub(crate) fn home(globals: &Globals) -> Result<PathBuf, Failure> {
@@ -98,6 +98,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     let result = runtime.block_on(work);
     // A thread may still wait for somebody at the terminal.
     runtime.shutdown_background();
+    terminal::clear();
     result
 }
 
@@ -114,7 +115,7 @@ pub(crate) fn service(globals: &Globals) -> Result<Service, Failure> {
     let terminal = Arc::new(Terminal::new(globals));
     let token = CancellationToken::new();
     interrupt::listen(token.clone(), terminal.clone())?;
-    let progress = Arc::new(Lines::new(globals.quiet, terminal.clone()));
+    let progress = Arc::new(Drawn::new(globals.quiet, terminal.clone()));
     let surroundings = Surroundings { http, prompter: terminal, locks: store.locks(), state: None };
     let service = Service::new(store, surroundings, progress, token)?;
     let service = match globals.lock_timeout {

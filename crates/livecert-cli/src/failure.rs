@@ -18,7 +18,7 @@ pub(crate) enum Failure {
     /// The library's reason.
     Certificate(Box<CertificateError>),
     /// A reason of the command line's own.
-    Plain { status: Status, kind: &'static str, message: String },
+    Plain { status: Status, kind: &'static str, message: String, hint: Option<String> },
     /// Mistakes in `livecert.toml`.
     Config(Report),
 }
@@ -31,15 +31,33 @@ impl From<CertificateError> for Failure {
 
 impl Failure {
     pub(crate) fn wrong(message: &str) -> Self {
-        Failure::Plain { status: Status::Wrong, kind: "usage", message: message.to_owned() }
+        Failure::Plain { status: Status::Wrong, kind: "usage", message: message.to_owned(), hint: None }
     }
 
     pub(crate) fn failed(message: &str) -> Self {
-        Failure::Plain { status: Status::Failed, kind: "failed", message: message.to_owned() }
+        Failure::Plain { status: Status::Failed, kind: "failed", message: message.to_owned(), hint: None }
     }
 
     pub(crate) fn internal(message: &str) -> Self {
-        Failure::Plain { status: Status::Failed, kind: "internal", message: message.to_owned() }
+        Failure::Plain { status: Status::Failed, kind: "internal", message: message.to_owned(), hint: None }
+    }
+
+    /// The same with a next step; an error of the library has its own.
+    pub(crate) fn next(self, next: &str) -> Self {
+        match self {
+            Failure::Plain { status, kind, message, .. } => {
+                Failure::Plain { status, kind, message, hint: Some(next.to_owned()) }
+            }
+            other => other,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Failure::Certificate(error) => error.kind(),
+            Failure::Plain { kind, .. } => kind,
+            Failure::Config(_) => "config",
+        }
     }
 
     /// Shows the failure and gives the exit status.
@@ -52,17 +70,29 @@ impl Failure {
             Failure::Config(report) => {
                 let summary = report.summary();
                 let document = json!({"kind": "config", "message": summary, "mistakes": report.documents()});
-                (Status::Wrong, document, format!("{}{}{summary}\n", report.text(), label()))
+                (Status::Wrong, document, format!("{}{}{summary}\n", report.text(), label("config")))
             }
-            Failure::Plain { status, kind, message } => {
-                (*status, json!({"kind": kind, "message": message}), format!("{}{message}\n", label()))
+            Failure::Plain { status, kind, message, hint } => {
+                let mut document = json!({"kind": kind, "message": message});
+                let mut text = format!("{}{message}\n", label(kind));
+                if let Some(hint) = hint {
+                    document["hint"] = hint.as_str().into();
+                    text.push_str(&format!("  next: {hint}\n"));
+                }
+                (*status, document, text)
             }
         };
         if output.is_json() {
             let text = hide(json!({"schema": 1, "error": document}).to_string());
             output.show(&serde_json::from_str::<Value>(&text).unwrap_or_default(), String::new);
         } else {
-            write_err(&hide(text));
+            let dim = anstyle::Style::new().dimmed();
+            let more = match self.kind() {
+                // There the message is all that there is to say.
+                "usage" | "failed" | "internal" | "interrupted" | "other" => String::new(),
+                kind => format!("{dim}`livecert explain {kind}` tells more{dim:#}\n"),
+            };
+            write_err(&hide(text + &more));
         }
         status.into()
     }
@@ -75,7 +105,8 @@ pub(crate) fn wrong_words(error: &clap::Error, json: bool) -> ExitCode {
     if json && !asked_for {
         let text = hide(error.render().to_string());
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let document = json!({"schema": 1, "error": {"kind": "usage", "message": message, "hint": "see livecert --help"}});
+        let document =
+            json!({"schema": 1, "error": {"kind": "usage", "message": message, "hint": meant(error)}});
         Output::new(true).show(&document, String::new);
         return Status::Wrong.into();
     }
@@ -88,9 +119,21 @@ pub(crate) fn wrong_words(error: &clap::Error, json: bool) -> ExitCode {
     if asked_for { Status::Done.into() } else { Status::Wrong.into() }
 }
 
+/// What was most likely meant, or where to look.
+fn meant(error: &clap::Error) -> String {
+    use clap::error::{ContextKind, ContextValue};
+    let kinds = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    let words = kinds.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(word) => Some(word.clone()),
+        ContextValue::Strings(words) => words.first().cloned(),
+        _ => None,
+    });
+    words.map_or_else(|| "see livecert --help".to_owned(), |word| format!("did you mean {word}?"))
+}
+
 /// An error with its causes and the next step, for people.
 pub(crate) fn describe(error: &CertificateError) -> String {
-    let mut text = format!("{}{error}\n", label());
+    let mut text = format!("{}{error}\n", label(error.kind()));
     for cause in causes(error) {
         text.push_str(&format!("  because: {cause}\n"));
     }
@@ -173,7 +216,7 @@ fn causes(error: &CertificateError) -> Vec<String> {
     causes
 }
 
-fn label() -> String {
+fn label(kind: &str) -> String {
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    format!("{style}error{style:#}: ")
+    format!("{style}error[{kind}]{style:#}: ")
 }

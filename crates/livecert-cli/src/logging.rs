@@ -7,6 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::{Globals, LogFormat};
 use crate::failure::Failure;
+use crate::terminal::Log;
 
 /// Crates of this project.
 const OURS: [&str; 3] = ["livecert", "livecert_acme", "gandi_livedns"];
@@ -20,7 +21,7 @@ pub(crate) fn start(globals: &Globals) -> Result<(), Failure> {
     };
     let foreign = level.min(LevelFilter::WARN);
     let filter = Targets::new().with_default(foreign).with_targets(OURS.map(|target| (target, level)));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| Log);
     let started = match globals.log_format {
         LogFormat::Json => tracing_subscriber::registry().with(layer.json().with_filter(filter)).try_init(),
         LogFormat::Text => {

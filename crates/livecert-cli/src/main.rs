@@ -8,17 +8,23 @@ mod config;
 mod context;
 #[cfg(test)]
 mod documented;
+mod explain;
 mod failure;
+mod help;
 mod hint;
 mod interrupt;
 mod logging;
 mod output;
+mod page;
+#[cfg(test)]
+mod sample;
+mod screen;
 mod slip;
 mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use arguments::Arguments;
 use failure::Failure;
@@ -77,7 +83,7 @@ impl From<clap::Error> for Unparsed {
 
 /// The arguments that were typed, and those that `livecert.toml` adds.
 fn parse() -> Result<Arguments, Unparsed> {
-    let mut command = Arguments::command();
+    let mut command = help::command();
     let mut words: Vec<_> = std::env::args_os().collect();
     let mut matches = command.try_get_matches_from_mut(&words)?;
     let more = config::complete(&matches).map_err(Unparsed::File)?;

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use crate::certificate::{Finding, RenewalResult};
+use crate::certificate::{CertificateError, Finding, RenewalResult};
+use crate::dns::WatchedServer;
 use crate::store::CertName;
 
 /// Hears of events. Called from the tasks that do the work, so it must not block.
 pub trait Progress: Send + Sync {
+    /// A run begins in which so many certificates are worked on.
+    fn begins(&self, _certificates: usize) {}
+
     /// Something happened to the work on `cert`.
     fn event(&self, cert: &CertName, event: Event<'_>);
 }
@@ -17,6 +21,38 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn event(&self, _: &CertName, _: Event<'_>) {}
+}
+
+/// A part of the work on a certificate, in the order in which they follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// Directory, account, zones, and the order with its authorizations.
+    Order,
+    /// The proofs are shown.
+    Publish,
+    /// It is waited until every name server shows them.
+    Propagation,
+    /// The CA looks.
+    Validation,
+    /// The certificate is made, downloaded, checked and stored.
+    Finalize,
+}
+
+impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Step; 5] =
+        [Step::Order, Step::Publish, Step::Propagation, Step::Validation, Step::Finalize];
+
+    /// Its name for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Step::Order => "order",
+            Step::Publish => "publish",
+            Step::Propagation => "propagation",
+            Step::Validation => "validation",
+            Step::Finalize => "finalize",
+        }
+    }
 }
 
 /// An event.
@@ -109,6 +145,11 @@ pub enum Event<'a> {
         /// What was found.
         finding: &'a Finding,
     },
+    /// A part of the work begins; the one before has ended.
+    Begins {
+        /// The part.
+        step: Step,
+    },
     /// An order exists.
     Ordered {
         /// How many names are in it.
@@ -129,6 +170,8 @@ pub enum Event<'a> {
         ready: usize,
         /// All such pairs.
         all: usize,
+        /// The same for each server.
+        servers: &'a [WatchedServer],
     },
     /// Every name server shows everything.
     Propagated {
@@ -149,6 +192,11 @@ pub enum Event<'a> {
     Ended {
         /// What became of it.
         result: &'a RenewalResult,
+    },
+    /// The certificate's part of a run that makes the store match a file has ended.
+    Settled {
+        /// Why it failed; `None` if it did not.
+        error: Option<&'a CertificateError>,
     },
     /// A hook is run.
     HookBegins {

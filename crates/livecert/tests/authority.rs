@@ -107,12 +107,18 @@ async fn every_server_is_watched_and_the_last_one_decides() {
     let begun = std::time::Instant::now();
     let mut looks = Vec::new();
     watch(&expected, &Patience { limit: Duration::from_secs(20), ..Patience::default() }, |seen| {
-        looks.push(seen)
+        looks.push((seen.ready, seen.all, seen.servers.to_vec()))
     })
     .await
     .unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(300));
-    assert!(looks.len() > 1 && looks[0].ready == looks[0].all - 1, "{looks:?}");
+    assert!(looks.len() > 1 && looks[0].0 == looks[0].1 - 1, "{looks:?}");
+    // Which of the servers it was that was late is told, with the time that each took.
+    let late: Vec<_> = looks[0].2.iter().filter(|server| server.after.is_none()).collect();
+    let (_, _, servers) = looks.last().unwrap();
+    let took = |name: &str| servers.iter().find(|server| server.name == name).unwrap().after.unwrap();
+    assert!(late.len() == 1 && took(&late[0].name) >= Duration::from_millis(300), "{looks:?}");
+    assert!(servers.iter().any(|server| server.after.unwrap() < took(&late[0].name)), "{looks:?}");
 }
 
 #[tokio::test]

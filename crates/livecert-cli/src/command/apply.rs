@@ -19,16 +19,6 @@ use crate::output::{Output, Status, table};
 use crate::terminal::write_err;
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-A certificate that is missing is issued; one that is declared otherwise is issued anew, once; where the certificate itself
-does not change (hooks, owner, credential), only the settings are stored. One that is not in the file any more is moved to
-archive/ in the state folder. Certificates that were made by hand, and are not in the file, are never touched. What is due
-is left to `livecert renew`.
-
-Examples:
-  livecert apply --plan                what would be done, and why; nobody is asked
-  livecert apply
-  livecert apply shop.example.com      this one alone")]
 pub(crate) struct Apply {
     /// Names in the store; all of the file if there is none
     #[arg(value_name = "CERT")]

@@ -8,14 +8,6 @@ use crate::failure::Failure;
 use crate::output::{Output, Status};
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  livecert completions bash > /etc/bash_completion.d/livecert
-  livecert completions zsh > /usr/local/share/zsh/site-functions/_livecert
-  livecert completions fish > ~/.config/fish/completions/livecert.fish
-  livecert completions powershell >> $PROFILE
-
-The script asks the program itself, so it need not be written again when livecert or the store changes.")]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL", value_parser = ["bash", "zsh", "fish", "powershell", "elvish"])]

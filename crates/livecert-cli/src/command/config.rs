@@ -16,11 +16,6 @@ pub(crate) enum ConfigWords {
     /// Look for all mistakes in the file; exit status 2 if there is one. Nobody is asked, and nothing is changed
     Check(Check),
     /// Print the JSON schema of the file, by which editors complete and check it
-    #[command(after_help = "\
-Example:
-  livecert config schema > livecert.schema.json
-and as the first line of the file, for editors with Taplo or Even Better TOML:
-  #:schema ./livecert.schema.json")]
     Schema,
 }
 

@@ -144,9 +144,4 @@ impl DeploymentView {
             state => state,
         }
     }
-
-    /// Whether something is still to be done.
-    pub(crate) fn is_open(&self) -> bool {
-        self.at.is_none()
-    }
 }

@@ -18,14 +18,6 @@ use crate::output::{Output, Status};
 use crate::terminal::write_err;
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  livecert import certbot /etc/letsencrypt --plan    what would be taken over, and what cannot be
-  livecert import certbot /etc/letsencrypt
-  livecert import acme.sh ~/.acme.sh --cert example.com
-  livecert import lego ~/.lego --plugin gandi --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat
-
-Nothing of the other client is changed, and no server is asked. What is in the store already stays as it is.")]
 pub(crate) struct ImportWords {
     /// The other client: posh-acme, certbot, lego or acme.sh
     #[arg(value_name = "CLIENT")]

@@ -23,16 +23,6 @@ use crate::failure::Failure;
 use crate::output::{Output, Status};
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  livecert issue example.com '*.example.com' --plugin gandi --accept-tos \\
-      --plugin-arg GandiPAT=file:/etc/livecert/gandi.pat --contact you@example.com
-  livecert issue example.com --plugin gandi --accept-tos --dry-run   (a rehearsal at LE_STAGE; token from GANDI_PAT)
-
-A secret parameter takes the place where the secret is: prompt, env:VAR, file:PATH, cmd:COMMAND, systemd-cred:NAME,
-keyring:SERVICE/USER.
-Parameters of the plugin gandi: GandiPAT, GandiToken, GandiTokenInsecure, GandiApiBaseUrl, GandiSharingId, GandiTTL,
-GandiRetryTime, GandiExpires.")]
 pub(crate) struct Issue {
     /// Names for the certificate, such as example.com and '*.example.com'
     #[arg(value_name = "NAME")]

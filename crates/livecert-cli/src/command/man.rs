@@ -9,14 +9,10 @@ use serde_json::json;
 
 use crate::completion;
 use crate::failure::Failure;
+use crate::hint::did_you_mean_one_of;
 use crate::output::{Output, Status};
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  livecert man | man -l -
-  livecert man dns add | man -l -
-  livecert man --dir /usr/local/share/man/man1     all pages, one file each")]
 pub(crate) struct ManPage {
     /// The command, such as `issue` or `dns add` [default: livecert itself]
     #[arg(value_name = "COMMAND")]
@@ -40,7 +36,10 @@ pub(super) fn run(words: &ManPage, output: &Output) -> Result<Status, Failure> {
             let mut command = &root;
             for word in &words.command {
                 command = command.find_subcommand(word).ok_or_else(|| {
-                    Failure::wrong(&format!("there is no command '{}'", words.command.join(" ")))
+                    let failure =
+                        Failure::wrong(&format!("there is no command '{}'", words.command.join(" ")));
+                    let hint = did_you_mean_one_of(word, command.get_subcommands().map(Command::get_name));
+                    hint.into_iter().fold(failure, |failure, hint| failure.next(&hint))
                 })?;
             }
             let page = page(command)?;

@@ -10,6 +10,7 @@ mod config;
 mod declared;
 mod deployment;
 mod dns;
+mod explain;
 mod files;
 mod import;
 mod issue;
@@ -29,6 +30,7 @@ mod secret;
 mod server;
 mod set;
 mod show;
+pub(crate) mod standing;
 mod status;
 mod timer;
 mod token;
@@ -109,6 +111,8 @@ pub(crate) enum Command {
     /// The standing records of dns-persist-01: certificates without a token on the host
     #[command(subcommand)]
     Persist(persist::Persist),
+    /// Explain a kind of error: what it means, and what to do
+    Explain(explain::Explain),
     /// Print the script by which a shell completes livecert's words
     Completions(completions::Completions),
     /// Print a manual page, or write all of them
@@ -152,6 +156,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Challenge(words) => challenge::run(words, globals, output),
         Command::Persist(words) => persist::run(words, globals, output),
         Command::Import(words) => import::run(*words, globals, output),
+        Command::Explain(words) => explain::run(&words, output),
         Command::Completions(words) => completions::run(&words, output),
         Command::Man(words) => man::run(&words, output),
         Command::Files(words) => files::run(&words, globals, output),

@@ -13,7 +13,8 @@ use super::view::{distance, moment};
 use crate::arguments::Globals;
 use crate::context;
 use crate::failure::{Failure, describe, error_document};
-use crate::output::{Output, Status, table};
+use crate::output::{Output, Status};
+use crate::screen::{Cell, Column, Screen, grid};
 use crate::terminal::write_err;
 
 #[derive(Debug, Args)]
@@ -129,7 +130,7 @@ fn text(renewals: &[Renewal], totals: &Totals) -> String {
     if renewals.is_empty() {
         return "There are no certificates yet; `livecert issue` makes one.\n".to_owned();
     }
-    let now = jiff::Timestamp::now();
+    let (now, screen) = (jiff::Timestamp::now(), Screen::of_stdout());
     let row = |renewal: &Renewal| {
         let (result, when) = match &renewal.result {
             RenewalResult::NotDue(at) => {
@@ -146,8 +147,9 @@ fn text(renewals: &[Renewal], totals: &Totals) -> String {
             RenewalResult::Failed(error) => ("FAILED", format!("{}: {error}", error.kind())),
             _ => ("", String::new()),
         };
-        vec![renewal.cert.to_string(), result.to_owned(), when]
+        vec![Cell::from(screen.name(renewal.cert.as_str())), result.into(), when.into()]
     };
     let rows = renewals.iter().map(row).collect::<Vec<_>>();
-    format!("{}{}\n", table(&rows), totals.text())
+    let columns = [Column::name("NAME", 16), Column::fixed("RESULT"), Column::text("WHEN OR WHY", 20)];
+    format!("{}{}\n", grid(&columns, &rows, screen), totals.text())
 }

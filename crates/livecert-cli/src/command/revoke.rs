@@ -12,6 +12,7 @@ use super::server::chosen;
 use crate::arguments::Globals;
 use crate::context;
 use crate::failure::Failure;
+use crate::hint::did_you_mean_one_of;
 use crate::output::{Output, Status};
 
 #[derive(Debug, Args)]
@@ -38,9 +39,25 @@ pub(crate) struct Revoke {
     pub(crate) account: Option<String>,
 }
 
+/// The reasons that a person may give (RFC 5280 §5.3.1).
+const REASONS: [&str; 8] = [
+    "unspecified",
+    "keyCompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "certificateHold",
+    "privilegeWithdrawn",
+    "aACompromise",
+];
+
 pub(super) fn run(words: &Revoke, globals: &Globals, output: &Output) -> Result<Status, Failure> {
     let reason = words.reason.as_deref().map(str::parse::<RevocationReason>).transpose();
-    let reason = reason.map_err(|error| Failure::wrong(&error.to_string()))?;
+    let reason = reason.map_err(|error| {
+        let hint = did_you_mean_one_of(words.reason.as_deref().unwrap_or_default(), REASONS);
+        let failure = Failure::wrong(&error.to_string());
+        hint.into_iter().fold(failure, |failure, hint| failure.next(&hint))
+    })?;
     let request = RevocationRequest {
         cert: words
             .cert

@@ -14,10 +14,6 @@ pub(crate) enum ServerWords {
     /// The servers that have a short code, and those that were added or used
     List,
     /// Keep a server in mind, with a name of your own for it
-    #[command(after_help = "\
-Examples:
-  livecert server add https://ca.example.com/acme/directory --name work
-  livecert issue example.com --server work --accept-tos")]
     Add {
         /// The https URL of its directory, or its code
         #[arg(value_name = "CODE|URL")]

@@ -16,15 +16,6 @@ use crate::failure::Failure;
 use crate::output::{Output, Status};
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-What concerns files is done at once: they are written anew, with the same key and certificate. \"\" removes what is
-stored.
-
-Examples:
-  livecert set example.com --group ssl-cert                          let a group read the files
-  livecert set example.com --pfx-password file:/etc/livecert/pfx     write PKCS#12 files too
-  livecert set example.com --plugin-arg GandiPAT=file:/etc/livecert/new.pat
-  livecert set example.com --plugin-arg shop:GandiPAT=file:/etc/livecert/shop.pat --zone example.org=shop")]
 pub(crate) struct Set {
     /// The certificate's name in the store (see `livecert list`)
     #[arg(value_name = "CERT")]

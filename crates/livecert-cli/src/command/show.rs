@@ -110,6 +110,10 @@ fn text(certificate: &CertificateView) -> String {
             row("", format!("next try after {}", whole(next)));
         }
     }
+    if certificate.post_hook_owed {
+        row("post hook", "still to be run; what its pre hook stopped may not run".to_owned());
+        row("", format!("next: livecert renew {}", certificate.name));
+    }
     for (index, past) in certificate.generations.iter().enumerate() {
         let told = match (&past.serial, past.not_after, &past.error) {
             (Some(serial), Some(end), _) => format!("until {}, serial {serial}", moment(end)),

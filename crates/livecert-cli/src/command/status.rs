@@ -3,16 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anstyle::AnsiColor;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use livecert::certificate::{CertificateError, Standing, StatusReport, StatusRequest, Trouble, status};
+use livecert::certificate::{
+    CertificateError, Standing, StatusReport, StatusRequest, Trouble, TroubleKind, status,
+};
+use livecert::store::replace_file;
 use serde_json::{Value, json};
 
+use super::standing;
 use super::view::{distance, moment};
 use crate::arguments::{Globals, duration};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
+use crate::screen::{Screen, harmless};
+
+/// How many certificates are seen at a glance.
+const GLANCE: usize = 12;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusWords {
@@ -25,6 +34,9 @@ pub(crate) struct StatusWords {
     /// Write the numbers to this file too, for the textfile collector of Prometheus' node exporter
     #[arg(long, value_name = "FILE")]
     pub(crate) prometheus: Option<PathBuf>,
+    /// Write all of it to this file too, as one HTML page that needs nothing beside itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Result<Status, Failure> {
@@ -40,11 +52,15 @@ pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Re
         return Err(Failure::wrong(&format!("there is no state folder {}", home.display())));
     }
     let report = status(&context::store(globals)?, &request, now).map_err(CertificateError::from)?;
-    let written = words.prometheus.as_ref().map_or(Ok(()), |path| write_metrics(path, &metrics(&report)));
+    let metrics = words.prometheus.as_ref().map(|path| write(path, &metrics(&report)));
+    let page = words.html.as_ref().map(|path| write(path, &crate::page::page(&report, now)));
+    let unwritten: Vec<Failure> = metrics.into_iter().chain(page).filter_map(Result::err).collect();
     // What needs a person is told in any case. The one document is out then: the failure goes beside it.
-    output.show(&document(&report), || text(&report, now));
-    if let Err(failure) = written {
+    output.show(&document(&report), || text(&report, now, Screen::of_stdout()));
+    for failure in &unwritten {
         failure.report(&Output::new(false));
+    }
+    if !unwritten.is_empty() {
         return Ok(Status::Failed);
     }
     Ok(if report.troubles.is_empty() { Status::Done } else { Status::Soon })
@@ -68,6 +84,11 @@ fn document(report: &StatusReport) -> Value {
             "looked_at": one.looked_at,
             "failures": one.failures,
             "deployed": one.deployed,
+            "not_before": one.not_before,
+            "error": one.error.as_ref().map(|error| json!({"kind": error.kind, "message": error.message, "at": error.at})),
+            "credential": one.credential.as_ref().map(|credential| json!({"kind": credential.kind, "ends": credential.ends})),
+            "problem": one.worst.map(TroubleKind::word),
+            "post_hook_owed": one.post_owed,
         })
     };
     json!({
@@ -79,31 +100,58 @@ fn document(report: &StatusReport) -> Value {
     })
 }
 
-fn text(report: &StatusReport, now: Timestamp) -> String {
+/// The most urgent certificates as a table, what needs a person, and all in a line.
+fn text(report: &StatusReport, now: Timestamp, screen: Screen) -> String {
+    let mut text = String::new();
+    // Those that need somebody are shown in any case, and the next ones as far as they are seen at a glance.
+    let urgent = report.certificates.iter().filter(|one| one.worst.is_some()).count();
+    let shown = report.certificates.len().min(urgent.max(GLANCE));
+    if shown > 0 {
+        text.push_str(&standing::table(&report.certificates[..shown], now, screen));
+        if let more @ 1.. = report.certificates.len() - shown {
+            text.push_str(&format!("and {more} more that are renewed later: `livecert list`\n"));
+        }
+        text.push('\n');
+    }
+    for trouble in &report.troubles {
+        text.push_str(&told(trouble, screen));
+    }
+    text.push_str(&summary(report, now));
+    text
+}
+
+/// A trouble with its next step.
+fn told(trouble: &Trouble, screen: Screen) -> String {
+    let about = trouble.cert.as_ref().map(|cert| format!("{}: ", screen.name(cert.as_str())));
+    let style = match trouble.kind {
+        TroubleKind::Due | TroubleKind::CredentialEnds | TroubleKind::NoRun | TroubleKind::Held => {
+            AnsiColor::Yellow.on_default()
+        }
+        _ => AnsiColor::Red.on_default().bold(),
+    };
+    format!(
+        "{style}{:<15}{style:#} {}{}\n                next: {}\n",
+        trouble.kind.word(),
+        about.unwrap_or_default(),
+        harmless(&trouble.what),
+        trouble.next
+    )
+}
+
+fn summary(report: &StatusReport, now: Timestamp) -> String {
     let run = match &report.last_run {
         Some(run) => format!("the last run ended {} ({})", distance(run.finished, now), moment(run.finished)),
         None => "no run has ended yet".to_owned(),
     };
     let count = report.certificates.len();
     let count = format!("{count} certificate{}", if count == 1 { "" } else { "s" });
-    if report.troubles.is_empty() {
-        let next = report.certificates.iter().filter_map(|one| one.renew_at.map(|at| (at, &one.cert))).min();
-        let next = next.map_or_else(String::new, |(at, cert)| {
-            format!(", the next renewal {} ({cert})", distance(at, now))
-        });
-        return format!("All is well: {count}{next}; {run}.\n");
+    if !report.troubles.is_empty() {
+        return format!("{} to look at; {count}; {run}.\n", report.troubles.len());
     }
-    let line = |trouble: &Trouble| {
-        let about = trouble.cert.as_ref().map(|cert| format!("{cert}: ")).unwrap_or_default();
-        format!(
-            "{:<15} {about}{}\n                next: {}\n",
-            trouble.kind.word(),
-            trouble.what,
-            trouble.next
-        )
-    };
-    let lines: String = report.troubles.iter().map(line).collect();
-    format!("{lines}{} to look at; {count}; {run}.\n", report.troubles.len())
+    let next = report.certificates.iter().filter_map(|one| one.renew_at.map(|at| (at, &one.cert))).min();
+    let next = next
+        .map_or_else(String::new, |(at, cert)| format!(", the next renewal {} ({cert})", distance(at, now)));
+    format!("All is well: {count}{next}; {run}.\n")
 }
 
 /// The text format of Prometheus. Times are Unix seconds.
@@ -134,10 +182,28 @@ fn metrics(report: &StatusReport) -> String {
     text
 }
 
-/// The collector must never read half of it.
-fn write_metrics(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|error| Failure::failed(&format!("{} cannot be written: {error}", path.display())))
+/// Writes a file that nobody ever reads half of.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let path = std::path::absolute(path)
+        .map_err(|error| Failure::failed(&format!("{} cannot be written: {error}", path.display())))?;
+    replace_file(&path, text.as_bytes(), 0o644).map_err(|error| CertificateError::from(error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn what_needs_a_person_is_on_the_screen() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = sample::report(&sample::fill(folder.path()));
+        let drawn = text(&report, sample::now(), Screen { width: Some(80), unicode: true });
+        let plain = anstream::adapter::strip_str(&drawn).to_string();
+        // The hour is that of this place.
+        let ended = moment(report.last_run.unwrap().finished);
+        let plain = plain.replace(&ended, "THEN");
+        insta::assert_snapshot!("status_80", plain);
+        assert!(!plain.contains('\u{1b}'));
+    }
 }

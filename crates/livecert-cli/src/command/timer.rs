@@ -343,6 +343,6 @@ impl From<ScheduleError> for Failure {
         let causes: String = std::iter::successors(std::error::Error::source(&error), |error| error.source())
             .map(|cause| format!(": {cause}"))
             .collect();
-        Failure::Plain { status, kind: "timer", message: format!("{error}{causes}{next}") }
+        Failure::Plain { status, kind: "timer", message: format!("{error}{causes}{next}"), hint: None }
     }
 }

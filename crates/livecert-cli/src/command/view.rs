@@ -56,6 +56,9 @@ pub(crate) struct CertificateView {
     pub(crate) current: Option<GenerationView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deployment: Option<DeploymentView>,
+    /// A post hook has still to be run: what its pre hook stopped may not run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) post_hook_owed: bool,
     /// All that are there, the newest first.
     pub(crate) generations: Vec<PastView>,
 }
@@ -262,6 +265,7 @@ impl CertificateView {
             next_try: None,
             current,
             deployment: None,
+            post_hook_owed: false,
             generations,
         }
     }
@@ -276,7 +280,11 @@ impl CertificateView {
         let all = store.generations(name)?.into_iter().rev().map(past).collect();
         let state = store.deployment(name)?;
         let deployment = current_number.and_then(|number| DeploymentView::new(&state, number));
-        let mut view = CertificateView { deployment, ..CertificateView::new(name, &record, current, all) };
+        let mut view = CertificateView {
+            deployment,
+            post_hook_owed: state.post_owed,
+            ..CertificateView::new(name, &record, current, all)
+        };
         // Damage there is told by `status`.
         if let Some(failures) = store.failures(name).ok().flatten() {
             // Where only a failed hook was told, no try to get it has failed.

@@ -52,6 +52,7 @@ fn table(bench: &Bench, canary: &Path) -> Vec<(&'static str, Vec<String>)> {
         ("plugin list", String::new()),
         ("plugin show", "gandi".into()),
         ("plugin args", "example.com".into()),
+        ("explain", "refused".into()),
         ("completions", "bash".into()),
         ("man", "issue".into()),
         ("show", "example.com".into()),

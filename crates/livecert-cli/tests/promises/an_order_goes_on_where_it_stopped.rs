@@ -202,7 +202,7 @@ fn when_an_answer_is_lost() {
         let words = bench.words_at(&server, &["example.com"], &["--cert-name", &cert]);
         let outcome = bench.livecert.run(&words).unwrap();
         if outcome.status != Some(0) {
-            says(&outcome, &["error:", "because:", "next:"]);
+            says(&outcome, &["error[", "because:", "next:"]);
             expect(&bench.livecert.run(&words).unwrap(), 0);
         }
         let made = (control.orders().len() - before.0, control.certificates().len() - before.1);

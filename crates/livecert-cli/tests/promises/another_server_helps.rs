@@ -78,7 +78,7 @@ fn when_nobody_is_at_home_and_nobody_at_the_others_is_told() {
     other.control().change(|behaviour| behaviour.new_order = NewOrder::ServerInternal);
     let outcome = bench.livecert.run(words(&bench, &home_url, &other, "alone")).unwrap();
     expect(&outcome, 1);
-    let line = outcome.stderr.lines().find(|line| line.starts_with("error:")).unwrap();
+    let line = outcome.stderr.lines().find(|line| line.starts_with("error[")).unwrap();
     assert!(line.contains(&home_url) && line.contains(&other.directory()), "{line}");
     says(&outcome, &["no server gives the certificate", "serverInternal", "next: the CA is out of order"]);
 }

@@ -32,6 +32,7 @@ mod another_server_helps;
 mod bad_days_are_explained;
 mod credentials_come_from_their_sources;
 mod dns_works_where_the_network_does_not;
+mod documents_are_as_they_are_documented;
 mod editors_know_the_file;
 mod every_challenge_is_solved;
 mod every_server_gets_its_files;
@@ -55,6 +56,7 @@ mod several_accounts_at_one_server;
 mod shells_and_manuals_know_every_word;
 mod the_ca_says_when_to_renew;
 mod the_old_host_of_livedns_is_explained;
+mod the_page_shows_how_everything_stands;
 mod the_sealing_key_moves_and_changes;
 mod two_at_once_do_no_harm;
 mod wrong_words_do_nothing;
@@ -125,6 +127,7 @@ impl Bench {
         self.livecert.run(self.words_at(server, names, more)).unwrap()
     }
 
+    #[track_caller]
     fn run(&self, words: &[&str]) -> Outcome {
         self.livecert.run(words).unwrap()
     }

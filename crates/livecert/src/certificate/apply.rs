@@ -10,6 +10,7 @@ use super::back_off::Occasion;
 use super::intention::{ApplyRequest, Intention, Step, intentions};
 use super::renew::in_lanes;
 use super::{Amended, CertificateError, DeployRun, IssueRequest, Issued, Outcome, Service, publishers_of};
+use crate::progress::Event;
 use crate::store::CertName;
 
 /// One certificate, after the store was made to match what is declared.
@@ -59,6 +60,7 @@ impl Service {
         if !due.is_empty() {
             self.unless_interrupted(self.sweep_first(&due)).await?;
         }
+        self.progress.begins(intentions.iter().filter(|one| one.is_work()).count());
         let run = DeployRun::new(named);
         let (run_now, file) = (&run, file.as_path());
         let jobs = intentions.into_iter().map(|one| (lane(&one), one)).collect();
@@ -67,6 +69,7 @@ impl Service {
         all.sort_by(|one, other| one.cert.cmp(&other.cert));
         for (cert, error) in self.finish_deployments(run).await {
             if let Some(applied) = all.iter_mut().find(|applied| applied.cert == cert) {
+                self.progress.event(&cert, Event::Settled { error: Some(&error) });
                 applied.result = AppliedResult::Failed(Box::new(error));
             }
         }
@@ -80,6 +83,7 @@ impl Service {
         occasion: Occasion,
         run: &DeployRun,
     ) -> Applied {
+        let is_work = intention.is_work();
         let Intention { cert, from_archive, step, why } = intention;
         let mut restored = false;
         let result = match self.interrupt.is_cancelled() {
@@ -96,6 +100,9 @@ impl Service {
                 work.await
             }
         };
+        if is_work {
+            self.progress.event(&cert, Event::Settled { error: result.as_ref().err() });
+        }
         let result = result.unwrap_or_else(|error| AppliedResult::Failed(Box::new(error)));
         Applied { cert, restored, result, why }
     }

@@ -12,7 +12,7 @@ use super::sweep::COURTESY;
 use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::challenge::{ChallengeError, Placement, Proof, Solvers, Standing};
 use crate::plugin::{Leftover, TxtRecord, WebProof, Withdrawn};
-use crate::progress::Event;
+use crate::progress::{Event, Step};
 use crate::store::{CertName, Draft, StoreError};
 
 /// One try. What it shows is gone in the end, whatever happens.
@@ -50,6 +50,7 @@ impl Attempt<'_> {
         // 9. The certificate; beside it, the removal of what was published. From here on it is proved, and whatever
         // happens to us, the order can give a certificate.
         draft.keep(true);
+        self.service.progress.event(self.cert, Event::Begins { step: Step::Finalize });
         let (chains, withdrawn) = tokio::join!(self.certificate(draft, csr), self.clean_up());
         settled(self.cert, self.ledger.settle(&withdrawn, &[]));
         if self.service.rehearsing {
@@ -98,15 +99,17 @@ impl Attempt<'_> {
         }
 
         // 6. Published, after it is noted on disk what will be.
+        event(Event::Begins { step: Step::Publish });
         let proofs = self.publish(&open).await?;
 
         // 7. Public.
         if !proofs.is_empty()
             && let Some(dns) = &self.solvers.dns
         {
+            event(Event::Begins { step: Step::Propagation });
             let begun = Instant::now();
-            let report = |watch: crate::dns::Watch| {
-                event(Event::Propagating { ready: watch.ready, all: watch.all });
+            let report = |watch: crate::dns::Watch<'_>| {
+                event(Event::Propagating { ready: watch.ready, all: watch.all, servers: watch.servers });
             };
             let stop = service.interrupt.cancelled();
             if !dns.propagate(&self.placement, &proofs, report, stop).await? {
@@ -116,6 +119,7 @@ impl Attempt<'_> {
         }
 
         // 8. The CA looks.
+        event(Event::Begins { step: Step::Validation });
         let begun = Instant::now();
         let limit = self.settings.validation_timeout;
         let validation = self.order.validate(&open, limit, self.solvers, &self.placement);

@@ -146,7 +146,7 @@ impl Service {
         let begun = Instant::now();
         if request.wait {
             let stop = self.interrupt.cancelled();
-            let report = |watch| tracing::debug!(?watch, "propagation");
+            let report = |watch: crate::dns::Watch<'_>| tracing::debug!(?watch, "propagation");
             let error = match solver.propagate(&placement, &proofs, report, stop).await {
                 Ok(true) => None,
                 Ok(false) => Some(CertificateError::Interrupted),

@@ -26,7 +26,7 @@ use crate::challenge::{
     ChallengeError, DnsSolver, Placement, Solvers, StandingWish, account_validation_name, validation_name,
 };
 use crate::plugin::Leftover;
-use crate::progress::Event;
+use crate::progress::{Event, Step};
 use crate::store::{
     CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS, PendingDeployment,
     PendingOrder,
@@ -328,6 +328,8 @@ impl Service {
         if !kept {
             self.before_requests(work).await?;
         }
+
+        self.progress.event(cert, Event::Begins { step: Step::Order });
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
         let prepared =

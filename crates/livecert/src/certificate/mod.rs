@@ -64,7 +64,7 @@ pub use handover::{Care, HookRequest, Hooked};
 pub use import::{Import, ImportRequest, ImportedAccount, ImportedCertificate, Taken, plan_import};
 pub use intention::{ApplyRequest, Declared, Intention, Step, intentions};
 pub use issue::{Issued, Outcome};
-pub use name::{NameError, SubjectName, names_of_request, parse_names};
+pub use name::{NameError, SubjectName, names_of_request, parse_names, readable};
 pub use output::{FormatError, OutputFormat, OutputRequest};
 pub use per_name::{PerName, PerNameError};
 pub use persist::{PersistRequest, Persisted, Stands};
@@ -83,7 +83,7 @@ pub use server::{SERVERS, ServerError, ServerUrl};
 pub use servers::{KnownServer, RemovedServer, ServerChange, Servers};
 pub use service::Service;
 pub use settings::{ExternalAccountRequest, IssueRequest, PropagationRequest};
-pub use status::{Standing, StatusReport, StatusRequest, Trouble, TroubleKind, status};
+pub use status::{Standing, StandingError, StatusReport, StatusRequest, Trouble, TroubleKind, status};
 pub use steps::{
     Answered, GivenUp, ListenEnd, Listening, NewOrderReport, OpenName, OpenOrder, OrderError, OrderStanding,
     ProofRequest, SettingsAfter, ShownProof, StepOutcome, StepReport, ToShow,

@@ -176,6 +176,19 @@ fn check_labels(given: &str, ascii: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+/// A name as people read it: A-labels of an internationalised name (RFC 5890) as the letters that they stand for. What is not
+/// valid, or could not be told from a sign of the terminal, stays as it is.
+pub fn readable(name: &str) -> String {
+    if !name.contains("xn--") {
+        return name.to_owned();
+    }
+    let label = |label: &str| match idna::domain_to_unicode(label) {
+        (text, Ok(())) if text.chars().all(|c| c.is_alphanumeric() || c == '-') => text,
+        _ => label.to_owned(),
+    };
+    name.split('.').map(label).collect::<Vec<_>>().join(".")
+}
+
 /// Parses the names of one certificate and drops duplicates; the order of the first mentions stays.
 ///
 /// # Errors
@@ -205,6 +218,21 @@ pub fn names_of_request(request: &[u8]) -> Result<Vec<SubjectName>, CertificateE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_internationalised_name_is_readable_and_means_the_same() {
+        for (written, read) in [
+            ("xn--bcher-kva.example", "bücher.example"),
+            ("!.xn--bcher-kva.example", "!.bücher.example"),
+            ("*.xn--bcher-kva.example", "*.bücher.example"),
+            ("www.example.com", "www.example.com"),
+            ("xn--.example", "xn--.example"),
+        ] {
+            assert_eq!(readable(written), read);
+            let cert = read.replace('*', "!").parse::<crate::store::CertName>().unwrap();
+            assert_eq!(cert.as_str(), written.replace('*', "!"));
+        }
+    }
 
     fn parse(text: &str) -> Result<String, NameError> {
         text.parse::<SubjectName>().map(|name| name.0)

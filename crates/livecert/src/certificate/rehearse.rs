@@ -244,6 +244,10 @@ impl Steps {
 }
 
 impl Progress for Steps {
+    fn begins(&self, certificates: usize) {
+        self.heard.begins(certificates);
+    }
+
     fn event(&self, cert: &CertName, event: Event<'_>) {
         let step = match event {
             Event::Ordered { .. } => Some(RehearsalStep::Ordered),

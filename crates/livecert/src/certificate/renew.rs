@@ -116,6 +116,7 @@ impl Service {
         let queue = self.queue(certs, request.force);
         let due: Vec<_> = queue.iter().filter(|one| one.is_due).map(|one| one.cert.clone()).collect();
         self.unless_interrupted(self.sweep_first(&due)).await?;
+        self.progress.begins(due.len());
         // Whoever names a certificate does not want to wait until a failed hook's time has come.
         let run = DeployRun::new(request.force || !request.certs.is_empty());
         let mut renewals = self.renew_all(queue, request, &run).await;

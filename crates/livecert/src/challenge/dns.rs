@@ -342,7 +342,7 @@ impl DnsSolver {
         &self,
         placement: &Placement,
         proofs: &[Proof],
-        report: impl FnMut(Watch),
+        report: impl FnMut(Watch<'_>),
         stop: impl Future<Output = ()>,
     ) -> Result<bool, ChallengeError> {
         let expected = placement.expected(proofs);
@@ -373,7 +373,7 @@ impl DnsSolver {
     async fn watch(
         &self,
         expected: &[Expected],
-        mut report: impl FnMut(Watch),
+        mut report: impl FnMut(Watch<'_>),
     ) -> Result<(), PropagationError> {
         let at_servers = matches!(self.mode, PropagationMode::Authoritative | PropagationMode::Both);
         let shut_in = at_servers && self.view.is_shut_in();

@@ -18,6 +18,7 @@ pub use caa::{CaaApplicant, CaaError, CaaRecord, CaaSet, find_caa};
 pub use exchange::{DnsError, ask};
 pub use pattern::{NamePattern, NamePatternError};
 pub use propagation::{
-    Expected, Lacking, Patience, PropagationError, ServerView, Watch, look, watch, watch_resolvers,
+    Expected, Lacking, Patience, PropagationError, ServerView, Watch, WatchedServer, look, watch,
+    watch_resolvers,
 };
 pub use resolver::{Health, ResolveError, Resolver, ResolverAddress, ResolverAddressError};

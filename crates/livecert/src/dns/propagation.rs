@@ -90,11 +90,53 @@ fn describe(lacking: &[Lacking]) -> String {
 
 /// What a watch tells while it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watch {
+pub struct Watch<'a> {
     /// How many pairs of name and server there are.
     pub all: usize,
     /// How many of them show everything.
     pub ready: usize,
+    /// The same for each server, in the order in which they are asked.
+    pub servers: &'a [WatchedServer],
+}
+
+/// How far the records have come at one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedServer {
+    /// Its name, or its address where it has none.
+    pub name: String,
+    /// How many pairs of name and address are asked.
+    pub all: usize,
+    /// How many of them show everything.
+    pub ready: usize,
+    /// How long it took until all of them did; `None` before.
+    pub after: Option<Duration>,
+}
+
+/// Counts what each server shows. `open` are the servers of the pairs that lack something.
+fn tally<'a>(servers: &mut [WatchedServer], open: impl Iterator<Item = &'a str>, elapsed: Duration) {
+    for server in servers.iter_mut() {
+        server.ready = server.all;
+    }
+    for name in open {
+        if let Some(server) = servers.iter_mut().find(|server| server.name == name) {
+            server.ready = server.ready.saturating_sub(1);
+        }
+    }
+    for server in servers {
+        server.after = (server.ready == server.all).then(|| server.after.unwrap_or(elapsed));
+    }
+}
+
+/// The servers of all pairs, each once.
+fn watched<'a>(pairs: impl Iterator<Item = &'a str>) -> Vec<WatchedServer> {
+    let mut servers: Vec<WatchedServer> = Vec::new();
+    for name in pairs {
+        match servers.iter_mut().find(|server| server.name == name) {
+            Some(server) => server.all += 1,
+            None => servers.push(WatchedServer { name: name.to_owned(), all: 1, ready: 0, after: None }),
+        }
+    }
+    servers
 }
 
 /// Waits until all `expected` values are at all their servers; `report` hears of each look.
@@ -107,13 +149,14 @@ pub struct Watch {
 pub async fn watch(
     expected: &[Expected],
     patience: &Patience,
-    mut report: impl FnMut(Watch),
+    mut report: impl FnMut(Watch<'_>),
 ) -> Result<(), PropagationError> {
     let begun = Instant::now();
     let mut every: Vec<(usize, NameServer)> = Vec::new();
     for (index, record) in expected.iter().enumerate() {
         every.extend(record.authority.servers.iter().map(|server| (index, server.clone())));
     }
+    let mut servers = watched(every.iter().map(|(_, server)| server.name.as_str()));
     let (mut open, mut late, mut confirming) = (every.clone(), false, false);
     loop {
         let views = join_all(open.iter().map(|(index, server)| look(&expected[*index].fqdn, server))).await;
@@ -130,7 +173,8 @@ pub async fn watch(
                 still.push((index, server, view));
             }
         }
-        report(Watch { all: every.len(), ready: every.len() - still.len() });
+        tally(&mut servers, still.iter().map(|(_, server, _)| server.name.as_str()), begun.elapsed());
+        report(Watch { all: every.len(), ready: every.len() - still.len(), servers: &servers });
         if still.is_empty() && late && !confirming {
             (open, confirming) = (every.clone(), true);
             continue;
@@ -154,13 +198,16 @@ pub async fn watch_resolvers(
     resolver: &Resolver,
     expected: &[Expected],
     patience: &Patience,
-    mut report: impl FnMut(Watch),
+    mut report: impl FnMut(Watch<'_>),
 ) -> Result<(), PropagationError> {
     let begun = Instant::now();
     let servers = resolver.servers();
     let mut open: Vec<(usize, &ResolverAddress)> =
         (0..expected.len()).flat_map(|index| servers.iter().map(move |server| (index, server))).collect();
     let all = open.len();
+    let name = |server: &ResolverAddress| server.to_string();
+    let names: Vec<String> = open.iter().map(|(_, server)| name(server)).collect();
+    let mut watched = watched(names.iter().map(String::as_str));
     loop {
         let looks = open.iter().map(|(index, server)| async move {
             let seen = match absolute(&expected[*index].fqdn) {
@@ -176,7 +223,9 @@ pub async fn watch_resolvers(
                 still.push((index, server, view));
             }
         }
-        report(Watch { all, ready: all - still.len() });
+        let lacking: Vec<String> = still.iter().map(|(_, server, _)| name(server)).collect();
+        tally(&mut watched, lacking.iter().map(String::as_str), begun.elapsed());
+        report(Watch { all, ready: all - still.len(), servers: &watched });
         if still.is_empty() {
             return Ok(());
         }

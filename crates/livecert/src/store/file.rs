@@ -13,7 +13,11 @@ use super::StoreError;
 pub(super) const TEMPORARY: &str = ".livecert-";
 
 /// Replaces `path` by `bytes`: temporary file in the same folder, fsync, rename, fsync of the folder.
-pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+/// The file has the mode.
+///
+/// # Errors
+/// It cannot be written; what was there before is still whole.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt;
     let permissions = std::fs::Permissions::from_mode(mode);
     replace_as(path, bytes, |file| file.set_permissions(permissions))

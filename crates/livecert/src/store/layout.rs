@@ -38,11 +38,14 @@ impl fmt::Display for CertName {
 impl FromStr for CertName {
     type Err = CertNameError;
 
-    fn from_str(text: &str) -> Result<Self, CertNameError> {
+    /// An internationalised name is known by its A-labels, and may be typed as it is read.
+    fn from_str(given: &str) -> Result<Self, CertNameError> {
+        let ascii = if given.is_ascii() { None } else { idna::domain_to_ascii(given).ok() };
+        let text = ascii.as_deref().unwrap_or(given);
         let fits = (1..=240).contains(&text.len())
             && !text.starts_with(['.', '-'])
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!".contains(&b));
-        if fits { Ok(CertName(text.to_owned())) } else { Err(CertNameError(text.to_owned())) }
+        if fits { Ok(CertName(text.to_owned())) } else { Err(CertNameError(given.to_owned())) }
     }
 }
 
