@@ -48,6 +48,10 @@ pub(crate) struct Kept {
     /// Write the TXT values at this name, which _acme-challenge.NAME is a CNAME for; "" for none; repeatable, as --plugin is
     #[arg(long, value_name = "[PATTERN=]FQDN", help_heading = "Proof")]
     pub(crate) dns_alias: Vec<String>,
+    /// Prove one name after another, so that no two proofs are shown at a time: for a DNS service that holds one value at a
+    /// name. It takes as many waits as there are names
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Proof")]
+    pub(crate) serial: Option<bool>,
     #[command(flatten)]
     pub(crate) propagation: Propagation,
     #[command(flatten)]
@@ -115,6 +119,7 @@ impl Kept {
         request.dns_alias = PerName::parse("--dns-alias", &self.dns_alias, dns_alias)?;
         request.propagation = self.propagation.request();
         request.validation_timeout = self.validation_timeout;
+        request.serial = self.serial;
         request.keep_generations = self.keep_generations;
         request.deployment = self.deployment.request()?;
         request.output = self.files.request()?;

@@ -98,9 +98,30 @@ impl Attempt<'_> {
             return Ok(());
         }
 
+        if self.settings.serial
+            && let [first @ .., last] = open.as_slice()
+        {
+            for one in first {
+                self.prove_together(std::slice::from_ref(one), false).await?;
+                self.take_back().await;
+            }
+            return self.prove_together(std::slice::from_ref(last), true).await;
+        }
+        self.prove_together(&open, true).await
+    }
+
+    /// Proves these names, all at once. With the `last` ones the order is done.
+    async fn prove_together(
+        &mut self,
+        open: &[OpenAuthorization],
+        last: bool,
+    ) -> Result<(), CertificateError> {
+        let (service, cert) = (self.service, self.cert);
+        let event = |event: Event<'_>| service.progress.event(cert, event);
+
         // 6. Published, after it is noted on disk what will be.
         event(Event::Begins { step: Step::Publish });
-        let proofs = self.publish(&open).await?;
+        let proofs = self.publish(open).await?;
 
         // 7. Public.
         if !proofs.is_empty()
@@ -122,7 +143,12 @@ impl Attempt<'_> {
         event(Event::Begins { step: Step::Validation });
         let begun = Instant::now();
         let limit = self.settings.validation_timeout;
-        let validation = self.order.validate(&open, limit, self.solvers, &self.placement);
+        let validation = async {
+            match open {
+                [one] if !last => self.order.validate_one(one, limit, self.solvers, &self.placement).await,
+                open => self.order.validate(open, limit, self.solvers, &self.placement).await,
+            }
+        };
         service.unless_interrupted(validation).await??;
         event(Event::Validated { took: begun.elapsed() });
         Ok(())
@@ -130,12 +156,12 @@ impl Attempt<'_> {
 
     /// Shows all that has to be shown. Gives the proofs in DNS.
     async fn publish(&mut self, open: &[OpenAuthorization]) -> Result<Vec<Proof>, CertificateError> {
-        let mut proofs = Vec::new();
+        let (mut proofs, mut web) = (Vec::new(), Vec::new());
         let mut standings = Vec::<&Standing>::new();
         for one in open {
             match &one.shown {
                 Shown::Txt(proof) => proofs.push(proof.clone()),
-                Shown::Web(proof) => self.web.push(proof.clone()),
+                Shown::Web(proof) => web.push(proof.clone()),
                 // One record may stand for several names.
                 Shown::Standing(standing) if standings.contains(&standing) => {}
                 Shown::Standing(standing) => standings.push(standing),
@@ -143,6 +169,7 @@ impl Attempt<'_> {
         }
         standings.iter().for_each(|standing| self.service.warn_of_standing(self.cert, standing));
         let begun = Instant::now();
+        let before = self.records.len();
         if let Some(dns) = &self.solvers.dns
             && !proofs.is_empty()
         {
@@ -154,27 +181,39 @@ impl Attempt<'_> {
                 let preparing = dns.prepare(&unknown);
                 self.placement.extend(self.service.unless_interrupted(preparing).await??);
             }
-            let records = self.placement.records(&proofs);
-            self.ledger.records(&dns.by_writer(&self.placement, &records)?)?;
-            self.records = records;
+            // What an earlier name's proof left is noted as long as it is there.
+            let mut all = self.records.clone();
+            all.extend(self.placement.records(&proofs));
+            self.ledger.records(&dns.by_writer(&self.placement, &all)?)?;
+            self.records = all;
             // Who is asked at a terminal and goes says no.
             let interrupted = |error: ChallengeError| match self.service.interrupt.is_cancelled() {
                 true => CertificateError::Interrupted,
                 false => error.into(),
             };
-            dns.publish(&self.placement, &self.records).await.map_err(interrupted)?;
+            dns.publish(&self.placement, &self.records[before..]).await.map_err(interrupted)?;
         }
-        if let Some(web) = &self.solvers.web
-            && !self.web.is_empty()
+        if let Some(solver) = &self.solvers.web
+            && !web.is_empty()
         {
-            web.publish(&self.web).await?;
+            self.web.extend_from_slice(&web);
+            solver.publish(&web).await?;
         }
-        let values = self.records.len() + self.web.len();
+        let values = self.records.len() - before + web.len();
         if values > 0 {
             let event = Event::Published { values, took: begun.elapsed() };
             self.service.progress.event(self.cert, event);
         }
         Ok(proofs)
+    }
+
+    /// Removes what was published for one name, before the next one is shown. What is left is tried once more in the end.
+    async fn take_back(&mut self) {
+        let withdrawn = self.clean_up().await;
+        let left = withdrawn.leftovers.iter().map(|leftover| &leftover.record);
+        let kept: Vec<_> = left.chain(&withdrawn.shared).cloned().collect();
+        self.records.retain(|record| kept.contains(record));
+        self.web.clear();
     }
 
     /// Removes what was published, and takes back what the CA still waits for, unless somebody goes on with it.

@@ -42,6 +42,7 @@ pub(super) struct OpenAuthorization {
     base: String,
     /// Whether it is for the wildcard.
     wildcard: bool,
+    url: Url,
     pub(super) kind: ChallengeType,
     pub(super) challenge: Url,
     pub(super) shown: Shown,
@@ -282,6 +283,7 @@ impl PlacedOrder {
                 return Ok(OpenAuthorization {
                     base,
                     wildcard: authorization.wildcard,
+                    url: authorization.url.clone(),
                     kind: kind.clone(),
                     challenge: challenge.url.clone(),
                     shown,
@@ -349,7 +351,7 @@ impl PlacedOrder {
         Err(CertificateError::NoStandingRecord { name, at, wanted: wanted.to_string() })
     }
 
-    /// Answers all challenges side by side and waits until the CA has made up its mind.
+    /// Answers all challenges side by side and waits until the CA has made up its mind about the order.
     pub(super) async fn validate(
         &self,
         open: &[OpenAuthorization],
@@ -357,15 +359,7 @@ impl PlacedOrder {
         solvers: &Solvers,
         placement: &Placement,
     ) -> Result<(), CertificateError> {
-        let respond = |open: &OpenAuthorization| {
-            let (account, url) = (self.account.clone(), open.challenge.clone());
-            async move { account.respond(&url).await }
-        };
-        let answers: Vec<_> =
-            stream::iter(open.iter().map(respond)).buffer_unordered(SIDE_BY_SIDE).collect().await;
-        for answer in answers {
-            answer.map_err(acme(&self.server, "answering a challenge"))?;
-        }
+        self.answer(open).await?;
         let settled = |status: &OrderStatus| *status != OrderStatus::Pending;
         let order = self.account.poll_order(&self.order.url, &Poll::within(limit), settled).await;
         let order = order.map_err(acme(&self.server, "waiting for the validation"))?;
@@ -373,6 +367,37 @@ impl PlacedOrder {
             OrderStatus::Invalid => Err(self.refused(&order, open, solvers, placement).await),
             _ => Ok(()),
         }
+    }
+
+    /// Answers the challenge of one of several names, of which others are proved later, and waits until the CA has made up
+    /// its mind about that name.
+    pub(super) async fn validate_one(
+        &self,
+        open: &OpenAuthorization,
+        limit: Duration,
+        solvers: &Solvers,
+        placement: &Placement,
+    ) -> Result<(), CertificateError> {
+        let one = std::slice::from_ref(open);
+        self.answer(one).await?;
+        let authorization = self.account.poll_authorization(&open.url, &Poll::within(limit)).await;
+        let authorization = authorization.map_err(acme(&self.server, "waiting for the validation"))?;
+        match authorization.status {
+            AuthorizationStatus::Valid => Ok(()),
+            _ => Err(self.refused(&self.order, one, solvers, placement).await),
+        }
+    }
+
+    async fn answer(&self, open: &[OpenAuthorization]) -> Result<(), CertificateError> {
+        let respond = |open: &OpenAuthorization| {
+            let (account, url) = (self.account.clone(), open.challenge.clone());
+            async move { account.respond(&url).await }
+        };
+        let answers: Vec<_> =
+            stream::iter(open.iter().map(respond)).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        answers
+            .into_iter()
+            .try_for_each(|answer| answer.map(drop).map_err(acme(&self.server, "answering a challenge")))
     }
 
     /// Sends the request, and waits for the certificate. Gives its URL.

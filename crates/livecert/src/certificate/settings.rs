@@ -67,6 +67,8 @@ pub struct IssueRequest {
     pub propagation: PropagationRequest,
     /// How long the CA may take to validate.
     pub validation_timeout: Option<Duration>,
+    /// Prove one name after another, each proof gone before the next one is shown.
+    pub serial: Option<bool>,
     /// How many generations stay, the current one among them.
     pub keep_generations: Option<u16>,
     /// How the certificate is deployed.
@@ -157,6 +159,7 @@ pub(super) struct Settings {
     pub(super) proofs: Proofs,
     pub(super) propagation: PropagationSettings,
     pub(super) validation_timeout: Duration,
+    pub(super) serial: bool,
     pub(super) keep_generations: Option<u16>,
     pub(super) deployment: DeploymentRecord,
     pub(super) output: OutputSettings,
@@ -240,6 +243,7 @@ impl Settings {
                 .validation_timeout
                 .or(stored.map(|stored| Duration::from_secs(stored.validation_timeout)))
                 .unwrap_or(Duration::from_secs(120)),
+            serial: request.serial.or(stored.map(|stored| stored.serial)).unwrap_or(false),
             keep_generations: request.keep_generations.or(stored.and_then(|stored| stored.keep_generations)),
             deployment: request.deployment.completed(stored.map(|stored| &stored.deployment)),
             output,
@@ -309,6 +313,7 @@ impl Settings {
             quorum: Some(self.propagation.patience.quorum),
         };
         record.validation_timeout = self.validation_timeout.as_secs();
+        record.serial = self.serial;
         record.keep_generations = self.keep_generations;
         record.deployment.clone_from(&self.deployment);
         record.output.clone_from(output);

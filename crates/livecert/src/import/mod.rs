@@ -202,6 +202,8 @@ pub struct FoundCertificate {
     pub subject: Option<String>,
     /// Ask for the TLS feature extension, whatever the certificate has.
     pub must_staple: bool,
+    /// Prove one name after another.
+    pub serial: bool,
     /// The profile that the server must offer.
     pub profile: Option<String>,
     /// The profile that is taken where the server offers it.

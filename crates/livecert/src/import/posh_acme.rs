@@ -203,6 +203,7 @@ fn certificate(folder: &Folder, path: &Path, opener: &Opener) -> Result<FoundCer
         reuse_key: !order.flag("AlwaysNewKey"),
         subject: order.text("Subject").and_then(|subject| common_name(&subject)),
         must_staple: order.flag("OCSPMustStaple"),
+        serial: order.flag("UseSerialValidation"),
         profile: order.text("profile"),
         preferred_chain: order.text("PreferredChain"),
         lifetime_days: order.number("LifetimeDays").and_then(|days| u16::try_from(days).ok()),

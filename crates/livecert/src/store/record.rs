@@ -80,6 +80,9 @@ pub struct CertificateRecord {
     pub propagation: PropagationRecord,
     /// How long the CA may take to validate, in seconds.
     pub validation_timeout: u64,
+    /// Whether the names are proved one after another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serial: bool,
     /// How many generations stay, the current one among them; none for [`KEEP_GENERATIONS`](super::KEEP_GENERATIONS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_generations: Option<u16>,
@@ -231,6 +234,7 @@ impl CertificateRecord {
             proofs: Vec::new(),
             propagation: PropagationRecord::default(),
             validation_timeout: 120,
+            serial: false,
             keep_generations: None,
             deployment: DeploymentRecord::default(),
             declared_in: None,

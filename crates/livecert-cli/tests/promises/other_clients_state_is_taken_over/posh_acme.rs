@@ -61,7 +61,7 @@ fn posh_acme(there: &Move, made: &Made, sskey: &Value, arguments: &Value) {
         "status": "valid", "MainDomain": "example.com", "SANs": ["*.example.com"], "KeyLength": "ec-256",
         "CertExpires": "2031-01-01T00:00:00Z", "Plugin": ["Gandi", "Gandi"], "DnsAlias": null, "DnsSleep": 120,
         "ValidationTimeout": 60, "PfxPassB64U": "c2VjcmV0", "AlwaysNewKey": false, "LifetimeDays": 0,
-        "OCSPMustStaple": false, "PreferredChain": "", "Subject": null, "profile": null,
+        "OCSPMustStaple": false, "UseSerialValidation": true, "PreferredChain": "", "Subject": null, "profile": null,
     });
     let below = "localhost/1/example.com";
     write(root, &format!("{below}/order.json"), &order.to_string());
@@ -85,6 +85,7 @@ fn posh_acme_goes_on() {
     assert!(one["plugin_args"]["GandiPAT"].as_str().unwrap().ends_with("pluginargs.json (sealed)"), "{one}");
     assert!(one["notes"].to_string().contains("password"), "{one}");
     assert_eq!(imported["accounts"][0]["contact"], json!(["you@example.com"]));
+    assert!(read(&there.bench.cert("example.com").join("certificate.json")).contains("\"serial\": true"));
 }
 
 #[test]

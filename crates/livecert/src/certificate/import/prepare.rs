@@ -266,6 +266,7 @@ fn issue_request(
         own_request,
         subject: found.subject.clone(),
         must_staple: must_staple.then_some(true),
+        serial: found.serial.then_some(true),
         profile: found.profile.clone(),
         preferred_profile: found.preferred_profile.clone(),
         preferred_chain: found.preferred_chain.clone(),
