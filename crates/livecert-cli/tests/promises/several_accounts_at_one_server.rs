@@ -131,6 +131,31 @@ fn they_are_listed_chosen_and_forgotten() {
 }
 
 #[test]
+fn one_that_was_being_replaced_when_livecert_was_killed_is_finished() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("replaced").unwrap();
+    let control = server.control();
+    expect(&bench.issue_at(&server, &["one.example.com"], &[]), 0);
+    let first = control.accounts()[0].url.clone();
+    made(&bench, &server, &["--name", "second", "--use"]);
+    // Killed between the new key and the server's answer; which is the old account, because the server knows it again.
+    let folders = std::fs::read_dir(bench.testbed.home().join("accounts")).unwrap();
+    let path = folders.map(|entry| entry.unwrap().path().join("1/account.json")).next().unwrap();
+    let mut waiting: Value = serde_json::from_str(&read(&path)).unwrap();
+    waiting["url"] = Value::Null;
+    waiting["former"] = serde_json::json!([first]);
+    std::fs::write(&path, waiting.to_string()).unwrap();
+
+    for _ in 0..2 {
+        expect(&bench.run(&["renew", "one.example.com", "--force"]), 0);
+        assert_eq!(last_orderer(&control), first);
+    }
+    assert_eq!(control.accounts().len(), 2);
+    let stored: Value = serde_json::from_str(&read(&path)).unwrap();
+    assert_eq!(stored["url"], first.as_str());
+}
+
+#[test]
 fn one_of_an_older_livecert_is_where_the_first_of_several_is() {
     let bench = Bench::new();
     let server = bench.testbed.acme_sim("older").unwrap();

@@ -107,7 +107,9 @@ impl Service {
         };
         let external = self.external_account(request.external_account.as_ref()).await?;
         let account = self.create(server, url, key, &record.contact, external).await?;
-        if self.store.account_called(url.as_str(), Some(account.url().as_str()))?.is_some() {
+        let known = self.store.account_called(url.as_str(), Some(account.url().as_str()))?;
+        // One that waited for its URL may have that of old times again.
+        if known.is_some_and(|known| !known.is_same(&record)) {
             // The key that was given is that of an account which is there already.
             self.store.remove_account(&record)?;
             return Err(account_exists(url, account.url().as_str()));

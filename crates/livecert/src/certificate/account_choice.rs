@@ -78,7 +78,8 @@ impl Service {
         server: &ServerUrl,
         work: &Work<'_>,
     ) -> Result<AccountRequest, StoreError> {
-        let account = self.account_for(server, work.settings, work.current)?.and_then(|account| account.url);
+        let account = self.account_for(server, work.settings, work.current)?;
+        let account = account.and_then(|account| account.known_url().map(str::to_owned));
         Ok(AccountRequest { account, ..AccountRequest::from(work.request) })
     }
 

@@ -98,6 +98,11 @@ impl AccountRecord {
         last.filter(|id| !id.is_empty()).unwrap_or(NEW)
     }
 
+    /// A URL by which it is found: its own, else the last that it had, while it waits for one.
+    pub fn known_url(&self) -> Option<&str> {
+        self.url.as_deref().or_else(|| self.former.last().map(String::as_str))
+    }
+
     /// Whether a URL is its own, or was.
     pub fn has_url(&self, url: &str) -> bool {
         self.url.as_deref() == Some(url) || self.former.iter().any(|former| former == url)
@@ -123,7 +128,8 @@ impl AccountRecord {
         self.replaces.clone_from(&other.url);
     }
 
-    fn is_same(&self, other: &AccountRecord) -> bool {
+    /// Whether it is the same account of the store, whatever has changed about it.
+    pub fn is_same(&self, other: &AccountRecord) -> bool {
         (self.slot, &self.server) == (other.slot, &other.server)
     }
 }
@@ -154,12 +160,20 @@ fn slots(folder: &Path) -> Result<Vec<(u32, PathBuf)>, StoreError> {
 
 /// The accounts in the folder of a server, in the order in which they came.
 fn read_all(folder: &Path) -> Result<Vec<AccountRecord>, StoreError> {
-    let mut found = Vec::new();
-    for (slot, folder) in std::iter::once((0, folder.to_owned())).chain(slots(folder)?) {
-        let record = read_json::<AccountRecord>(&folder.join("account.json"), ACCOUNT_VERSION)?;
-        found.extend(record.map(|record| AccountRecord { slot, ..record }));
+    // The old place first: an account that is moved by another process meanwhile is seen at one of the two, or at both.
+    let mut found: Vec<_> = read_one(folder, 0)?.into_iter().collect();
+    for (slot, folder) in slots(folder)? {
+        found.extend(read_one(&folder, slot)?);
+    }
+    if found.len() > 1 && found[0].slot == 0 && !folder.join("account.json").exists() {
+        found.remove(0);
     }
     Ok(found)
+}
+
+fn read_one(folder: &Path, slot: u32) -> Result<Option<AccountRecord>, StoreError> {
+    let record = read_json::<AccountRecord>(&folder.join("account.json"), ACCOUNT_VERSION)?;
+    Ok(record.map(|record| AccountRecord { slot, ..record }))
 }
 
 /// Brings the one account that version 2 had at a server to the place of the first of several: by one rename.
@@ -395,6 +409,33 @@ mod tests {
         assert_eq!(found("https://a/acct/1"), Some(1));
         assert_eq!(found("2"), Some(2));
         assert_eq!((found("1"), found("new"), found("")), (None, None, None));
+    }
+
+    #[test]
+    fn an_account_is_seen_while_another_process_moves_it() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        for round in 0..100 {
+            let server = format!("https://acme.example/{round}");
+            let sealed = serde_json::from_str("\"livecert-seal-1:AAAA\"").unwrap();
+            let mut old = AccountRecord::new(server.clone(), None, Vec::new(), sealed);
+            (old.slot, old.url) = (0, Some("https://a/acct/1".into()));
+            store.save_account(&old).unwrap();
+            let done = std::sync::atomic::AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                let reader = scope.spawn(|| {
+                    let store = Store::read_only(home.path());
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        let seen = store.accounts_at(&server).unwrap();
+                        assert!(matches!(seen.len(), 1 | 2), "{round}: {seen:?}");
+                    }
+                });
+                move_first(&store.account_folder(&server)).unwrap();
+                done.store(true, std::sync::atomic::Ordering::Relaxed);
+                reader.join().unwrap();
+            });
+            assert_eq!(store.accounts_at(&server).unwrap().len(), 1);
+        }
     }
 
     #[test]
