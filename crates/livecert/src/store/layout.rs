@@ -343,9 +343,10 @@ mod tests {
         for good in ["example.com", "!.example.com", "mail_host-1"] {
             assert!(good.parse::<CertName>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "../x", "a/b", "a b", ".hidden", "-rf", "ü", "a\0b"] {
+        for bad in ["", ".", "..", "../x", "a/b", "a b", ".hidden", "-rf", "ü/x", "ü b", "a\0b"] {
             assert!(bad.parse::<CertName>().is_err(), "{bad:?}");
         }
+        assert_eq!("ü.example".parse::<CertName>().unwrap().as_str(), "xn--tda.example");
         let wildcard: SubjectName = "*.example.com".parse().unwrap();
         assert_eq!(CertName::from(&wildcard).as_str(), "!.example.com");
     }

@@ -55,8 +55,13 @@ impl Store {
             }
         }
         // Several processes write in these: what is young may be in use.
-        let shared = entries(&self.accounts())?.into_iter().map(|(folder, _)| folder);
-        for folder in shared.chain([self.home().to_owned(), self.home().join("journal")]) {
+        let mut shared: Vec<_> = entries(&self.accounts())?.into_iter().map(|(folder, _)| folder).collect();
+        shared.retain(|folder| folder.is_dir());
+        for server in shared.clone() {
+            // Each account has a folder of its own.
+            shared.extend(entries(&server)?.into_iter().map(|(folder, _)| folder));
+        }
+        for folder in shared.into_iter().chain([self.home().to_owned(), self.home().join("journal")]) {
             if !folder.is_dir() {
                 continue;
             }
@@ -104,14 +109,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let (old, young) = (folder.path().join(".livecert-old"), folder.path().join(".livecert-young"));
+        let account = store.accounts().join("server/1");
+        std::fs::create_dir_all(&account).unwrap();
+        let of_account = account.join(".livecert-old");
         let rest = store.certs().join(".livecert-example.com");
         std::fs::create_dir(&rest).unwrap();
-        for path in [&old, &young] {
+        let long_ago = SystemTime::now() - 2 * DEAD;
+        for path in [&old, &young, &of_account] {
             std::fs::write(path, "").unwrap();
         }
-        let long_ago = SystemTime::now() - 2 * DEAD;
-        std::fs::File::open(&old).unwrap().set_modified(long_ago).unwrap();
+        for path in [&old, &of_account] {
+            std::fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+        }
         store.tidy().unwrap();
+        assert!(!of_account.exists());
         assert_eq!((old.exists(), young.exists(), rest.exists()), (false, true, false));
     }
 }

@@ -266,6 +266,8 @@ fn places_in(path: &Path, text: &str) -> HashMap<String, String> {
         }
     }
     let cert = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+    // One in the archive may have a number behind its name.
+    let cert = cert.split('@').next().unwrap_or_default();
     let of_certificate = (format!("certificate/{cert}"), &value["plugin_args"]);
     let publications = value["publications"].as_array().into_iter().flatten();
     let of_publications = publications.map(|publication| {
@@ -303,6 +305,8 @@ mod tests {
         assert_eq!(place("B"), "account/https://ca.example/d");
         assert_eq!(place("C"), "certificate/a.example/GandiPAT");
         assert_eq!(place("D"), "dns/GandiToken");
+        let archived = places_in(Path::new("archive/a.example@1/certificate.json"), text);
+        assert_eq!(archived["livecert-seal-1:C"], "certificate/a.example/GandiPAT");
     }
 
     #[test]
