@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 use toml::de::{DeTable, DeValue};
 
+use super::broken;
 use super::credential::{self, Argument, Credential};
 use super::document::{Document, Entry, Node, Span, elements, entries, number, table, what};
 use super::mistake::{Mistake, Report};
@@ -85,7 +86,7 @@ impl<'a> Reading<'a> {
             folder,
             globals,
             mistakes: document.errors.iter().map(no_toml).collect(),
-            hidden: Vec::new(),
+            hidden: broken::hidden(document, vocabulary),
             defaults: Section::default(),
             credentials: BTreeMap::new(),
             parsers: BTreeMap::new(),
@@ -315,7 +316,10 @@ impl<'a> Reading<'a> {
         let long = arg.get_long().unwrap_or_default();
         let message = format!("'{long}' is {wanted}, and not {}", what(value.get_ref()));
         let written = self.document.text.get(value.span()).unwrap_or_default();
+        let is_secret = value_name(arg).contains("SOURCE");
         let help = match (kind(arg), value.get_ref()) {
+            // It may be the secret itself.
+            _ if is_secret => None,
             (Kind::Text, DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => {
                 Some(format!("put it into quotes: \"{written}\""))
             }
@@ -327,7 +331,7 @@ impl<'a> Reading<'a> {
             }
             _ => None,
         };
-        if value_name(arg).contains("SOURCE") {
+        if is_secret {
             self.hidden.push(value.span());
         }
         self.mistakes.push(Mistake::new(value.span(), message).help(help));

@@ -4,6 +4,7 @@
 //! (`vocabulary`), so that no option is forgotten and a new one is known at once, and turned into words as they would have been
 //! typed: those of the command at hand (`words`), or of an `issue` for each certificate that is declared (`certificate`).
 
+mod broken;
 mod certificate;
 mod check;
 mod credential;
@@ -15,7 +16,7 @@ mod value;
 mod vocabulary;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use livecert::certificate::Declared;
 
@@ -47,8 +48,8 @@ pub(crate) struct Config {
 /// # Errors
 /// It is not there, or cannot be read. Mistakes in it are in the report.
 pub(crate) fn read(path: &Path, globals: &Globals) -> Result<Config, Failure> {
-    let path = std::path::absolute(path)
-        .map_err(|error| Failure::wrong(&format!("'{}' is no path: {error}", path.display())))?;
+    let path =
+        whole(path).map_err(|error| Failure::wrong(&format!("'{}' is no path: {error}", path.display())))?;
     let text = text(&path)?;
     Ok(check(path, text, globals))
 }
@@ -61,6 +62,17 @@ fn check(path: PathBuf, text: String, globals: &Globals) -> Config {
     let certificates = reading.certificates(&path);
     let report = reading.report(&path);
     Config { path, certificates, report }
+}
+
+/// The same path, from whatever folder it is named: certificates are in the care of a file by it. Links in it stay, because
+/// what they lead to may be another one tomorrow.
+fn whole(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    if path.components().all(|part| part != Component::ParentDir) {
+        return Ok(path);
+    }
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    Ok(folder.zip(path.file_name()).map_or(path.clone(), |(folder, name)| folder.join(name)))
 }
 
 /// The file that counts: the one that is named, or the one in the state folder.

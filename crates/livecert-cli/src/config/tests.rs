@@ -43,6 +43,20 @@ fn no_table_is_called_like_a_command() {
 }
 
 #[test]
+fn a_file_is_the_same_from_every_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = folder.path().canonicalize().unwrap();
+    std::fs::create_dir_all(real.join("a/b")).unwrap();
+    let file = real.join("a/livecert.toml");
+    for way in ["a/b/../livecert.toml", "a/./livecert.toml", "a/b/../../a/livecert.toml"] {
+        assert_eq!(whole(&real.join(way)).unwrap(), file, "{way}");
+    }
+    std::os::unix::fs::symlink(&file, real.join("link.toml")).unwrap();
+    assert_eq!(whole(&real.join("a/../link.toml")).unwrap(), real.join("link.toml"));
+    assert_eq!(whole(Path::new("x.toml")).unwrap(), std::env::current_dir().unwrap().join("x.toml"));
+}
+
+#[test]
 fn few_lines_suffice_and_defaults_are_for_all() {
     let asked = request(
         "[defaults]\nserver = \"LE_STAGE\"\naccept-tos = true\ncontact = [\"a@example.com\"]\nkey-type = \"ec-384\"\n\
@@ -246,6 +260,22 @@ fn a_secret_that_stands_in_the_file_is_not_repeated() {
             assert!(!shown.contains(secret), "{text}\n{shown}");
         }
     }
+    // What has no quotes, or not all of them, is no better.
+    for (key, value) in [
+        ("pfx-password", "987654321"),
+        ("pfx-password", "short-Secret1"),
+        ("pfx-password", "\"short-Secret1"),
+        ("plugin-arg", "{ GandiPAT = \"short-Secret1 }"),
+        ("eab-hmac-key", "short-Secret1"),
+        ("sealing-key short-Secret1", "ü"),
+    ] {
+        let report = checked(&format!("{CERTIFICATE}{key} = {value}\n")).report;
+        assert!(report.errors() > 0, "{key} {value}");
+        let shown = format!("{}{:?}", report.text(), report.documents());
+        assert!(!shown.contains("Secret1") && !shown.contains("987654321"), "{shown}");
+    }
+    let shown = checked("[credential.x]\nplugin = \"gandi\"\ngandipat = short-Secret1\n").report.text();
+    assert!(shown.contains("gandipat") && !shown.contains("Secret1"), "{shown}");
     // What is no TOML may be anything.
     let shown = checked(&format!("[credential.x]\nGandiPAT = \"{token}\n")).report.text();
     assert!(!shown.contains(token), "{shown}");

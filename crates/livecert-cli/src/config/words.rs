@@ -46,6 +46,13 @@ pub(crate) fn complete(matches: &ArgMatches) -> Result<Vec<OsString>, Failure> {
     let text = match text(&file) {
         Ok(text) => text,
         Err(_) if alone => return Ok(Vec::new()),
+        // That the renewal cannot read what nobody told it to read must not let certificates end either.
+        Err(failure) if path == ["renew"] && named.is_none() => {
+            if let Failure::Plain { message, .. } = failure {
+                write_err(&format!("warning: {message}\nwarning: the renewal goes on without it\n"));
+            }
+            return Ok(Vec::new());
+        }
         Err(failure) => return Err(failure),
     };
     let vocabulary = Vocabulary::new();

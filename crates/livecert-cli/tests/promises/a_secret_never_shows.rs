@@ -205,6 +205,28 @@ fn in_no_output_and_no_file_whatever_happens() {
         keep(source, bench.livecert.clone().env("CANARY", IN_ENVIRONMENT).run(&words).unwrap());
     }
 
+    // Those of another credential, which has a label.
+    for (at, source) in [
+        format!("shop:GandiPAT=file:{}", canary.display()),
+        "gandi@shop:GandiPAT=env:CANARY".to_owned(),
+        format!("shop:GandiPAT=cmd:printf {}%s {}; exit 3", &FROM_COMMAND[..20], &FROM_COMMAND[20..]),
+        format!("shop:GandiTokenInsecure={INSECURE}"),
+        format!("shop:GandiPAT={LITERAL}"),
+        format!("shop:GandiPTA={LITERAL}"),
+        format!("shop:{LITERAL}"),
+        format!("{LITERAL}:GandiPAT=env:CANARY"),
+        format!("shop:more:GandiPAT=x:{LITERAL}"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let log: &[&str] = if at % 2 == 0 { &["-vv", "--json", "--log-format", "json"] } else { &["-vv"] };
+        let more = [log, &["--zone", "example.com=shop"]].concat();
+        let mut words = bench.words(&["shop.example.com"], &more);
+        words.extend(["--plugin-arg".to_owned(), source.clone()]);
+        keep(source, bench.livecert.clone().env("CANARY", IN_ENVIRONMENT).run(&words).unwrap());
+    }
+
     // A token in the place of something else.
     for words in [
         vec!["issue", LITERAL],
