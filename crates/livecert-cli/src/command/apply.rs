@@ -54,7 +54,8 @@ pub(super) fn run(words: Apply, globals: &Globals, output: &Output) -> Result<St
             "certificates": intentions.iter().map(planned_document).collect::<Vec<_>>(),
         });
         output.show(&document, || planned_text(&intentions));
-        return Ok(Status::Done);
+        let refused = intentions.iter().filter(|one| step(one) == "fail").count();
+        return Ok(Status::of(intentions.len() - refused, refused));
     }
     let applied = context::block_on(async { Ok(context::service(globals)?.apply(request).await?) })?;
     if !output.is_json() {

@@ -187,6 +187,11 @@ fn and_one_failure_does_not_stop_the_rest() {
     let bad = cert("'b.example.com'", "plugin = 'gandi'\nplugin-arg = { GandiPAT = 'file:/nowhere/pat' }\n");
     let lost = cert("'x.example.com'", "csr = '/nowhere/x.csr'\n");
     it.write(&format!("{}{bad}{lost}{}", cert("'a.example.com'", ""), cert("'c.example.com'", "")));
+    // What the plan knows to fail, its exit status says.
+    let plan = it.bench.run(&["apply", "--plan"]);
+    expect(&plan, 3);
+    says(&plan, &["x.example.com  fail"]);
+    expect(&it.bench.run(&["apply", "--plan", "x.example.com"]), 1);
     let done = it.bench.run(&["apply"]);
     expect(&done, 3);
     says(
@@ -236,6 +241,12 @@ fn and_a_broken_file_changes_nothing() {
     let renewed = it.bench.run(&["renew"]);
     expect(&renewed, 0);
     says(&renewed, &["'soon' is not a duration", "the renewal goes on", "0 renewed, 1 not due"]);
+    // A file that is no text, or not for whoever renews, lets no certificate end either.
+    std::fs::write(it.bench.testbed.home().join("livecert.toml"), b"[defaults]\n# \xff\n").unwrap();
+    expect(&it.bench.run(&["list"]), 2);
+    let renewed = it.bench.run(&["renew"]);
+    expect(&renewed, 0);
+    says(&renewed, &["livecert.toml cannot be read", "the renewal goes on", "0 renewed, 1 not due"]);
     std::fs::remove_file(it.bench.testbed.home().join("livecert.toml")).unwrap();
     expect(&it.bench.run(&["apply"]), 2);
     assert!(it.bench.cert("a.example.com").exists());
@@ -305,6 +316,33 @@ fn and_a_killed_apply_is_taken_up_by_the_next() {
     let asked = it.requests();
     expect(&it.bench.run(&["apply"]), 0);
     assert_eq!(it.requests(), asked);
+}
+
+#[test]
+fn and_one_that_another_process_has_taken_back_is_as_good() {
+    use std::io::{BufRead, BufReader};
+    let it = Declared::new();
+    let a = cert("'a.example.com'", "");
+    it.write(&a);
+    expect(&it.bench.run(&["apply"]), 0);
+    it.write("");
+    expect(&it.bench.run(&["apply"]), 0);
+    it.write(&a);
+    let home = it.bench.testbed.home();
+    let lock = std::fs::File::open(home.join("locks/a.example.com.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut run = it.bench.livecert.spawn(["apply", "--json"]).unwrap();
+    let mut said = BufReader::new(run.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("waiting") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it did not wait");
+    }
+    std::fs::rename(home.join("archive/a.example.com"), it.bench.cert("a.example.com")).unwrap();
+    lock.unlock().unwrap();
+    let applied = run.wait_with_output().unwrap().into();
+    expect(&applied, 0);
+    assert_eq!(document(&applied)["totals"]["kept"], 1);
 }
 
 #[test]

@@ -92,8 +92,11 @@ impl Service {
                 let work = async {
                     if from_archive {
                         let lock = self.lock(&cert).await?;
-                        self.store.restore(&cert, &lock)?;
-                        restored = true;
+                        // Another process may have been faster.
+                        if !self.store.cert_names()?.contains(&cert) {
+                            self.store.restore(&cert, &lock)?;
+                            restored = true;
+                        }
                     }
                     self.take_step(&cert, step, file, occasion, run).await
                 };

@@ -93,7 +93,8 @@ pub fn intentions(store: &Store, request: ApplyRequest) -> Result<Vec<Intention>
                 continue;
             }
         };
-        let cert = named_before(cert, &request, &in_care, &taken);
+        let cert =
+            named_before(cert, &request, &in_care, |other| taken.contains(other) || kept.contains(other));
         kept.insert(cert.clone());
         all.push(match look(store, &cert, request) {
             Ok(intention) => intention,
@@ -143,13 +144,13 @@ fn named_before(
     cert: CertName,
     request: &IssueRequest,
     in_care: &[CertName],
-    taken: &BTreeSet<CertName>,
+    is_taken: impl Fn(&CertName) -> bool,
 ) -> CertName {
     if request.cert_name.is_some() || in_care.contains(&cert) {
         return cert;
     }
     let mut others = request.names.iter().map(CertName::from);
-    others.find(|other| in_care.contains(other) && !taken.contains(other)).unwrap_or(cert)
+    others.find(|other| in_care.contains(other) && !is_taken(other)).unwrap_or(cert)
 }
 
 fn look(store: &Store, cert: &CertName, request: IssueRequest) -> Result<Intention, CertificateError> {

@@ -100,6 +100,18 @@ fn each_difference_has_its_step_and_its_reason() {
 }
 
 #[test]
+fn a_name_that_was_the_first_is_that_of_one_certificate() {
+    let (_folder, store) = store_of(&[declared(&["old.example"], |_| ())]);
+    let two = vec![
+        declared(&["a.example", "old.example"], |_| ()),
+        declared(&["b.example", "old.example"], |_| ()),
+    ];
+    let found = steps(&store, two);
+    let found: Vec<_> = found.iter().map(|(cert, step, _)| (cert.as_str(), *step)).collect();
+    assert_eq!(found, [("b.example", "issue"), ("old.example", "reissue")]);
+}
+
+#[test]
 fn what_was_declared_and_is_left_out_is_the_default_again() {
     let full = || {
         declared(&["example.com"], |request| {
