@@ -100,6 +100,9 @@ pub(super) fn run(words: Issue, globals: &Globals, output: &Output) -> Result<St
     declared::remind(&store, &issued.cert, "makes it as it is written there", globals, output);
     let window = window(&store, &issued.cert, &issued.generation);
     let mut document = document(&issued, window.as_ref());
+    if let Outcome::NotDue(_) = issued.outcome {
+        document["settings_changed"] = issued.changed.into();
+    }
     add_deployment(&mut document, &store, &issued);
     output.show(&document, || text(&issued));
     Ok(Status::Done)
@@ -192,8 +195,9 @@ fn text(issued: &Issued) -> String {
     let end = generation.info.not_after;
     let head = match issued.outcome {
         Outcome::NotDue(at) => format!(
-            "Nothing to do: the certificate {} is valid until {}, and due {} ({}).\n\
+            "{}: the certificate {} is valid until {}, and due {} ({}).\n\
              Use --force for a new one all the same.\n",
+            if issued.changed { "The settings are changed" } else { "Nothing to do" },
             issued.cert,
             moment(end),
             distance(at, now),

@@ -84,6 +84,31 @@ fn issue_does_the_same_where_nothing_is_due() {
 }
 
 #[test]
+fn issue_says_that_it_has_changed_the_settings_and_does_so_only_when_they_work() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let before = record(&bench);
+    // The next renewal would be the first to notice, with nobody there.
+    for words in [&["issue", "www.example.com"][..], &["set", "www.example.com"]] {
+        for (plugin, parameter) in [("webroot", "WRPath"), ("exec", "ExecCommand")] {
+            let lacking = bench.run(&[words, &["--plugin", plugin]].concat());
+            expect(&lacking, 2);
+            says(&lacking, &[parameter]);
+            assert_eq!(record(&bench), before);
+        }
+    }
+    let slower = bench.issue(&["www.example.com"], &["--dns-sleep", "2s"]);
+    expect(&slower, 0);
+    says(&slower, &["The settings are changed: the certificate www.example.com is valid"]);
+    let again = bench.issue(&["www.example.com"], &["--dns-sleep", "2s"]);
+    says(&again, &["Nothing to do: the certificate www.example.com is valid"]);
+    for (sleep, changed) in [("3s", true), ("3s", false)] {
+        let outcome = bench.issue(&["www.example.com"], &["--dns-sleep", sleep, "--json"]);
+        assert_eq!(document(&outcome)["settings_changed"], changed);
+    }
+}
+
+#[test]
 fn what_is_in_the_certificate_is_left_to_issue() {
     let bench = Bench::new();
     let missing = bench.run(&["set", "www.example.com", "--group", "0"]);

@@ -39,6 +39,14 @@ pub struct Amended {
     pub current: Option<Generation>,
 }
 
+/// Whether the proofs are published by the same plugins, with the same parameters.
+fn has_same_publishers(one: &CertificateRecord, other: &CertificateRecord) -> bool {
+    let all = |record: &CertificateRecord| {
+        (record.plugin.clone(), record.plugin_args.clone(), record.publishers.clone())
+    };
+    all(one) == all(other)
+}
+
 impl Service {
     /// Changes the settings of a stored certificate, where that needs no other certificate. `request` has no names.
     ///
@@ -99,7 +107,16 @@ impl Service {
         };
         let output_record = output.as_ref().map(ReadyOutput::record).or(known.map(|stored| &stored.output));
         let output_record = output_record.cloned().unwrap_or_default();
-        let mut record = settings.record(&self.kept_arguments(cert, settings).await?, &output_record);
+        let arguments = self.kept_arguments(cert, settings).await?;
+        let mut record = settings.record(&arguments, &output_record);
+        // What lacks a parameter would be found out by the next renewal, with nobody there.
+        if to.stored.is_none_or(|stored| !has_same_publishers(stored, &record)) {
+            for publisher in settings.proofs.publishers.iter().filter(|one| settings.proofs.needs(one)) {
+                let given = arguments.get(&publisher.name);
+                let has = |name: &str| given.is_some_and(|given| given.contains_key(name));
+                publisher.name.plugin.is_complete(has)?;
+            }
+        }
         if let Some(stored) = to.stored {
             record.names.clone_from(&stored.names);
         }

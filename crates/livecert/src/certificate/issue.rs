@@ -45,6 +45,8 @@ pub struct Issued {
     pub cert: CertName,
     /// What was done.
     pub outcome: Outcome,
+    /// Whether there are other settings now for the certificate that is not due.
+    pub changed: bool,
     /// The generation that is current now.
     pub generation: Generation,
     /// TXT values that could not be removed.
@@ -137,7 +139,7 @@ impl Service {
         }
         let (generation, leftovers) = result?;
         self.deploy(cert, &generation, run).await?;
-        Ok(Issued { cert: cert.clone(), outcome: Outcome::New, generation, leftovers })
+        Ok(Issued { cert: cert.clone(), outcome: Outcome::New, changed: false, generation, leftovers })
     }
 
     /// Finds out what is wanted and whether there is anything to do.
@@ -186,12 +188,14 @@ impl Service {
                 let (stored, current, new_password) = (stored.as_ref(), Some(generation), false);
                 let settings = &settings;
                 let to = Amendment { cert, lock, settings, stored, current, new_password };
-                let rewritten = self.amend(&to).await?.rewritten;
-                let generation = rewritten.unwrap_or_else(|| generation.clone());
+                let amended = self.amend(&to).await?;
+                let changed = amended.changed;
+                let generation = amended.rewritten.unwrap_or_else(|| generation.clone());
                 let outcome = Outcome::NotDue(due.at);
                 self.deploy(cert, &generation, run).await?;
                 let leftovers = Vec::new();
-                return Ok(Begun::NotDue(Issued { cert: cert.clone(), outcome, generation, leftovers }));
+                let issued = Issued { cert: cert.clone(), outcome, changed, generation, leftovers };
+                return Ok(Begun::NotDue(issued));
             }
         }
         if !request.force {

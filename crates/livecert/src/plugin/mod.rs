@@ -404,15 +404,24 @@ impl PluginInfo {
         arguments: &Arguments,
         surroundings: &Surroundings,
     ) -> Result<Connected, ArgumentError> {
-        for parameter in self.parameters.iter().filter(|parameter| !arguments.has(parameter.name)) {
+        self.is_complete(|name| arguments.has(name))?;
+        (self.connect)(arguments, surroundings)
+    }
+
+    /// Whether no parameter is missing, where these are there.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Missing`]
+    pub(crate) fn is_complete(&self, has: impl Fn(&str) -> bool) -> Result<(), ArgumentError> {
+        for parameter in self.parameters.iter().filter(|parameter| !has(parameter.name)) {
             let with = match parameter.need {
                 Need::Required => None,
-                Need::With(other) if arguments.has(other) => Some(other),
+                Need::With(other) if has(other) => Some(other),
                 _ => continue,
             };
             return Err(ArgumentError::Missing { plugin: self.name, parameter: parameter.name, with });
         }
-        (self.connect)(arguments, surroundings)
+        Ok(())
     }
 
     /// The same, for work that is about TXT records alone.
