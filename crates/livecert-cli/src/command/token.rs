@@ -100,7 +100,14 @@ fn check(
 fn status(checked: &CheckedCredential, warn_days: i64, now: Timestamp) -> Status {
     let report = &checked.report;
     let ended = checked.days_left(now).is_some_and(|days| days < 0);
-    if checked.refusal().is_some() || !report.lacks.is_empty() || !report.uncovered.is_empty() || ended {
+    // A check that nobody has answered must not look as if all were well.
+    let unanswered = matches!(report.state, CredentialState::Unknown(_));
+    if unanswered
+        || checked.refusal().is_some()
+        || !report.lacks.is_empty()
+        || !report.uncovered.is_empty()
+        || ended
+    {
         Status::Failed
     } else if checked.days_left(now).is_some_and(|days| days < warn_days) {
         Status::Soon

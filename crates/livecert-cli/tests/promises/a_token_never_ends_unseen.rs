@@ -87,6 +87,14 @@ fn a_check_tells_what_is_missing() {
     let check = bench.run(&["token", "check", "--plugin-arg", &words, "--plugin-arg", &api(&bench)]);
     expect(&check, 0);
     assert!(check.stdout.contains("never"), "{}", check.stdout);
+
+    // Where nobody tells, all may be well or not: that is no success.
+    let elsewhere = bench.testbed.pebble().directory().replace("/dir", "/nothing");
+    let (words, api) =
+        (format!("GandiPAT=file:{}", bench.token.display()), format!("GandiApiBaseUrl={elsewhere}"));
+    let untold = bench.run(&["token", "check", "--plugin-arg", &words, "--plugin-arg", &api]);
+    expect(&untold, 1);
+    assert!(untold.stdout.contains("unknown"), "{}", untold.stdout);
 }
 
 #[test]
