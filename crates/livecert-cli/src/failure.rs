@@ -104,7 +104,7 @@ pub(crate) fn wrong_words(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(error.kind(), DisplayHelp | DisplayVersion);
     if json && !asked_for {
         let text = hide(error.render().to_string());
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let message = first_paragraph(text.trim_start_matches("error: "));
         let document =
             json!({"schema": 1, "error": {"kind": "usage", "message": message, "hint": meant(error)}});
         Output::new(true).show(&document, String::new);
@@ -117,6 +117,12 @@ pub(crate) fn wrong_words(error: &clap::Error, json: bool) -> ExitCode {
         write_err(&hide(styled));
     }
     if asked_for { Status::Done.into() } else { Status::Wrong.into() }
+}
+
+/// What is wrong, in one line: clap writes what is missing, and what would be possible, below it.
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// What was most likely meant, or where to look.

@@ -39,9 +39,9 @@ pub(crate) enum ServerWords {
         change: Change,
     },
     /// What a server offers
-    Show(OneServer),
+    Show(ThisServer),
     /// The certificate profiles of a server
-    Profiles(OneServer),
+    Profiles(ThisServer),
     /// Forget a server, with its name and its accounts; certificates from there stay
     Remove {
         /// Its code, its URL, or your name for it
@@ -54,6 +54,22 @@ pub(crate) enum ServerWords {
         #[arg(long)]
         deactivate_accounts: bool,
     },
+}
+
+/// The server that is looked at.
+#[derive(Debug, Args)]
+pub(crate) struct ThisServer {
+    /// Its code, its URL, or your name for it; the same as --server
+    #[arg(value_name = "CODE|URL")]
+    named: Option<String>,
+    #[command(flatten)]
+    server: OneServer,
+}
+
+impl ThisServer {
+    fn url(&self, globals: &Globals) -> Result<ServerUrl, Failure> {
+        chosen(self.named.as_deref().or(self.server.server.as_deref()), globals)
+    }
 }
 
 /// What can be changed about a server.
@@ -236,8 +252,8 @@ fn removed_text(removed: &RemovedServer) -> String {
     text
 }
 
-fn show(words: &OneServer, globals: &Globals, output: &Output) -> Result<Status, Failure> {
-    let server = chosen(words.server.as_deref(), globals)?;
+fn show(words: &ThisServer, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    let server = words.url(globals)?;
     let directory = context::block_on(async { Ok(context::service(globals)?.directory(&server).await?) })?;
     let meta = &directory.meta;
     let offers = json!({
@@ -281,8 +297,8 @@ fn show(words: &OneServer, globals: &Globals, output: &Output) -> Result<Status,
     Ok(Status::Done)
 }
 
-fn profiles(words: &OneServer, globals: &Globals, output: &Output) -> Result<Status, Failure> {
-    let server = chosen(words.server.as_deref(), globals)?;
+fn profiles(words: &ThisServer, globals: &Globals, output: &Output) -> Result<Status, Failure> {
+    let server = words.url(globals)?;
     let directory = context::block_on(async { Ok(context::service(globals)?.directory(&server).await?) })?;
     let profiles = &directory.meta.profiles;
     output.show(&json!({"schema": 1, "server": server.as_str(), "profiles": profiles}), || {

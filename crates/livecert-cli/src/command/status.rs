@@ -49,7 +49,8 @@ pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Re
     let home = context::home(globals)?;
     if !home.is_dir() {
         // Watching a folder with a slip in its name would be green for ever.
-        return Err(Failure::wrong(&format!("there is no state folder {}", home.display())));
+        return Err(Failure::wrong(&format!("there is no state folder {}", home.display()))
+            .next("name another one with --home or LIVECERT_HOME; the first `livecert issue` makes it"));
     }
     let report = status(&context::store(globals)?, &request, now).map_err(CertificateError::from)?;
     let metrics = words.prometheus.as_ref().map(|path| write(path, &metrics(&report)));

@@ -315,13 +315,18 @@ pub(crate) fn moment(at: Timestamp) -> String {
     at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// How far away a moment is, in whole days (or hours, when it is near).
+/// How far away a moment is, in whole days (or hours or minutes, when it is near).
 pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
     let hours = at.duration_since(now).as_hours();
     let amount = |number: i64, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
     match hours {
         48.. => format!("in {}", amount(hours / 24, "day")),
-        0..48 => format!("in {}", amount(hours, "hour")),
+        1..48 => format!("in {}", amount(hours, "hour")),
+        0 => match at.duration_since(now).as_mins() {
+            minutes @ 1.. => format!("in {}", amount(minutes, "minute")),
+            0 => "just now".to_owned(),
+            minutes => format!("{} ago", amount(-minutes, "minute")),
+        },
         -47..0 => format!("{} ago", amount(-hours, "hour")),
         _ => format!("{} ago", amount(-hours / 24, "day")),
     }
@@ -330,4 +335,25 @@ pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
 /// A moment without parts of seconds.
 pub(crate) fn whole(at: Timestamp) -> Timestamp {
     at.round(Unit::Second).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_told_in_the_unit_that_fits() {
+        let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
+        for (at, told) in [
+            ("2026-11-29T12:00:00Z", "in 3 days"),
+            ("2026-11-26T13:30:00Z", "in 1 hour"),
+            ("2026-11-26T12:02:00Z", "in 2 minutes"),
+            ("2026-11-26T12:00:30Z", "just now"),
+            ("2026-11-26T11:59:00Z", "1 minute ago"),
+            ("2026-11-26T10:00:00Z", "2 hours ago"),
+            ("2026-11-20T12:00:00Z", "6 days ago"),
+        ] {
+            assert_eq!(distance(at.parse().unwrap(), now), told);
+        }
+    }
 }

@@ -102,9 +102,19 @@ impl<'a> Reading<'a> {
     pub(super) fn commands(&mut self, only: Option<&[String]>) -> Section {
         let document = self.document;
         let commands: Vec<_> = subcommands(self.vocabulary.root()).map(Command::get_name).collect();
+        let options = self.vocabulary.options(Place::Defaults);
+        let is_loose = |entry: &Entry<'_, '_>| {
+            table(entry.value).is_none() && options.iter().any(|arg| arg.get_long() == Some(entry.key))
+        };
         for entry in document.entries() {
             match entry.key {
                 "defaults" | "credential" | "certificate" => {}
+                key if is_loose(&entry) => {
+                    self.hidden.push(entry.value.span());
+                    let message = format!("'{key}' is an option, and stands in no table");
+                    let help = "write [defaults] above it, if it is for all certificates".to_owned();
+                    self.mistakes.push(Mistake::new(entry.key_span.clone(), message).help(Some(help)));
+                }
                 key if commands.contains(&key) => {}
                 key => self.unknown(
                     &entry,
@@ -124,6 +134,7 @@ impl<'a> Reading<'a> {
         let mut own = Section::default();
         for entry in document.entries() {
             if commands.contains(&entry.key)
+                && !is_loose(&entry)
                 && only.is_none_or(|path| path.first().is_some_and(|first| first == entry.key))
             {
                 let mut path = vec![entry.key.to_owned()];

@@ -87,7 +87,12 @@ fn text(path: &Path) -> Result<String, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::wrong(&format!("the file {} cannot be read: {error}", path.display()))
     };
-    let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            failed(&error).next("write the certificates down in it, or name another file with --config FILE")
+        }
+        _ => failed(&error),
+    })?;
     String::from_utf8(bytes).map_err(|error| failed(&error))
 }
 

@@ -160,6 +160,14 @@ fn each_mistake_has_its_place_and_what_was_meant() {
         ("[account]\nshow = 1\n", "2:1 'show' is a table, and not a number"),
         ("[account.sow]\n", "1:10 there is no command 'sow'"),
         ("renew = 1\n", "1:1 'renew' is a table, and not a number"),
+        (
+            "server = \"LE_STAGE\"\n",
+            "1:1 'server' is an option, and stands in no table [write [defaults] above it",
+        ),
+        (
+            "accept-tos = true\n",
+            "1:1 'accept-tos' is an option, and stands in no table [write [defaults] above it",
+        ),
         ("[certificate]\nnames = []\n", "1:2 certificates are a list of tables"),
         ("[[certificate]]\n", "1:1 the certificate has no names [add names"),
         (

@@ -153,7 +153,7 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
             "make one with `livecert account new`, or issue a certificate there"
         }
         CertificateError::NoSuchAccount { known, .. } if known.is_empty() => {
-            "make it with `livecert account new --name NAME`"
+            "`livecert account list` shows those at all servers; `livecert account new --name NAME` makes it"
         }
         CertificateError::NoSuchAccount { known, .. } => {
             return Some(format!("the accounts there are called {}", known.join(", ")));

@@ -1,10 +1,23 @@
 //! What is wrong with the state folder and the files in it.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use livecert::certificate::RollbackError;
 use livecert::import::ImportError;
 use livecert::store::{AccessError, StoreError};
 
 use super::words::did_you_mean_one_of;
+
+/// Whose a file is, or the first folder above it about which that can be said.
+fn owner(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let seen = path.ancestors().find_map(|path| path.metadata().ok())?;
+    Some(match seen.uid() {
+        0 => "root (with sudo)".to_owned(),
+        uid => format!("its owner (user {uid})"),
+    })
+}
 
 pub(super) fn store(error: &StoreError) -> Option<String> {
     Some(match error {
@@ -13,6 +26,15 @@ pub(super) fn store(error: &StoreError) -> Option<String> {
                 "hooks in it run with your rights: see that nobody else's files are in it, then `chmod o-w {}`",
                 path.display()
             )
+        }
+        StoreError::Home { path, source } | StoreError::Read { path, source }
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            let owner = owner(path).unwrap_or_else(|| "its owner".to_owned());
+            format!("run it as {owner}; or name a folder of your own with --home or LIVECERT_HOME")
+        }
+        StoreError::Read { source, .. } if source.kind() == ErrorKind::NotADirectory => {
+            "the state is kept in a folder: name one with --home or LIVECERT_HOME".to_owned()
         }
         StoreError::Home { .. } => "name a folder that you can write with --home or LIVECERT_HOME".to_owned(),
         StoreError::Write { .. } => {
@@ -112,4 +134,24 @@ pub(super) fn import(error: &ImportError) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_read_is_told_who_may() {
+        let denied = || std::io::Error::from(ErrorKind::PermissionDenied);
+        let nowhere = Path::new("/nowhere/certs").to_owned();
+        let read = StoreError::Read { path: nowhere.clone(), source: denied() };
+        let home = StoreError::Home { path: nowhere, source: denied() };
+        for error in [read, home] {
+            let hint = store(&error).unwrap_or_default();
+            assert_eq!(
+                hint,
+                "run it as root (with sudo); or name a folder of your own with --home or LIVECERT_HOME"
+            );
+        }
+    }
 }

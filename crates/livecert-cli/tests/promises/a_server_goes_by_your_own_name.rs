@@ -39,6 +39,9 @@ fn it_is_added_used_renamed_and_forgotten() {
     let renamed = bench.run(&["server", "update", "work", "--name", "Home"]);
     expect(&renamed, 0);
     assert!(listed(&bench, "work").is_none() && listed(&bench, "Home").is_some());
+    let named = bench.run(&["server", "show", "home", "--json"]);
+    expect(&named, 0);
+    assert_eq!(document(&named)["url"], url);
     let gone = bench.run(&["server", "show", "--server", "hoem"]);
     expect(&gone, 2);
     says(&gone, &["'hoem'", "did you mean Home?"]);

@@ -73,6 +73,13 @@ fn words_that_nobody_knows_are_a_document_too() {
     let outcome = bench.run(&["issue", "--json", "--no-such-option"]);
     expect(&outcome, 2);
     assert_eq!(document(&outcome)["error"]["kind"], "usage");
+    // What is missing, and what would be possible, is a part of the message.
+    for (words, part) in
+        [(&["show", "--json"][..], "<CERT>"), (&["completions", "bsh", "--json"], "possible values: bash")]
+    {
+        let message = document(&bench.run(words))["error"]["message"].clone();
+        assert!(message.as_str().is_some_and(|message| message.contains(part)), "{message}");
+    }
     expect(&bench.run(&["--help"]), 0);
 }
 
@@ -93,7 +100,24 @@ fn a_folder_that_is_not_there_is_not_watched() {
     let nothing = bench.run(&["status", "--json"]);
     expect(&nothing, 2);
     assert_eq!(document(&nothing)["schema"], 1);
-    says(&nothing, &["there is no state folder"]);
+    says(&nothing, &["there is no state folder", "--home"]);
+}
+
+#[test]
+fn a_state_folder_that_is_none_or_of_somebody_else_is_explained() {
+    let bench = Bench::new();
+    let file = bench.testbed.folder().join("file");
+    std::fs::write(&file, "").unwrap();
+    for words in [&["list"][..], &["server", "list"], &["show", "www.example.com"]] {
+        let outcome = bench.livecert.clone().at(&file).run(words).unwrap();
+        expect(&outcome, 1);
+        says(&outcome, &["Not a directory", "the state is kept in a folder"]);
+    }
+    for words in [&["apply"][..], &["config", "check"]] {
+        let outcome = bench.run(words);
+        expect(&outcome, 2);
+        says(&outcome, &["No such file", "--config FILE"]);
+    }
 }
 
 #[test]
