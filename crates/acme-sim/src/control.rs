@@ -2,7 +2,7 @@
 //! process by [`Control`], from others by HTTP (`README.md` has the routes).
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -17,6 +17,8 @@ use crate::state::{Account, Authorization, IssuedCertificate, Order, RenewalWind
 
 /// How long one wait for a held request lasts before the caller is asked whether it goes on.
 const WAIT: Duration = Duration::from_millis(5);
+/// How long is waited for a request that is to be held, whatever the caller says.
+const HELD: Duration = Duration::from_secs(300);
 
 /// A handle on a running server.
 #[derive(Debug, Clone)]
@@ -158,11 +160,13 @@ impl Control {
     }
 
     /// Waits until a request is held by [`Fault::HoldBefore`](crate::Fault::HoldBefore) or
-    /// [`HoldAfter`](crate::Fault::HoldAfter), for as long as `go_on` says so; `false` if there is none in the end.
+    /// [`HoldAfter`](crate::Fault::HoldAfter), for as long as `go_on` says so, and for five minutes at most; `false` if
+    /// there is none in the end.
     pub fn until_held(&self, mut go_on: impl FnMut() -> bool) -> bool {
+        let end = Instant::now() + HELD;
         let mut state = self.shared.lock();
         while state.held == 0 {
-            if !go_on() {
+            if !go_on() || Instant::now() > end {
                 return false;
             }
             let waited = self.shared.holding.wait_timeout(state, WAIT);

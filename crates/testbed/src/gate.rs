@@ -1,11 +1,12 @@
 //! A gate in front of HTTP servers: it counts requests, keeps what was asked and answered, and can hold a request while a
 //! test kills the client.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -20,6 +21,13 @@ use sim_server::pki::TlsIdentity;
 use tokio::net::TcpListener;
 
 use crate::{Error, io};
+
+/// How long a server may take for an answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long what was held may take to be through: longer than the server may.
+const THROUGH: Duration = Duration::from_secs(60);
+/// How long a client may take until it makes the request that is to be held.
+const HELD: Duration = Duration::from_secs(300);
 
 /// On which side of the server a request is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +105,35 @@ struct State {
     count: usize,
     hold: Option<(Which, Side)>,
     held: bool,
-    /// Requests that are being forwarded.
-    under_way: usize,
+    /// Requests that are being forwarded, by a number of their own, which goes on when the count begins anew.
+    under_way: BTreeMap<usize, String>,
+    forwarded: usize,
     /// What the directory says of the CA's name in CAA records; Pebble says nothing.
     caa_identity: Option<String>,
     exchanges: Vec<Exchange>,
+}
+
+/// A request that is being forwarded, until this is dropped.
+struct UnderWay {
+    shared: Arc<Shared>,
+    number: usize,
+}
+
+impl UnderWay {
+    fn new(shared: &Arc<Shared>, what: String) -> Self {
+        let mut state = shared.lock();
+        state.forwarded += 1;
+        let number = state.forwarded;
+        state.under_way.insert(number, what);
+        UnderWay { shared: shared.clone(), number }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.shared.lock().under_way.remove(&self.number);
+        self.shared.changed.notify_all();
+    }
 }
 
 impl Shared {
@@ -153,8 +185,9 @@ impl Gate {
     /// Waits until the request is held; `false` if the client has ended without making it.
     ///
     /// # Errors
-    /// The client cannot be watched.
+    /// The client cannot be watched, or does neither for five minutes.
     pub fn until_held(&self, client: &mut Child) -> Result<bool, Error> {
+        let end = Instant::now() + HELD;
         let mut state = self.shared.lock();
         loop {
             if state.held {
@@ -163,20 +196,35 @@ impl Gate {
             if client.try_wait().map_err(io("watching the client"))?.is_some() {
                 return Ok(false);
             }
+            if Instant::now() > end {
+                let (wanted, under_way) = (&state.hold, &state.under_way);
+                let said = format!("no request to hold ({wanted:?}), and under way: {under_way:?}");
+                return Err(Error::Silent { program: "the client of a gate".to_owned(), said });
+            }
             let waited = self.shared.changed.wait_timeout(state, Duration::from_millis(5));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Lets everything pass, and waits until what was held is through.
+    ///
+    /// # Panics
+    /// It is not within a minute.
     pub fn open(&self) {
+        self.open_within(THROUGH);
+    }
+
+    fn open_within(&self, limit: Duration) {
         let mut state = self.shared.lock();
         (state.hold, state.held) = (None, false);
         self.shared.released.notify_waiters();
-        while state.under_way > 0 {
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let waiting = |state: &mut State| !state.under_way.is_empty();
+        let waited = self.shared.changed.wait_timeout_while(state, limit, waiting);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let under_way: Vec<_> = state.under_way.values().cloned().collect();
         state.count = 0;
+        drop(state);
+        assert!(under_way.is_empty(), "still under way after {limit:?}: {}", under_way.join(", "));
     }
 
     /// Lets the directory tell this name of the CA for CAA records, which Pebble's does not.
@@ -277,7 +325,7 @@ async fn pass(
     let path = to.directory.as_deref().filter(|_| DIRECTORIES.contains(&path)).unwrap_or(path).to_owned();
     let (method, payload) = (parts.method.to_string(), payload(&body));
     let url = format!("https://localhost:{}{path}", to.address.port());
-    let mut forward = client.request(parts.method, url).body(body);
+    let mut forward = client.request(parts.method, &url).body(body).timeout(ANSWER);
     for (name, value) in &parts.headers {
         // The host stays: servers make their URLs from it.
         if name != "connection" && name != "content-length" {
@@ -285,11 +333,11 @@ async fn pass(
         }
     }
     let caa_identity = shared.lock().caa_identity.clone().filter(|_| path.ends_with("/dir"));
-    shared.lock().under_way += 1;
+    let under_way = UnderWay::new(&shared, format!("{method} {url}"));
     // On a task of its own: what has been sent is carried out, whether the client is still alive or not.
     let watched = shared.clone();
     let forwarded = tokio::spawn(async move {
-        let shared = watched;
+        let (shared, _under_way) = (watched, under_way);
         shared.pass(number, &path, Side::Before, false).await;
         let answer = async {
             let answer = forward.send().await.ok()?;
@@ -310,8 +358,6 @@ async fn pass(
         }
         let refused = answer.as_ref().is_none_or(|(status, ..)| !status.is_success());
         shared.pass(number, &path, Side::After, refused).await;
-        shared.lock().under_way -= 1;
-        shared.changed.notify_all();
         answer
     });
     let Ok(Some((status, headers, body))) = forwarded.await else { return bad_gateway() };
@@ -336,4 +382,20 @@ fn bad_gateway() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from("the gate could not pass the request on"));
     *response.status_mut() = StatusCode::BAD_GATEWAY;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_ends_is_named() {
+        let gate = Gate::new();
+        let under_way = UnderWay::new(&gate.shared, "POST https://localhost:1/order".to_owned());
+        let opened = std::panic::catch_unwind(|| gate.open_within(Duration::from_millis(1)));
+        let said = opened.unwrap_err().downcast::<String>().unwrap();
+        assert!(said.contains("POST https://localhost:1/order"), "{said}");
+        drop(under_way);
+        gate.open();
+    }
 }
