@@ -36,7 +36,7 @@ impl From<String> for AuthorizationStatus {
             "deactivated" => AuthorizationStatus::Deactivated,
             "expired" => AuthorizationStatus::Expired,
             "revoked" => AuthorizationStatus::Revoked,
-            _ => AuthorizationStatus::Other(text),
+            _ => AuthorizationStatus::Other(crate::problem::plain(&text)),
         }
     }
 }

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::jws::{base64url, is_base64url};
 use crate::key::AccountKey;
-use crate::problem::Problem;
+use crate::problem::{Problem, plain};
 use crate::retry::RetryAfter;
 
 /// A token (RFC 8555 §8.1): base64url, so that it can be a path or a file name without doing harm.
@@ -64,7 +64,7 @@ impl From<&str> for ChallengeType {
             "dns-persist-01" => ChallengeType::DnsPersist01,
             "http-01" => ChallengeType::Http01,
             "tls-alpn-01" => ChallengeType::TlsAlpn01,
-            other => ChallengeType::Other(other.to_owned()),
+            other => ChallengeType::Other(plain(other)),
         }
     }
 }
@@ -110,7 +110,7 @@ impl From<&str> for ChallengeStatus {
             "processing" => ChallengeStatus::Processing,
             "valid" => ChallengeStatus::Valid,
             "invalid" => ChallengeStatus::Invalid,
-            other => ChallengeStatus::Other(other.to_owned()),
+            other => ChallengeStatus::Other(plain(other)),
         }
     }
 }
@@ -276,6 +276,9 @@ mod tests {
             assert_eq!(name.parse::<ChallengeType>().unwrap().to_string(), name);
         }
         assert_eq!(ChallengeType::from("new-01"), ChallengeType::Other("new-01".into()));
+        // A server's word is shown on terminals.
+        assert_eq!(ChallengeType::from("new\n01").to_string(), "new 01");
+        assert_eq!(ChallengeStatus::from("so\u{7}on").to_string(), "so on");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::problem::plain;
+
 /// An identifier. Types that are not known are kept as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -125,7 +127,8 @@ impl Serialize for Identifier {
 impl<'de> Deserialize<'de> for Identifier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = Read::deserialize(deserializer)?;
-        Ok(Identifier::new(read.kind, read.value))
+        // A server's word is shown on terminals; what has to be changed for that is no name either way.
+        Ok(Identifier::new(plain(&read.kind), plain(&read.value)))
     }
 }
 
@@ -146,6 +149,7 @@ mod tests {
             json!({"type": "ip", "value": "192.0.2.1"})
         );
         assert_eq!(read("300.1.1.1").address(), None);
+        assert_eq!(read("a\u{1b}[2J").value(), "a [2J");
         let other = Identifier::new("permanent-identifier", "x");
         assert_eq!((other.kind(), other.to_string()), ("permanent-identifier", "x".to_owned()));
     }

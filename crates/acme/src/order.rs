@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::identifier::Identifier;
 use crate::json::{list, optional_parsed, optional_text};
-use crate::problem::{Problem, optional_problem};
+use crate::problem::{Problem, optional_problem, plain};
 use crate::renewal::CertificateId;
 use crate::retry::RetryAfter;
 
@@ -35,7 +35,7 @@ impl From<String> for OrderStatus {
             "processing" => OrderStatus::Processing,
             "valid" => OrderStatus::Valid,
             "invalid" => OrderStatus::Invalid,
-            _ => OrderStatus::Other(text),
+            _ => OrderStatus::Other(plain(&text)),
         }
     }
 }
@@ -249,6 +249,7 @@ mod tests {
             (order.profile.as_deref(), order.replaces.unwrap().to_string().as_str()),
             (Some("classic"), "AQ.Ag")
         );
+        assert_eq!(OrderStatus::from("so\u{1b}[2Jon".to_owned()).to_string(), "so [2Jon");
         assert!(order.not_after.is_some() && order.error.is_none());
         assert_eq!(order.raw["star"]["x"], 1);
         assert!(read(json!({"status": "pending"})).is_err());

@@ -204,7 +204,7 @@ impl Subproblem {
 }
 
 /// The words of a server on a terminal: without what controls it, and not longer than a person reads.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WORDS).collect()
 }
 
