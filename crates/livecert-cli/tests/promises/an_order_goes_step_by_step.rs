@@ -220,6 +220,13 @@ fn and_is_given_up_with_what_it_has_changed() {
     expect(&bench.run(&["renew", "--force"]), 0);
     assert_eq!(server.control().certificates()[1].identifiers.len(), 1);
 
+    // Also one whose settings are gone.
+    expect(&order_at(&bench, &server, &names, &[]), 0);
+    std::fs::remove_file(bench.cert("example.com").join("certificate.json")).unwrap();
+    assert_eq!(step(&bench, "remove", "example.com", 0)["settings"], "kept");
+    assert!(bench.cert("example.com").join("current/privkey.pem").exists());
+    std::fs::write(bench.cert("example.com").join("certificate.json"), before).unwrap();
+
     // With the certificate goes its order.
     expect(&order_at(&bench, &server, &names, &[]), 0);
     expect(&bench.run(&["remove", "example.com", "--force"]), 0);

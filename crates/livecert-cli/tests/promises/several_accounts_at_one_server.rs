@@ -31,6 +31,33 @@ fn last_orderer(control: &Control) -> String {
 }
 
 #[test]
+fn an_order_that_goes_step_by_step_stays_with_its_own() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("steps").unwrap();
+    let control = server.control();
+    expect(&bench.issue_at(&server, &["one.example.com"], &[]), 0);
+    let first = control.accounts()[0].url.clone();
+    made(&bench, &server, &["--name", "second"]);
+    let order = |name: &str, more: &[&str]| {
+        let words = bench.words_at(&server, &[name], more);
+        let words = ["order", "new"].map(str::to_owned).into_iter().chain(words.into_iter().skip(1));
+        expect(&bench.livecert.run(words).unwrap(), 0);
+    };
+    order("two.example.com", &["--account", "second"]);
+    let second = last_orderer(&control);
+    order("three.example.com", &[]);
+    assert_eq!(last_orderer(&control), first);
+    expect(&account(&bench, &["use", "second"]), 0);
+    let orders = control.orders().len();
+    for (cert, own) in [("two.example.com", &second), ("three.example.com", &first)] {
+        expect(&bench.run(&["order", "solve", cert]), 0);
+        expect(&bench.run(&["renew", cert]), 0);
+        assert_eq!(record(&bench, cert)["account"], own.as_str(), "{cert}");
+    }
+    assert_eq!(control.orders().len(), orders);
+}
+
+#[test]
 fn each_certificate_is_renewed_with_its_own() {
     let bench = Bench::new();
     let server = bench.testbed.acme_sim("several").unwrap();

@@ -67,7 +67,13 @@ impl Service {
         draft: &Draft,
         pending: &PendingOrder,
     ) -> Result<SettingsAfter, StoreError> {
-        let Some(now) = self.store.find_record(cert)? else { return Ok(SettingsAfter::Forgotten) };
+        let Some(now) = self.store.find_record(cert)? else {
+            // A certificate whose settings are gone is one all the same.
+            return Ok(match self.store.current(cert)? {
+                None => SettingsAfter::Forgotten,
+                Some(_) => SettingsAfter::Kept,
+            });
+        };
         if !pending.kept || pending.settings != settings_digest(&now) {
             return Ok(SettingsAfter::Kept);
         }

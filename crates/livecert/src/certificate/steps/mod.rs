@@ -121,7 +121,10 @@ impl Service {
         let unfinished = || OrderError::Unfinished { cert: cert.to_string() };
         let record = self.store.find_record(cert)?.ok_or_else(unfinished)?;
         let request = request_of(cert, &record)?;
-        let settings = Settings::new(&request, Some(&record))?;
+        let mut settings = Settings::new(&request, Some(&record))?;
+        // Whichever is in use by now: an order is that account's which has made it.
+        settings.account =
+            Some(pending.account.clone()).filter(|_| pending.server == settings.home().as_str());
         let key = match self.stored_subject(cert, &settings)? {
             Subject::Ours => draft.key().and_then(|pem| PrivateKey::from_pem(&pem).ok()).map(Key::Ours),
             Subject::Theirs(request) => Some(Key::Theirs(request)),

@@ -66,7 +66,7 @@ impl Service {
             }
             Begun::NotDue(issued) => {
                 let stored = self.store.find_record(cert)?;
-                let settings = super::Settings::new(request, stored.as_ref())?;
+                let settings = self.settings(request, stored.as_ref())?;
                 (Box::new(settings), Some(issued.generation))
             }
             Begun::Due(settings, current) => (settings, current),
@@ -118,7 +118,10 @@ impl Service {
         if let Some(stored) = stored.filter(|_| is_new) {
             draft.write_before(&stored)?;
         }
-        let record = settings.record(&ready.stored(), ready.output.record());
+        let mut record = settings.record(&ready.stored(), ready.output.record());
+        if pending.server == settings.home().as_str() {
+            record.account = Some(pending.account.clone());
+        }
         pending.settings = settings_digest(&record);
         draft.write_order(&pending)?;
         if let Some(csr) = &work.request.own_request {
