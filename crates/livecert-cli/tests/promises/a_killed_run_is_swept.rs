@@ -26,7 +26,8 @@ fn kill(mut child: std::process::Child) {
 /// Makes the journals older, so that the aftermath of the dead run is over.
 pub(super) fn let_time_pass(bench: &Bench) {
     let Ok(folder) = std::fs::read_dir(bench.testbed.home().join("journal")) else { return };
-    for path in folder.map(|entry| entry.unwrap().path()) {
+    let whole = |path: &std::path::PathBuf| path.extension().is_some_and(|kind| kind == "json");
+    for path in folder.map(|entry| entry.unwrap().path()).filter(whole) {
         let mut journal: serde_json::Value = serde_json::from_str(&super::read(&path)).unwrap();
         for publication in journal["publications"].as_array_mut().unwrap() {
             for time in ["begun", "found"] {
@@ -43,8 +44,11 @@ fn authorizations(bench: &Bench) -> usize {
     bench.testbed.pebble().requests().iter().filter(|request| request.contains("/authZ/")).count()
 }
 
+/// How many journals there are. What a killed run had not finished writing is none, and goes when it is old.
 pub(super) fn journals(bench: &Bench) -> usize {
-    std::fs::read_dir(bench.testbed.home().join("journal")).map_or(0, Iterator::count)
+    let Ok(folder) = std::fs::read_dir(bench.testbed.home().join("journal")) else { return 0 };
+    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".json") && !name.starts_with('.')).count()
 }
 
 /// Makes the next run begin anew, though a dead one has left its order.
@@ -133,6 +137,24 @@ fn with_a_dead_token_it_is_told_and_tried_again() {
     bench.testbed.secret_file("gandi.pat", testbed::PAT).unwrap();
     expect(&bench.run(&["dns", "sweep"]), 0);
     assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+}
+
+#[test]
+fn with_two_dead_runs_that_leave_one_value() {
+    let (bench, gate, words) = gated();
+    bench.testbed.gandi().set_publication_delay(0, std::time::Duration::from_secs(3600));
+    let mut child = bench.livecert.spawn(&words).unwrap();
+    bench.until_something_is_written(&mut child);
+    kill(child);
+    gate.open();
+    // A CA that has the same proof for two orders.
+    let journal = bench.testbed.home().join("journal");
+    std::fs::copy(journal.join("example.com.json"), journal.join("twin.json")).unwrap();
+    expect(&bench.run(&["dns", "sweep"]), 0);
+    assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
+    let_time_pass(&bench);
+    expect(&bench.run(&["dns", "sweep"]), 0);
+    assert_eq!(journals(&bench), 0);
 }
 
 #[test]

@@ -93,6 +93,37 @@ fn and_nothing_else_in_dns_is_touched() {
 }
 
 #[test]
+fn whoever_waits_for_its_turn_can_be_stopped() {
+    let own = Own::new();
+    let names = ["one.example.com"];
+    let first = own.run("issue", &names, &["--json"]);
+    own.set_cname(&first, "one");
+    expect(&own.run("issue", &names, &[]), 0);
+    let locks = own.bench.testbed.home().join("locks");
+    let locks = std::fs::read_dir(locks).unwrap().map(|entry| entry.unwrap().path());
+    let is_turn = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("txt@");
+    let turns: Vec<_> = locks.filter(is_turn).collect();
+    assert_eq!(turns.len(), 1);
+    let held = std::fs::File::open(&turns[0]).unwrap();
+    held.lock().unwrap();
+
+    let mut child = own.bench.livecert.spawn(["renew", "--force"]).unwrap();
+    let files = format!("/proc/{}/fd", child.id());
+    let is_at_it = || {
+        let mut open = std::fs::read_dir(&files).unwrap().flatten();
+        open.any(|file| std::fs::read_link(file.path()).is_ok_and(|path| path == turns[0]))
+    };
+    while !is_at_it() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    super::signal(&child, "INT");
+    let outcome: Outcome = child.wait_with_output().unwrap().into();
+    expect(&outcome, 1);
+    says(&outcome, &["interrupted"]);
+}
+
+#[test]
 fn and_every_missing_one_is_told_at_once() {
     let own = Own::new();
     let names = ["a.example.com", "b.example.com"];

@@ -2,9 +2,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use testbed::ca::Targets;
+use testbed::ca::{Fault, Targets};
 use testbed::{AcmeSim, Outcome};
 
+use super::a_killed_run_is_swept::journals;
 use super::{Bench, expect, says};
 
 /// A port at which nobody listens.
@@ -46,13 +47,17 @@ pub(super) fn server_at(bench: &Bench, http: u16, tls: u16) -> AcmeSim {
 
 /// An issue with a plugin that needs no credential.
 fn issue(bench: &Bench, server: &AcmeSim, names: &[&str], plugin: &[&str]) -> Outcome {
+    bench.livecert.run(words(bench, server, names, plugin)).unwrap()
+}
+
+fn words(bench: &Bench, server: &AcmeSim, names: &[&str], plugin: &[&str]) -> Vec<String> {
     let mut words = vec!["issue".to_owned()];
     words.extend(names.iter().chain(plugin).map(|&word| word.to_owned()));
     words.extend(["--server".to_owned(), server.directory(), "--accept-tos".to_owned()]);
     for address in bench.testbed.simulator().dns_addrs() {
         words.extend(["--authoritative".to_owned(), address.to_string()]);
     }
-    bench.livecert.run(words).unwrap()
+    words
 }
 
 /// The types of the challenges that were answered last.
@@ -77,6 +82,34 @@ fn http_01_in_the_folder_of_a_web_server() {
     assert_eq!(left, 0);
     expect(&bench.run(&["renew", "--force"]), 0);
     assert_eq!(server.control().certificates().len(), 2);
+}
+
+#[test]
+fn and_the_files_of_a_killed_run_are_swept() {
+    let bench = Bench::new();
+    let folder = bench.testbed.folder().join("www");
+    std::fs::create_dir_all(&folder).unwrap();
+    let server = server_at(&bench, web_server(folder.clone()).port(), 0);
+    let path = format!("WRPath={}", folder.display());
+    let plugin = ["--plugin", "webroot", "--plugin-arg", &path];
+    let names = ["example.com", "www.example.org"];
+    let files = folder.join(".well-known/acme-challenge");
+    let left = || std::fs::read_dir(&files).map_or(0, Iterator::count);
+    // The CA is not to look before the run is dead.
+    let held = Fault::HoldBefore.of("POST", "/challenge", 1);
+    server.control().fail(held);
+    let mut child = bench.livecert.spawn(words(&bench, &server, &names, &plugin)).unwrap();
+    assert!(server.control().until_held(|| child.try_wait().unwrap().is_none()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(left(), 2);
+    let swept = bench.run(&["dns", "sweep"]);
+    expect(&swept, 0);
+    says(&swept, &["Gone: http://example.com/.well-known/acme-challenge/"]);
+    assert_eq!(left(), 0);
+    server.control().release();
+    expect(&issue(&bench, &server, &names, &plugin), 0);
+    assert_eq!((left(), journals(&bench)), (0, 0));
 }
 
 #[test]

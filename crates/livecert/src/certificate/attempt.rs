@@ -51,8 +51,8 @@ impl Attempt<'_> {
         // happens to us, the order can give a certificate.
         draft.keep(true);
         self.service.progress.event(self.cert, Event::Begins { step: Step::Finalize });
-        let (chains, withdrawn) = tokio::join!(self.certificate(draft, csr), self.clean_up());
-        settled(self.cert, self.ledger.settle(&withdrawn, &[]));
+        let (chains, (withdrawn, shown)) = tokio::join!(self.certificate(draft, csr), self.clean_up());
+        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]));
         if self.service.rehearsing {
             // What is proved now must not make the next rehearsal easier than it looks.
             let statuses = [AuthorizationStatus::Pending, AuthorizationStatus::Valid];
@@ -65,8 +65,8 @@ impl Attempt<'_> {
     /// As far as the CA's word that all names are proved. Gives what could not be removed.
     pub(super) async fn solve(mut self) -> Result<Vec<Leftover>, CertificateError> {
         let proved = self.prove().await;
-        let withdrawn = self.clean_up().await;
-        settled(self.cert, self.ledger.settle(&withdrawn, &[]));
+        let (withdrawn, shown) = self.clean_up().await;
+        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]));
         proved.map(|()| withdrawn.leftovers)
     }
 
@@ -181,9 +181,12 @@ impl Attempt<'_> {
                 let preparing = dns.prepare(&unknown);
                 self.placement.extend(self.service.unless_interrupted(preparing).await??);
             }
+            let records = self.placement.records(&proofs);
+            let turns = dns.take_turns(&self.placement, &records);
+            self.service.unless_interrupted(turns).await??;
             // What an earlier name's proof left is noted as long as it is there.
             let mut all = self.records.clone();
-            all.extend(self.placement.records(&proofs));
+            all.extend(records);
             self.ledger.records(&dns.by_writer(&self.placement, &all)?)?;
             self.records = all;
             // Who is asked at a terminal and goes says no.
@@ -197,6 +200,7 @@ impl Attempt<'_> {
             && !web.is_empty()
         {
             self.web.extend_from_slice(&web);
+            self.ledger.files(&solver.by_shower(&self.web))?;
             solver.publish(&web).await?;
         }
         let values = self.records.len() - before + web.len();
@@ -209,11 +213,11 @@ impl Attempt<'_> {
 
     /// Removes what was published for one name, before the next one is shown. What is left is tried once more in the end.
     async fn take_back(&mut self) {
-        let withdrawn = self.clean_up().await;
+        let (withdrawn, shown) = self.clean_up().await;
         let left = withdrawn.leftovers.iter().map(|leftover| &leftover.record);
         let kept: Vec<_> = left.chain(&withdrawn.shared).cloned().collect();
         self.records.retain(|record| kept.contains(record));
-        self.web.clear();
+        self.web = shown;
     }
 
     /// Removes what was published, and takes back what the CA still waits for, unless somebody goes on with it.
@@ -223,13 +227,15 @@ impl Attempt<'_> {
             let work = deactivate_pending(&self.order.account, urls);
             tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.to_vec())
         };
-        let (withdrawn, pending) = tokio::join!(self.clean_up(), deactivation);
-        settled(self.cert, self.ledger.settle(&withdrawn, &pending));
+        let ((withdrawn, shown), pending) = tokio::join!(self.clean_up(), deactivation);
+        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &pending));
     }
 
-    async fn clean_up(&self) -> Withdrawn {
+    /// Removes what was published. Gives what may still be there: in DNS, and at hosts.
+    async fn clean_up(&self) -> (Withdrawn, Vec<WebProof>) {
+        let mut shown = Vec::new();
         if self.records.is_empty() && self.web.is_empty() {
-            return Withdrawn::default();
+            return (Withdrawn::default(), shown);
         }
         let event = |event: Event<'_>| self.service.progress.event(self.cert, event);
         event(Event::CleaningUp);
@@ -239,6 +245,7 @@ impl Attempt<'_> {
             for left in web.withdraw(&self.web).await {
                 let reason = with_causes(left.reason.as_ref());
                 event(Event::StillShown { host: left.proof.host(), reason: &reason });
+                shown.push(left.proof);
             }
         }
         let withdrawn = match &self.solvers.dns {
@@ -250,7 +257,7 @@ impl Attempt<'_> {
             let reason = with_causes(leftover.reason.as_ref());
             event(Event::LeftBehind { fqdn, value, reason: &reason });
         }
-        withdrawn
+        (withdrawn, shown)
     }
 }
 

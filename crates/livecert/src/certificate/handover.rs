@@ -117,6 +117,7 @@ impl Service {
         let journal = JournalName::name(&fqdn);
 
         let lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
+        self.unless_interrupted(solver.take_turns(&placement, &records)).await??;
         let mut publications = self.store.publications(&journal)?;
         // What nobody could remove without a person is not worth a note that asks for it.
         if request.plugin.sweeps {

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use livecert_acme::{Account, Order};
 
 use super::ServerUrl;
-use crate::challenge::Writer;
-use crate::plugin::{Arguments, PluginInfo, TxtRecord, Withdrawn};
-use crate::store::{JournalName, JournalOrder, JournalRecord, Publication, Store, StoreError};
+use crate::challenge::{Shower, Writer};
+use crate::plugin::{Arguments, PluginInfo, TxtRecord, WebProof, Withdrawn};
+use crate::store::{JournalFile, JournalName, JournalOrder, JournalRecord, Publication, Store, StoreError};
 
 /// Publications in the making, one for each publisher. What earlier attempts left stays in the journal beside them.
 pub(super) struct Ledger<'a> {
@@ -81,13 +81,30 @@ impl<'a> Ledger<'a> {
         self.save()
     }
 
-    /// Strikes off what is done: all records but those that are left, or that are worth a second look; and the order but
-    /// for `pending` authorizations.
-    pub(super) fn settle(mut self, withdrawn: &Withdrawn, pending: &[url::Url]) -> Result<(), StoreError> {
+    /// The same for files at hosts.
+    pub(super) fn files(&mut self, parts: &[(&Shower, Vec<WebProof>)]) -> Result<(), StoreError> {
+        for (shower, proofs) in parts.iter().filter(|(shower, _)| shower.sweeps) {
+            if let Some((_, own)) = self.own.iter_mut().find(|(name, _)| *name == shower.name) {
+                own.files = proofs.iter().filter_map(journal_file).collect();
+            }
+        }
+        self.save()
+    }
+
+    /// Strikes off what is done: all records but those that are left, or that are worth a second look; all files but those
+    /// in `shown`; and the order but for `pending` authorizations.
+    pub(super) fn settle(
+        mut self,
+        withdrawn: &Withdrawn,
+        shown: &[WebProof],
+        pending: &[url::Url],
+    ) -> Result<(), StoreError> {
+        let shown: Vec<_> = shown.iter().filter_map(journal_file).collect();
         let left = withdrawn.leftovers.iter().map(|leftover| &leftover.record);
         let kept: Vec<_> = left.chain(&withdrawn.shared).map(journal_record).collect();
         for (_, own) in &mut self.own {
             own.records.retain(|record| kept.contains(record));
+            own.files.retain(|file| shown.contains(file));
             own.found = Some(Timestamp::now());
             if let Some(order) = &mut own.order {
                 order.authorizations = pending.iter().map(ToString::to_string).collect();
@@ -102,13 +119,25 @@ impl<'a> Ledger<'a> {
     fn save(&self) -> Result<(), StoreError> {
         let mut all = self.earlier.clone();
         let own = self.own.iter().map(|(_, own)| own);
-        all.extend(own.filter(|own| own.order.is_some() || !own.records.is_empty()).cloned());
+        let is_open =
+            |own: &&Publication| own.order.is_some() || !own.records.is_empty() || !own.files.is_empty();
+        all.extend(own.filter(is_open).cloned());
         self.store.save_publications(&self.name, &all)
     }
 }
 
 pub(super) fn journal_record(record: &TxtRecord) -> JournalRecord {
     JournalRecord { fqdn: record.fqdn.clone(), value: record.value.clone(), zone: record.apex.clone() }
+}
+
+/// The note of a file; none of what ends with the process that shows it.
+fn journal_file(proof: &WebProof) -> Option<JournalFile> {
+    match proof {
+        WebProof::HttpFile { host, token, body } => {
+            Some(JournalFile { host: host.clone(), token: token.clone(), content: body.clone() })
+        }
+        WebProof::AlpnCertificate { .. } => None,
+    }
 }
 
 pub(super) fn txt_record(record: &JournalRecord) -> TxtRecord {

@@ -192,7 +192,7 @@ impl Service {
             }
             let (hosts, kinds) = proofs.hosts(&publisher.name);
             if let Some(web) = connected.web().filter(|_| !hosts.is_empty()) {
-                showers.push(Shower { name, plugin: web.clone(), hosts, kinds });
+                showers.push(Shower { name, plugin: web.clone(), hosts, kinds, sweeps: plugin.sweeps });
             }
         }
         let routes = Routes::new(proofs.routes(&writing));

@@ -132,6 +132,9 @@ impl Service {
                     for (record, reason) in swept.left {
                         tracing::warn!(name = record.fqdn, value = record.value, reason, "left behind");
                     }
+                    for (url, reason) in swept.files_left {
+                        tracing::warn!(url, reason, "a file is left behind");
+                    }
                 }
                 for (journal, reason) in report.unusable {
                     tracing::warn!(journal, reason, "what an earlier run left behind could not be looked at");
@@ -152,16 +155,17 @@ impl Service {
         let _lock = self.store.lock_journal(name, Duration::ZERO).await?;
         let now = Timestamp::now();
         let (mut rest, mut report, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        let publications = self.store.publications(name)?;
-        let shared = if publications.is_empty() { BTreeSet::new() } else { self.in_use(name, all) };
-        for mut publication in publications {
+        let is_kept = |publication: &Publication| {
             let young = |age: Duration| now.duration_since(publication.begun).unsigned_abs() < age;
-            if publication.handed_over && hand_back.is_none_or(young) {
+            publication.handed_over && hand_back.is_none_or(young)
+        };
+        for mut publication in self.without_shared(name, all, is_kept)? {
+            if is_kept(&publication) {
                 kept.extend(publication.records.iter().map(super::ledger::txt_record));
                 rest.push(publication);
                 continue;
             }
-            let swept = self.sweep_publication(name, &mut publication, &shared, keep_order, now).await;
+            let swept = self.sweep_publication(name, &mut publication, keep_order, now).await;
             if swept.again.is_some()
                 || !swept.left.is_empty()
                 || !swept.files_left.is_empty()
@@ -173,6 +177,31 @@ impl Service {
         }
         self.store.save_publications(name, &rest)?;
         Ok((report, kept))
+    }
+
+    /// What a journal holds, without the values that another one has, too. That is written down before the next one is
+    /// looked at: two dead runs must not leave a value to each other.
+    fn without_shared(
+        &self,
+        name: &JournalName,
+        all: &[JournalName],
+        is_kept: impl Fn(&Publication) -> bool,
+    ) -> Result<Vec<Publication>, StoreError> {
+        let mut publications = self.store.publications(name)?;
+        if publications.iter().all(|publication| publication.records.is_empty()) {
+            return Ok(publications);
+        }
+        let _alone = self.store.hold_journals()?;
+        let shared = self.in_use(name, all);
+        let in_use = |record: &JournalRecord| shared.contains(&(record.fqdn.clone(), record.value.clone()));
+        let before = publications.clone();
+        for publication in publications.iter_mut().filter(|publication| !is_kept(publication)) {
+            publication.records.retain(|record| !in_use(record));
+        }
+        if publications != before {
+            self.store.save_publications(name, &publications)?;
+        }
+        Ok(publications)
     }
 
     /// Values of the other journals. Two certificates may wait for one proof: it is removed with the last of them.
@@ -187,13 +216,10 @@ impl Service {
         &self,
         name: &JournalName,
         publication: &mut Publication,
-        shared: &BTreeSet<(String, String)>,
         keep_order: bool,
         now: Timestamp,
     ) -> Swept {
         let found = *publication.found.get_or_insert(now);
-        let in_use = |record: &JournalRecord| shared.contains(&(record.fqdn.clone(), record.value.clone()));
-        publication.records.retain(|record| !in_use(record));
         let records: Vec<_> = publication.records.iter().map(super::ledger::txt_record).collect();
         let order = publication.order.clone();
         let deactivate = async {
@@ -210,6 +236,7 @@ impl Service {
         let files = self.withdraw_files(publication);
         let (left, pending, (files_gone, files_left)) =
             tokio::join!(self.withdraw(publication, &records), deactivate, files);
+        publication.files.retain(|file| files_left.iter().any(|(url, _)| *url == url_of(file)));
         let is_left = |record: &TxtRecord| left.iter().any(|(other, _)| other == record);
         let gone = records.iter().filter(|record| !is_left(record)).cloned().collect();
         let again = now.duration_since(found) < AFTERMATH && !records.is_empty();
@@ -260,10 +287,6 @@ impl Service {
         if publication.files.is_empty() {
             return (Vec::new(), Vec::new());
         }
-        let url = |file: &JournalFile| {
-            let host = if file.host.contains(':') { format!("[{}]", file.host) } else { file.host.clone() };
-            format!("http://{host}/.well-known/acme-challenge/{}", file.token)
-        };
         let connected = async {
             let info = plugin::find(&publication.plugin)?;
             let sources = plugin::stored_sources(info, &publication.plugin_args);
@@ -287,8 +310,8 @@ impl Service {
                 Err(reason) => Some(reason.clone()),
             };
             match reason {
-                None => gone.push(url(file)),
-                Some(reason) => left.push((url(file), reason)),
+                None => gone.push(url_of(file)),
+                Some(reason) => left.push((url_of(file), reason)),
             }
         }
         (gone, left)
@@ -313,4 +336,10 @@ impl Service {
             Err(_) => urls,
         }
     }
+}
+
+/// Where a CA fetches a file.
+fn url_of(file: &JournalFile) -> String {
+    let host = if file.host.contains(':') { format!("[{}]", file.host) } else { file.host.clone() };
+    format!("http://{host}/.well-known/acme-challenge/{}", file.token)
 }

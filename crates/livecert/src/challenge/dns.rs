@@ -322,6 +322,21 @@ impl DnsSolver {
         }
     }
 
+    /// Waits until the records can be published. It may be dropped at any moment: nothing is written.
+    ///
+    /// # Errors
+    /// Another process does not let go of a name.
+    pub async fn take_turns(
+        &self,
+        placement: &Placement,
+        records: &[TxtRecord],
+    ) -> Result<(), ChallengeError> {
+        for (writer, records) in self.by_writer(placement, records)? {
+            writer.plugin.take_turns(&records).await?;
+        }
+        Ok(())
+    }
+
     /// Publishes the records, all writers side by side. Do not drop the future halfway: a write that is cut off may still
     /// take effect.
     ///

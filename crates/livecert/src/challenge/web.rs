@@ -19,6 +19,8 @@ pub struct Shower {
     pub hosts: BTreeSet<String>,
     /// What it most likely has to show.
     pub kinds: Vec<WebProofKind>,
+    /// Whether a later run can remove what a dead one showed.
+    pub sweeps: bool,
 }
 
 /// Shows proofs at hosts.
@@ -43,21 +45,21 @@ impl WebSolver {
     /// # Errors
     /// The first failure. Some of the proofs may be shown: withdraw all of them.
     pub async fn publish(&self, proofs: &[WebProof]) -> Result<(), ChallengeError> {
-        let parts = self.parts(proofs);
+        let parts = self.by_shower(proofs);
         let shown = join_all(parts.iter().map(|(shower, proofs)| shower.plugin.publish(proofs))).await;
         Ok(shown.into_iter().collect::<Result<(), _>>()?)
     }
 
     /// Removes these proofs; tells which are still there, or may be.
     pub async fn withdraw(&self, proofs: &[WebProof]) -> Vec<WebLeftover> {
-        let parts = self.parts(proofs);
+        let parts = self.by_shower(proofs);
         let left = join_all(parts.iter().map(|(shower, proofs)| shower.plugin.withdraw(proofs))).await;
         left.into_iter().flatten().collect()
     }
 
     /// Each shower with its own. A host that nobody was named for, because the CA wants another name proved than was asked
     /// for, goes to the first one.
-    fn parts(&self, proofs: &[WebProof]) -> Vec<(&Shower, Vec<WebProof>)> {
+    pub fn by_shower(&self, proofs: &[WebProof]) -> Vec<(&Shower, Vec<WebProof>)> {
         let named =
             |proof: &WebProof| self.showers.iter().position(|shower| shower.hosts.contains(proof.host()));
         let own = |number: usize| {

@@ -103,6 +103,16 @@ pub trait Plugin: Send + Sync {
         Box::pin(async { None })
     }
 
+    /// Waits until `records` can be published, where others have to let go of their names first. Nothing is written, so it may
+    /// be dropped at any moment. What it has taken is given back by [`withdraw`](Self::withdraw), or with the plugin.
+    ///
+    /// # Errors
+    /// Others do not let go.
+    fn take_turns<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        let _ = records;
+        Box::pin(async { Ok(()) })
+    }
+
     /// Publishes all `records`, side by side where it can.
     ///
     /// # Errors

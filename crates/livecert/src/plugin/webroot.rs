@@ -48,7 +48,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
         ),
     ],
     environment: &[],
-    sweeps: false,
+    sweeps: true,
     alone: false,
     connect,
 };

@@ -184,6 +184,14 @@ impl Store {
         write_json(&path, &Journal { version: JOURNAL_VERSION, publications: publications.to_vec() })
     }
 
+    /// Keeps others from comparing journals, for a moment.
+    ///
+    /// # Errors
+    /// The lock's file cannot be made.
+    pub(crate) fn hold_journals(&self) -> Result<Lock, StoreError> {
+        Lock::hold(&self.locks(), "journals@compared")
+    }
+
     /// Takes the lock of a journal, waiting for another process up to `patience`.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ impl Service {
         let proof = request.file(&content);
         let journal = JournalName::file(request.name.base(), request.token.as_str());
         let _lock = self.unless_interrupted(self.store.lock_journal(&journal, PATIENCE)).await??;
-        if !request.plugin.needs_person() {
+        if request.plugin.sweeps {
             let mut own = publication(request.plugin, &arguments, PLACE.to_owned());
             let (host, token) = (request.name.base().to_owned(), request.token.as_str().to_owned());
             own.files = vec![JournalFile { host, token, content: content.clone() }];

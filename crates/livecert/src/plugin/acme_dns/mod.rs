@@ -56,7 +56,8 @@ one. From then on renewals need nobody. `livecert check` tells of CNAMEs that ar
 What the server has given (subdomain, user, password) is kept in the state folder, the password
 sealed. Registrations that you have already are taken from a file with ACMERegistration=file:PATH:
 the JSON of lego or of acme-dns-client (domain: {fulldomain, subdomain, username, password}), or of
-Posh-ACME (name: [subdomain, username, password, fulldomain]).
+Posh-ACME (name: [subdomain, username, password, fulldomain]). Those with another server's
+server_url are passed over.
 
 The server holds two values at a name, and none can be removed: a value stays until a later one
 takes its place, which does no harm, because it proves nothing a second time. More than two values
@@ -190,10 +191,11 @@ fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Connect
     let base =
         address(arguments.plain(SERVER).unwrap_or_default(), arguments.flag(HTTP)).map_err(wrong(SERVER))?;
     let allow_from = networks(arguments.plain(ALLOW_FROM).unwrap_or_default()).map_err(wrong(ALLOW_FROM))?;
-    let given = match arguments.secret(REGISTRATION) {
+    let mut given = match arguments.secret(REGISTRATION) {
         Some(text) => parse_given(text.expose_secret()).map_err(wrong(REGISTRATION))?,
         None => Vec::new(),
     };
+    given.retain(|one| one.is_of(&base));
     let registry = Registry::new(base.to_string(), given, surroundings.state.clone());
     let api = Api::new(surroundings.http.clone(), base, allow_from);
     let locks = surroundings.locks.clone();
@@ -253,6 +255,27 @@ impl AcmeDns {
         }
     }
 
+    async fn take_turn(&self, group: &Group<'_>) -> Result<(), AcmeDnsError> {
+        let fqdn = group.fqdn;
+        if self.held().contains_key(fqdn) {
+            return Ok(());
+        }
+        let turn = group.turn(&self.locks, &format!("acme-dns {fqdn}"), PATIENCE).await;
+        let turn = turn.map_err(|error| match error {
+            PluginError::Turn { fqdn, source } => AcmeDnsError::Turn { fqdn, source },
+            _ => self.unknown(fqdn),
+        })?;
+        // What was set in this very second, by whomever, would be no older than ours.
+        if let Some(before) = self.registry.updated(fqdn)? {
+            let left = TICK - Timestamp::now().duration_since(before);
+            if let Ok(left) = Duration::try_from(left) {
+                tokio::time::sleep(left.min(Duration::from_secs(2))).await;
+            }
+        }
+        self.held().insert(fqdn.to_owned(), Held { values: Vec::new(), _turn: turn });
+        Ok(())
+    }
+
     async fn set(&self, group: &Group<'_>) -> Result<(), AcmeDnsError> {
         let fqdn = group.fqdn;
         let known = match self.registry.find(fqdn)? {
@@ -263,21 +286,7 @@ impl AcmeDns {
             }
             Known::Nothing => return Err(self.unknown(fqdn)),
         };
-        if !self.held().contains_key(fqdn) {
-            let turn = group.turn(&self.locks, &format!("acme-dns {fqdn}"), PATIENCE).await;
-            let turn = turn.map_err(|error| match error {
-                PluginError::Turn { fqdn, source } => AcmeDnsError::Turn { fqdn, source },
-                _ => self.unknown(fqdn),
-            })?;
-            self.held().insert(fqdn.to_owned(), Held { values: Vec::new(), _turn: turn });
-            // What was set in this very second, by whomever, would be no older than ours.
-            if let Some(before) = self.registry.updated(fqdn)? {
-                let left = TICK - Timestamp::now().duration_since(before);
-                if let Ok(left) = Duration::try_from(left) {
-                    tokio::time::sleep(left.min(Duration::from_secs(2))).await;
-                }
-            }
-        }
+        self.take_turn(group).await?;
         for value in group.values() {
             // Set again, it would take the place of the other one.
             let is_there = |held: &Held| held.values.contains(&value);
@@ -300,6 +309,16 @@ impl Plugin for AcmeDns {
         Box::pin(async { Ok(self.ready(records).await?) })
     }
 
+    fn take_turns<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
+        Box::pin(async {
+            // In the order of the names, so that two processes never wait for each other.
+            for group in group(records) {
+                self.take_turn(&group).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn publish<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
         Box::pin(async {
             let groups = group(records);
@@ -312,7 +331,7 @@ impl Plugin for AcmeDns {
                     return Err(AcmeDnsError::TooMany { fqdn, count }.into());
                 }
             }
-            // The turns are taken in the order of the names, so that two processes never wait for each other.
+            // In the order of the names, as the turns are taken.
             for group in &groups {
                 self.set(group).await?;
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::AcmeDnsError;
 use super::server::{Password, Registered};
@@ -26,6 +27,19 @@ pub(super) struct Credentials {
 pub(super) struct Given {
     fulldomain: String,
     credentials: Credentials,
+    /// The server that it is of, where that is said.
+    server: Option<String>,
+}
+
+impl Given {
+    /// Whether the server with this URL may be shown the password.
+    pub(super) fn is_of(&self, base: &Url) -> bool {
+        let Some(server) = &self.server else { return true };
+        let same = |url: Url| {
+            (url.host(), url.port_or_known_default()) == (base.host(), base.port_or_known_default())
+        };
+        Url::parse(server).is_ok_and(same)
+    }
 }
 
 /// What is known of a name.
@@ -132,7 +146,7 @@ impl Registry {
             return Ok(entry.fulldomain.clone());
         }
         let made = asked.await?;
-        let fulldomain = made.fulldomain.trim_end_matches('.').to_ascii_lowercase();
+        let fulldomain = made.fulldomain;
         let password = made.password.0.expose_secret().as_bytes();
         file.registrations.push(Entry {
             server: self.server.clone(),
@@ -171,7 +185,14 @@ impl Registry {
 #[serde(untagged)]
 enum Foreign {
     /// lego and acme-dns-client.
-    Object { fulldomain: String, subdomain: String, username: String, password: Password },
+    Object {
+        fulldomain: String,
+        subdomain: String,
+        username: String,
+        password: Password,
+        #[serde(default)]
+        server_url: Option<String>,
+    },
     /// Posh-ACME: subdomain, user, password, full domain.
     List((String, String, Password, String)),
 }
@@ -184,16 +205,17 @@ pub(super) fn parse_given(text: &str) -> Result<Vec<Given>, String> {
     })?;
     let plain = |fulldomain: String| fulldomain.trim_end_matches('.').to_ascii_lowercase();
     let given = |foreign: Foreign| {
-        let (fulldomain, subdomain, username, password) = match foreign {
-            Foreign::Object { fulldomain, subdomain, username, password } => {
-                (fulldomain, subdomain, username, password)
+        let (fulldomain, subdomain, username, password, server) = match foreign {
+            Foreign::Object { fulldomain, subdomain, username, password, server_url } => {
+                (fulldomain, subdomain, username, password, server_url)
             }
             Foreign::List((subdomain, username, password, fulldomain)) => {
-                (fulldomain, subdomain, username, password)
+                (fulldomain, subdomain, username, password, None)
             }
         };
+        let server = server.filter(|server| !server.is_empty());
         let credentials = Credentials { subdomain, username, password: password.0 };
-        Given { fulldomain: plain(fulldomain), credentials }
+        Given { fulldomain: plain(fulldomain), credentials, server }
     };
     Ok(all.into_values().map(given).collect())
 }
@@ -218,6 +240,13 @@ mod tests {
             })
             .collect();
         assert_eq!(all, [("b.auth.example.org", "b", "v", "q"), ("a.auth.example.org", "a", "u", "p")]);
+
+        // A password is for the server that has given it.
+        let of =
+            |server: &str| given.iter().map(|one| one.is_of(&server.parse().unwrap())).collect::<Vec<_>>();
+        assert_eq!(of("https://auth.example.org/"), [true, true]);
+        assert_eq!(of("https://auth.example.net/"), [true, false]);
+        assert_eq!(of("https://auth.example.org:8443/"), [true, false]);
     }
 
     #[test]

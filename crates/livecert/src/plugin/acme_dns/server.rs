@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -10,6 +11,7 @@ use url::Url;
 
 use super::AcmeDnsError;
 use super::registration::Credentials;
+use crate::dns::NamePattern;
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -60,17 +62,17 @@ impl Api {
             false => json!({"allowfrom": self.allow_from}),
         };
         let answer = self.post("register", self.http.post(self.url("register")), &body).await?;
-        serde_json::from_slice(&answer)
-            .map_err(|_| self.strange("register", 201, b"no registration is in it"))
+        read_registration(&answer).map_err(|wrong| self.strange("register", 201, wrong.as_bytes()))
     }
 
     /// Sets one more value; the oldest one goes.
     pub(super) async fn update(&self, known: &Credentials, value: &str) -> Result<(), AcmeDnsError> {
-        let request = self
-            .http
-            .post(self.url("update"))
-            .header("X-Api-User", &known.username)
-            .header("X-Api-Key", known.password.expose_secret());
+        let mut request = self.http.post(self.url("update")).header("X-Api-User", &known.username);
+        // No log of headers shows it. One that cannot be a header is refused by the server as a missing one.
+        if let Ok(mut password) = HeaderValue::from_str(known.password.expose_secret()) {
+            password.set_sensitive(true);
+            request = request.header("X-Api-Key", password);
+        }
         let body = json!({"subdomain": known.subdomain, "txt": value});
         let answer = self.post("update", request, &body).await?;
         let said: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
@@ -110,6 +112,21 @@ impl Api {
         let words = words.trim().chars().filter(|c| !c.is_control()).take(TOLD).collect();
         AcmeDnsError::Answer { server: self.server(), action, status, words }
     }
+}
+
+/// What the server gives is shown to a person, who copies it into a zone, and is sent back as headers: it has to be what it
+/// is said to be.
+fn read_registration(answer: &[u8]) -> Result<Registered, &'static str> {
+    let mut made: Registered = serde_json::from_slice(answer).map_err(|_| "no registration is in it")?;
+    match made.fulldomain.parse() {
+        Ok(NamePattern::Name(name)) if name.contains('.') => made.fulldomain = name,
+        _ => return Err("the fulldomain in it is no name"),
+    }
+    let sendable = |text: &str| HeaderValue::from_str(text).is_ok();
+    if !sendable(&made.username) || !sendable(made.password.0.expose_secret()) {
+        return Err("the user name or password in it cannot be sent");
+    }
+    Ok(made)
 }
 
 /// The base URL that a text means: a host name, or a URL. Without TLS only where that is asked for.
@@ -168,6 +185,27 @@ mod tests {
         ] {
             assert!(at(text, http).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_no_name_is_not_shown_to_whoever_writes_zones() {
+        let answer = |fulldomain: &str, username: &str| {
+            let made =
+                json!({"fulldomain": fulldomain, "username": username, "password": "p", "subdomain": "s"});
+            read_registration(made.to_string().as_bytes())
+        };
+        assert!(answer("8e5700ea-a4bf-41c7-8a77-e990661dcc6a.Auth.example.org.", "u").is_ok());
+        for wrong in [
+            "",
+            "x",
+            "a b.example",
+            "a.example.\nexample.com. CNAME b.example",
+            "\u{1b}[2Ja.example",
+            "*.a.example",
+        ] {
+            assert!(answer(wrong, "u").is_err(), "{wrong:?}");
+        }
+        assert!(answer("a.example", "u\r\nX-Other: 1").is_err());
     }
 
     #[test]
