@@ -23,7 +23,9 @@ pub(super) fn hint(error: &OrderError) -> String {
             Some(step) => format!("`livecert order {step} {cert}` comes first"),
             None => format!("look at it: livecert order show {cert}"),
         },
-        OrderError::NoChallenge { cert, .. } => format!("`livecert order show {cert}` tells how it stands"),
+        OrderError::NoChallenge { cert, .. } | OrderError::Unanswerable { cert, .. } => {
+            format!("`livecert order show {cert}` tells how it stands")
+        }
         _ => "`livecert order list` shows the open orders".to_owned(),
     }
 }

@@ -197,6 +197,19 @@ fn and_is_swept_when_a_step_was_killed() {
 }
 
 #[test]
+fn and_no_name_of_it_is_passed_over_in_silence() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("silent").unwrap();
+    expect(&order_at(&bench, &server, &["example.com"], &[]), 0);
+    // Without settings nobody knows which challenge is to be answered.
+    std::fs::remove_file(bench.cert("example.com").join("certificate.json")).unwrap();
+    let outcome = bench.run(&["challenge", "respond", "example.com"]);
+    expect(&outcome, 1);
+    says(&outcome, &["no challenge to answer for example.com", "settings", "next:"]);
+    assert_eq!(sent(&server.control(), "/challenge"), 0);
+}
+
+#[test]
 fn and_is_given_up_with_what_it_has_changed() {
     let bench = Bench::new();
     let server = bench.testbed.acme_sim("given-up").unwrap();

@@ -10,7 +10,7 @@ use url::Url;
 use super::super::account::acme;
 use super::super::order::PlacedOrder;
 use super::super::{CertificateError, ServerUrl, Service};
-use super::{OrderError, OrderStanding};
+use super::{OpenName, OrderError, OrderStanding};
 use crate::challenge::ChallengeError;
 use crate::plugin::{HttpListener, PluginError};
 use crate::store::CertName;
@@ -94,6 +94,15 @@ impl Service {
         let open = self.pending_open_order(cert).await?;
         let server: ServerUrl = open.server.parse()?;
         let account = self.required_account(&server, Some(&open.account)).await?;
+        // All or none: whoever reads that it is done waits for all names.
+        let silent = |one: &&OpenName| one.status == "pending" && one.challenge_url.is_none();
+        if let Some(one) = open.authorizations.iter().find(silent) {
+            let reason =
+                one.problem.clone().unwrap_or_else(|| "the settings of its order are not stored".to_owned());
+            return Err(
+                OrderError::Unanswerable { cert: cert.to_string(), name: one.name.clone(), reason }.into()
+            );
+        }
         let mut answered = Vec::new();
         for one in &open.authorizations {
             let Some(url) = one.challenge_url.as_ref().and_then(|url| url.parse::<Url>().ok()) else {

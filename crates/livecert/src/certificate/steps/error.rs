@@ -59,6 +59,16 @@ pub enum OrderError {
         /// The challenge.
         challenge: String,
     },
+    /// A name is to be proved, and no challenge can be chosen for it.
+    #[error("there is no challenge to answer for {name} of {cert}: {reason}")]
+    Unanswerable {
+        /// The certificate.
+        cert: String,
+        /// The name.
+        name: String,
+        /// Why there is none.
+        reason: String,
+    },
 }
 
 fn why(reason: &Option<String>) -> String {
@@ -87,7 +97,7 @@ impl OrderError {
             OrderError::Over { .. } => "order-over",
             OrderError::ForSomethingElse { .. } => "order-exists",
             OrderError::NotYet { .. } => "order-not-ready",
-            OrderError::NoChallenge { .. } => "no-challenge",
+            OrderError::NoChallenge { .. } | OrderError::Unanswerable { .. } => "no-challenge",
         }
     }
 }
