@@ -1,5 +1,6 @@
 //! Everything that a contributor of livecert runs, as `cargo xtask TASK`.
 
+mod compare;
 mod demo;
 mod fuzz;
 mod interop;
@@ -37,6 +38,8 @@ enum Command {
     Package,
     /// Make the Debian package, below target/debian
     Deb,
+    /// Run other ACME clients and livecert through the same cases, side by side, for docs/performance.md
+    Compare(compare::Words),
 }
 
 /// What a task ends with when it fails.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Measure => measure::run(),
         Command::Package => package::run(),
         Command::Deb => package::deb(),
+        Command::Compare(words) => compare::run(&words),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

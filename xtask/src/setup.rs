@@ -99,18 +99,27 @@ pub(crate) fn run() -> Result<(), Failure> {
     python_servers()
 }
 
-/// The ACME servers that are Python packages, in an environment of their own below the target folder. What is there
-/// already, with the same versions, is left as it is.
+/// The ACME servers that are Python packages.
 fn python_servers() -> Result<(), Failure> {
-    let environment = target().join("interop-venv");
-    let requirements = root().join("xtask/interop-requirements.txt");
+    python_environment(
+        "interop-venv",
+        "xtask/interop-requirements.txt",
+        "ACME servers: Caddy, acme2certifier",
+    )
+}
+
+/// Python packages in an environment of their own below the target folder. What is there already, with the same versions,
+/// is left as it is.
+pub(crate) fn python_environment(folder: &str, requirements: &str, what: &str) -> Result<(), Failure> {
+    let environment = target().join(folder);
+    let requirements = root().join(requirements);
     let wanted = std::fs::read_to_string(&requirements)?;
     // Written last, so that it says what is complete.
     let stamp = environment.join("installed.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    say("Installing ACME servers for tests below the target folder: Caddy, acme2certifier …");
+    say(&format!("Installing below the target folder: {what} …"));
     if environment.exists() {
         std::fs::remove_dir_all(&environment)?;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sim_server::apply;
+use sim_server::{Faults, apply};
 
 use crate::behaviour::Behaviour;
 use crate::config::TokenConfig;
@@ -147,6 +147,11 @@ impl Control {
     /// Adds a rule for faults.
     pub fn fail(&self, rule: FaultRule) {
         self.shared.lock().faults.add(rule);
+    }
+
+    /// Forgets the faults that have not come yet.
+    pub fn heal(&self) {
+        self.shared.lock().faults = Faults::default();
     }
 
     /// Answers a request to the HTTP endpoint: status and document.

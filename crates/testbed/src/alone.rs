@@ -13,6 +13,8 @@ const NEEDED: &str = "Linux with unshare, mount (util-linux) and ip (iproute2), 
 /// Temporary files are in memory: a server that writes each of its steps to a disk is as slow as that disk.
 const SET_UP: &str = "ip link set lo up && mount --bind \"$0\" /etc/resolv.conf \
     && mount -t tmpfs livecert \"$1\" && shift && exec \"$@\"";
+const SET_UP_ON_DISK: &str =
+    "ip link set lo up && mount --bind \"$0\" /etc/resolv.conf && shift && exec \"$@\"";
 
 /// On which side of the wall this program is.
 #[derive(Debug)]
@@ -36,7 +38,29 @@ pub fn alone(words: &[&str]) -> Result<Alone, Error> {
 /// # Errors
 /// The system gives no such network.
 pub fn alone_with(words: &[&str], environment: &[(&str, &str)]) -> Result<Alone, Error> {
-    if std::env::var_os(MARK).is_some() {
+    run(words, environment, SET_UP, Stdio::piped)
+}
+
+/// Like [`alone`], with temporary files where they always are, and all that is said inside seen at once.
+///
+/// # Errors
+/// The system gives no such network.
+pub fn alone_on_disk(words: &[&str]) -> Result<Alone, Error> {
+    run(words, &[], SET_UP_ON_DISK, Stdio::inherit)
+}
+
+/// Whether this program is inside.
+pub fn is_alone() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+fn run(
+    words: &[&str],
+    environment: &[(&str, &str)],
+    set_up: &str,
+    said: fn() -> Stdio,
+) -> Result<Alone, Error> {
+    if is_alone() {
         return Ok(Alone::Inside);
     }
     let mut resolver = tempfile::NamedTempFile::new().map_err(io("a file for the resolver's address"))?;
@@ -45,12 +69,12 @@ pub fn alone_with(words: &[&str], environment: &[(&str, &str)]) -> Result<Alone,
     let program = std::env::current_exe().map_err(io("finding this program"))?;
     let mut command = Command::new("unshare");
     command.args(namespaces()?);
-    command.args(["sh", "-c", SET_UP]).arg(resolver.path()).arg(folder.path()).arg(program).args(words);
+    command.args(["sh", "-c", set_up]).arg(resolver.path()).arg(folder.path()).arg(program).args(words);
     command.env(MARK, "1").env("TMPDIR", folder.path()).envs(environment.iter().copied());
     // `ip` is no program of plain users, but inside they are root.
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).stdout(said()).stderr(said());
     Ok(Alone::Ended(command.output().map_err(needed)?))
 }
 

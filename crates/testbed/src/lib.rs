@@ -29,7 +29,7 @@ pub use ::acme_sim as ca;
 pub use acme_dns::{ACME_DNS_ZONE, AcmeDns};
 pub use acme_sim::AcmeSim;
 pub use acme2certifier::{Acme2Certifier, Acme2CertifierOptions};
-pub use alone::{Alone, alone, alone_with};
+pub use alone::{Alone, alone, alone_on_disk, alone_with, is_alone};
 pub use caddy::Caddy;
 pub use gate::{Exchange, Gate, Side};
 pub use internet::GANDI_HOSTS;
@@ -117,6 +117,8 @@ pub struct Options {
     pub name_servers: usize,
     /// Where they listen, where that matters; Pebble asks the first one.
     pub dns_listen: Vec<std::net::SocketAddr>,
+    /// Where the API listens, where that matters.
+    pub api_listen: Option<std::net::SocketAddr>,
     /// Settings of Pebble.
     pub pebble: PebbleOptions,
     /// Whether the certificate of the API has ended.
@@ -132,6 +134,7 @@ impl Default for Options {
             zones,
             name_servers: 1,
             dns_listen: Vec::new(),
+            api_listen: None,
             pebble: PebbleOptions::default(),
             expired_api: false,
             hosts: Vec::new(),
@@ -181,6 +184,9 @@ impl Testbed {
             .collect();
         if !options.dns_listen.is_empty() {
             config.dns_listen.clone_from(&options.dns_listen);
+        }
+        if let Some(address) = options.api_listen {
+            config.api_listen = address;
         }
         let simulator = runtime.block_on(Simulator::start(config))?;
         let pebble = Pebble::start(folder.path(), &tls, simulator.dns_addrs()[0], &options.pebble)?;

@@ -1,0 +1,86 @@
+//! What is asked of each client.
+
+use std::time::Duration;
+
+use super::peer::{Peer, Waits};
+
+/// One case.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    shape: Shape,
+    /// How many certificates; each client makes them as it can.
+    certificates: usize,
+    /// Whether they are renewed, and were there before.
+    pub(super) renewals: bool,
+    /// The round trip to every server.
+    pub(super) distance: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    One,
+    Wildcard,
+    /// So many names, over so many zones.
+    Many(usize, usize),
+}
+
+const NEAR: Duration = Duration::ZERO;
+const FAR: Duration = Duration::from_millis(50);
+
+const fn case(id: &'static str, title: &'static str, shape: Shape, distance: Duration) -> Case {
+    Case { id, title, shape, certificates: 1, renewals: false, distance }
+}
+
+impl Case {
+    pub(super) const ALL: [Case; 7] = [
+        case("one", "one name", Shape::One, NEAR),
+        case("wildcard", "apex + wildcard", Shape::Wildcard, NEAR),
+        case("twenty", "20 names, one zone", Shape::Many(20, 1), NEAR),
+        case("hundred", "100 names, ten zones", Shape::Many(100, 10), NEAR),
+        Case {
+            certificates: 20,
+            renewals: true,
+            ..case("renewals", "20 certificates renewed", Shape::One, NEAR)
+        },
+        case("far-one", "one name, 50 ms away", Shape::One, FAR),
+        case("far-twenty", "20 names, 50 ms away", Shape::Many(20, 1), FAR),
+    ];
+
+    /// The names of each certificate. No other client and no other round has the same, since a CA that knows a name for
+    /// proved makes a run short.
+    pub(super) fn certificates(&self, client: &str, round: u32) -> Vec<Vec<String>> {
+        let one = |number: usize| -> Vec<String> {
+            let host = format!("r{round}c{number}.{client}.{}.example.com", self.id);
+            match self.shape {
+                Shape::One => vec![host],
+                Shape::Wildcard => vec![format!("*.{host}"), host],
+                Shape::Many(names, zones) => (0..names)
+                    .map(|name| match zones {
+                        1 => format!("h{name}.{host}"),
+                        _ => format!("h{name}.r{round}.{client}.zone{}.example", name % zones),
+                    })
+                    .collect(),
+            }
+        };
+        // A renewal is of the same certificates in every round.
+        let round_of = |number: usize| {
+            if self.renewals { vec![format!("c{number}.{client}.renewed.example.com")] } else { one(number) }
+        };
+        (0..self.certificates).map(round_of).collect()
+    }
+
+    /// How often a client is taken through it: what takes minutes is not repeated.
+    pub(super) fn rounds(&self, peer: &dyn Peer, waits: Waits) -> u32 {
+        let names = match self.shape {
+            Shape::Many(names, _) => names,
+            _ => self.certificates,
+        };
+        match (peer.is_slow(), waits, names) {
+            (false, ..) => u32::MAX,
+            (true, Waits::Least, 1..=2) => 3,
+            _ => 1,
+        }
+    }
+}

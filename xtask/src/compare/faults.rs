@@ -1,0 +1,178 @@
+//! What happens on a bad day: somebody else's value at the name, two clients at once, a kill midway, an API that is busy.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use testbed::sim::{Fault, FaultRule, Rrset};
+
+use super::peer::{Order, Peer, Waits};
+use super::stopwatch;
+use super::world::World;
+use crate::Failure;
+
+const ZONE: &str = "example.com";
+const NEIGHBOUR: &str = "a neighbour's value";
+const TTL: u32 = 3600;
+/// How long a client may take before it is said to hang.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The heads of the table.
+pub(super) const HEADS: [&str; 6] = [
+    "a neighbour's value",
+    "two at once, with a neighbour",
+    "killed after the write, run again",
+    "503 once at the first read",
+    "503 once at the first write",
+    "503 once at the clean-up",
+];
+
+/// A row of the table: how a client came through.
+pub(super) fn row(world: &World, peer: &dyn Peer) -> Result<Vec<String>, Failure> {
+    world.settle_for(peer);
+    let bed = Bed { world, peer };
+    Ok(vec![
+        bed.neighbour()?,
+        bed.two_at_once()?,
+        bed.killed()?,
+        bed.busy("read", &["GET"], "/records/", 0)?,
+        bed.busy("write", &["POST", "PUT"], "/TXT", 0)?,
+        bed.busy_clean_up()?,
+    ])
+}
+
+struct Bed<'a> {
+    world: &'a World,
+    peer: &'a dyn Peer,
+}
+
+/// The record at which a host proves itself, below the zone.
+fn record(host: &str) -> String {
+    format!("_acme-challenge.{}", host.trim_end_matches(ZONE).trim_end_matches('.'))
+}
+
+impl Bed<'_> {
+    fn host(&self, what: &str) -> String {
+        format!("{what}.{}.bad.{ZONE}", self.peer.id())
+    }
+
+    fn commands(&self, names: &[String]) -> Vec<Command> {
+        let certificates = [names.to_vec()];
+        self.peer.issue(self.world, &Order { certificates: &certificates, again: false, waits: Waits::Least })
+    }
+
+    fn rrset(&self, host: &str) -> Option<Rrset> {
+        self.world.gandi().zone(ZONE).remove(&format!("{}/TXT", record(host)))
+    }
+
+    /// What is left at the name, in words.
+    fn left(&self, host: &str, neighbour: bool) -> String {
+        let rrset = self.rrset(host);
+        let values = rrset.as_ref().map(|rrset| rrset.values.clone()).unwrap_or_default();
+        let kept = values.iter().any(|value| value.trim_matches('"') == NEIGHBOUR);
+        let own = values.len() - usize::from(kept);
+        let mut words = Vec::new();
+        if neighbour {
+            words.push(if kept { "value kept".to_owned() } else { "**value lost**".to_owned() });
+            if kept && rrset.as_ref().is_some_and(|rrset| rrset.ttl != TTL) {
+                words.push("its TTL changed".to_owned());
+            }
+        }
+        match own {
+            0 if !neighbour && rrset.is_some() => words.push("an empty rrset left".to_owned()),
+            0 if !neighbour => words.push("nothing left".to_owned()),
+            0 => {}
+            own => words.push(format!("**{own} of its own left**")),
+        }
+        words.join(", ")
+    }
+
+    fn neighbour(&self) -> Result<String, Failure> {
+        let host = self.host("neighbour");
+        self.world.gandi().add_value(ZONE, &record(&host), NEIGHBOUR, TTL);
+        let ended = self.ended(&mut self.start(&host)?)?;
+        Ok(format!("{ended}, {}", self.left(&host, true)))
+    }
+
+    fn two_at_once(&self) -> Result<String, Failure> {
+        let host = self.host("pair");
+        self.world.gandi().add_value(ZONE, &record(&host), NEIGHBOUR, TTL);
+        self.world.gandi().set_latency(Duration::from_millis(100));
+        let mut both = [self.start(&host)?, self.start(&format!("*.{host}"))?];
+        let [first, second] = &mut both;
+        let ended = [self.ended(first)?, self.ended(second)?];
+        self.world.gandi().set_latency(Duration::ZERO);
+        Ok(format!("{} and {}, {}", ended[0], ended[1], self.left(&host, true)))
+    }
+
+    fn killed(&self) -> Result<String, Failure> {
+        let host = self.host("killed");
+        self.world.gandi().set_latency(Duration::from_millis(100));
+        let mut child = self.start(&host)?;
+        let begun = Instant::now();
+        while self.rrset(&host).is_none() && child.try_wait()?.is_none() && begun.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
+        kill(&mut child)?;
+        self.world.gandi().set_latency(Duration::ZERO);
+        let then = self.left(&host, false);
+        let ended = self.ended(&mut self.start(&host)?)?;
+        Ok(format!("{then}; then {ended}, {}", self.left(&host, false)))
+    }
+
+    fn busy(&self, what: &str, methods: &[&str], path: &str, after: u32) -> Result<String, Failure> {
+        let host = self.host(what);
+        for method in methods {
+            let answer =
+                Fault::Answer { status: 503, body: "busy".to_owned(), retry_after: Some("1".to_owned()) };
+            let rule = FaultRule {
+                method: Some((*method).to_owned()),
+                path: path.to_owned(),
+                after,
+                times: 1,
+                fault: answer,
+            };
+            self.world.gandi().fail(rule);
+        }
+        let ended = self.ended(&mut self.start(&host)?)?;
+        self.world.gandi().heal();
+        Ok(format!("{ended}, {}", self.left(&host, false)))
+    }
+
+    /// The removal is a DELETE, or whatever write comes second.
+    fn busy_clean_up(&self) -> Result<String, Failure> {
+        self.busy("clean-up", &["DELETE", "PATCH"], "/records/", 0)
+    }
+
+    /// Starts a client in a process group of its own, so that its scripts die with it.
+    fn start(&self, host: &str) -> Result<Child, Failure> {
+        let mut commands = self.commands(&[host.to_owned()]);
+        let mut command = commands.pop().ok_or("a client without a command")?;
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command.spawn()?)
+    }
+
+    fn ended(&self, child: &mut Child) -> Result<String, Failure> {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(match status.code() {
+                    Some(0) => "ok".to_owned(),
+                    Some(code) => format!("**exit {code}**"),
+                    None => "**died**".to_owned(),
+                });
+            }
+            if begun.elapsed() > PATIENCE {
+                kill(child)?;
+                return Ok("**hangs**".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn kill(child: &mut Child) -> Result<(), Failure> {
+    stopwatch::succeed(Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]))?;
+    child.wait()?;
+    Ok(())
+}
