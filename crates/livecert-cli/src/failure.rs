@@ -169,6 +169,9 @@ pub(crate) fn error_document(error: &CertificateError) -> Value {
     if let Some(hint) = hint::hint(error) {
         document["hint"] = hint.into();
     }
+    if let CertificateError::LimitReached { reached, .. } = error {
+        document["until"] = reached.until.to_string().into();
+    }
     if let CertificateError::Held { until, .. } | CertificateError::Waiting { until, .. } = error {
         document["until"] = until.to_string().into();
     }

@@ -15,6 +15,7 @@ mod files;
 mod import;
 mod issue;
 mod kept;
+mod limits;
 mod list;
 mod man;
 mod order;
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     List,
     /// What needs a person, at a glance: exit status 4 if anything does; asks nobody, and changes nothing
     Status(status::StatusWords),
+    /// What is left of the rate limits of ACME servers, as far as our own requests tell; asks nobody
+    Limits(limits::LimitsWords),
     /// Show a certificate
     Show(Cert),
     /// Print the paths of a certificate's files
@@ -142,6 +145,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<Status, Failu
         Command::Dns(words) => dns::run(words, globals, output),
         Command::List => list::run(globals, output),
         Command::Set(words) => set::run(*words, globals, output),
+        Command::Limits(words) => limits::run(&words, globals, output),
         Command::Status(words) => status::run(&words, globals, output),
         Command::Show(words) => show::run(&words, globals, output),
         Command::Rollback(words) => rollback::run(&words, globals, output),

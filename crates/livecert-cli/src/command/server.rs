@@ -1,9 +1,12 @@
 //! `livecert server list|add|use|update|show|profiles|remove`.
 
 use clap::{Args, Subcommand};
-use livecert::certificate::{CertificateError, KnownServer, RemovedServer, ServerChange, ServerUrl, Servers};
+use livecert::certificate::{
+    CertificateError, KnownServer, LimitError, Limits, RemovedServer, ServerChange, ServerUrl, Servers,
+};
 use serde_json::{Value, json};
 
+use super::limits::known;
 use crate::arguments::{Globals, OneServer};
 use crate::context;
 use crate::failure::Failure;
@@ -85,16 +88,32 @@ pub(crate) struct Change {
     /// Send it the mail addresses of `--contact` [default: true, but for Let's Encrypt, which keeps none]
     #[arg(long, value_name = "BOOL")]
     contacts: Option<bool>,
+    /// Its rate limits: `letsencrypt`, `letsencrypt-staging`, `none`, or such as `orders=300/3h,domain=50/7d,set=5/7d,failures=5/1h`;
+    /// "" for those that are known of it
+    #[arg(long, value_name = "LIMITS", value_parser = own_limits)]
+    limits: Option<OwnLimits>,
+}
+
+/// Limits that a user gives; none for those that are known.
+#[derive(Debug, Clone, Copy)]
+struct OwnLimits(Option<Limits>);
+
+fn own_limits(text: &str) -> Result<OwnLimits, LimitError> {
+    match text {
+        "" => Ok(OwnLimits(None)),
+        text => text.parse().map(|limits| OwnLimits(Some(limits))),
+    }
 }
 
 impl Change {
     fn change(&self) -> ServerChange {
         let (renewal_info, contacts) = (self.renewal_info, self.contacts);
-        ServerChange { name: self.name.clone(), renewal_info, contacts }
+        let limits = self.limits.map(|limits| limits.0);
+        ServerChange { name: self.name.clone(), renewal_info, contacts, limits }
     }
 
     fn is_none(&self) -> bool {
-        self.name.is_none() && self.renewal_info.is_none() && self.contacts.is_none()
+        self.name.is_none() && self.renewal_info.is_none() && self.contacts.is_none() && self.limits.is_none()
     }
 }
 
@@ -105,9 +124,9 @@ pub(super) fn run(words: &ServerWords, globals: &Globals, output: &Output) -> Re
             let server = chosen(Some(server), globals)?;
             changed(&server, change, *offline, ("added", "Added"), globals, output)
         }
-        ServerWords::Update { change, .. } if change.is_none() => {
-            Err(Failure::wrong("there is nothing to change: give --name, --renewal-info or --contacts"))
-        }
+        ServerWords::Update { change, .. } if change.is_none() => Err(Failure::wrong(
+            "there is nothing to change: give --name, --renewal-info, --contacts or --limits",
+        )),
         ServerWords::Update { server, change } => {
             let server = chosen(Some(server), globals)?;
             changed(&server, change, true, ("updated", "Updated"), globals, output)
@@ -205,6 +224,7 @@ fn document(server: &KnownServer) -> Value {
         "in_use": server.in_use,
         "renewal_info": server.renewal_info,
         "contacts": server.contacts,
+        "limits": known(&server.limits),
     })
 }
 

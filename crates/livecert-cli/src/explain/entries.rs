@@ -510,6 +510,12 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "Give the zone one: `--plugin-arg LABEL:KEY=SOURCE` with `--zone ZONE=LABEL`.",
     ),
     entry(
+        "rate-limit-reached",
+        "Our own requests have used up a rate limit of the CA, which was not asked.",
+        "`livecert limits` shows what is used. Orders that name the certificate they replace do not count at Let's Encrypt.",
+        "Wait until the moment in the message, or name servers to fall back to. If the count is wrong, `livecert server update CODE --limits none` leaves it to the CA.",
+    ),
+    entry(
         "rate-limited",
         "The CA does not want to be asked now.",
         "A limit is reached, or it is out of order and says until when.",

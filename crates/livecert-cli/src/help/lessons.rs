@@ -132,6 +132,16 @@ pub(super) const LESSONS: &[Lesson] = &[
         ],
     },
     Lesson {
+        command: "limits",
+        examples: &[
+            ("What is used at all servers, and when more may come", "livecert limits"),
+            ("At one of them", "livecert limits --server LE_PROD"),
+        ],
+        notes: &[
+            "Counted is what this state folder has asked for; other clients' certificates for the same domain are not known.",
+        ],
+    },
+    Lesson {
         command: "status",
         examples: &[
             ("What needs a person, also that the timer is gone", "livecert status --max-age 26h --grace 26h"),
@@ -309,7 +319,13 @@ pub(super) const LESSONS: &[Lesson] = &[
     },
     Lesson {
         command: "server update",
-        examples: &[("Another name", "livecert server update work --name office")],
+        examples: &[
+            ("Another name", "livecert server update work --name office"),
+            (
+                "A private CA's limits: five of the same names in a week",
+                "livecert server update work --limits set=5/7d",
+            ),
+        ],
         notes: &[],
     },
     Lesson {

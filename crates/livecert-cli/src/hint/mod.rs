@@ -124,6 +124,12 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::UnknownProfile { server, .. } => {
             return Some(format!("`livecert server profiles --server {server}` tells what each is for"));
         }
+        CertificateError::LimitReached { server, .. } => {
+            return Some(format!(
+                "wait until then, or name servers to fall back to (--server, repeated); `livecert limits` shows what is used, and \
+                 if that is wrong, `livecert server update {server} --limits none` leaves it to the CA"
+            ));
+        }
         CertificateError::Held { words, .. } if words.contains("https://") => {
             "do at the CA's URL above what it asks for, then use --force; or wait until then"
         }

@@ -71,6 +71,7 @@ fn table(bench: &Bench, canary: &Path) -> Vec<(&'static str, Vec<String>)> {
         ("timer remove", unit_dir.clone()),
         ("secret rotate", String::new()),
         ("revoke", "no.example.com".into()),
+        ("limits", String::new()),
         ("server list", String::new()),
         ("server add", format!("{directory} --name canary")),
         ("server update", "canary --name canary2".into()),

@@ -98,6 +98,7 @@ fn every_command_has_a_schema_that_its_document_fits() {
         ("secret rotate", String::new()),
         ("server add", format!("{directory} --name mine")),
         ("server update", "mine --name ours".into()),
+        ("limits", String::new()),
         ("server use", "ours".into()),
         ("server list", String::new()),
         ("order list", String::new()),

@@ -42,6 +42,7 @@ mod it_waits_when_told_to;
 mod keys_and_chains_are_as_wished;
 mod names_are_proved_each_in_its_own_way;
 mod names_are_proved_one_after_another;
+mod no_limit_is_passed;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;
 mod one_challenge_is_shown_by_itself;

@@ -149,7 +149,9 @@ impl Attempt<'_> {
                 open => self.order.validate(open, limit, self.solvers, &self.placement).await,
             }
         };
-        service.unless_interrupted(validation).await??;
+        service.unless_interrupted(validation).await?.inspect_err(|error| {
+            service.note_failures(self.server, self.order.account.url().as_str(), error);
+        })?;
         event(Event::Validated { took: begun.elapsed() });
         Ok(())
     }

@@ -92,7 +92,7 @@ impl CertificateError {
 
     fn is_held(&self) -> bool {
         match self {
-            CertificateError::Held { .. } => true,
+            CertificateError::Held { .. } | CertificateError::LimitReached { .. } => true,
             CertificateError::NoServer { source, .. } => source.is_held(),
             _ => false,
         }

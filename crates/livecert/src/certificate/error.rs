@@ -123,6 +123,14 @@ pub enum CertificateError {
         /// What it said.
         words: String,
     },
+    /// Our own requests have used up a rate limit of the server; it was not asked.
+    #[error("at {server}, {reached}")]
+    LimitReached {
+        /// The server.
+        server: String,
+        /// The limit.
+        reached: Box<super::Reached>,
+    },
     /// It failed before, and is not tried again yet.
     #[error("waiting after {failures} {} until {until:.0}: {last}", if *failures == 1 { "failure" } else { "failures" })]
     Waiting {
@@ -523,7 +531,7 @@ impl CertificateError {
     pub fn calls_for_another_server(&self) -> bool {
         use livecert_acme::ErrorClass::{Outage, RateLimited, ServerInternal};
         match self {
-            CertificateError::Held { .. } => true,
+            CertificateError::Held { .. } | CertificateError::LimitReached { .. } => true,
             // A validation that does not come to an end is about the names as likely as about the server.
             CertificateError::Acme { source: livecert_acme::Error::Unsettled { .. }, .. } => false,
             CertificateError::Acme { source, .. } => {
@@ -538,6 +546,7 @@ impl CertificateError {
         use livecert_acme::ErrorClass::{Dns, Refused};
         match self {
             CertificateError::Held { .. }
+            | CertificateError::LimitReached { .. }
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::ExternalAccountRequired { .. }
             | CertificateError::UnknownProfile { .. }

@@ -322,6 +322,9 @@ impl Service {
             let (server, until, words) = (server.to_string(), hold.until, hold.words);
             return Err(CertificateError::Held { server, until, words });
         }
+        if !left.as_ref().is_some_and(is_ours) {
+            self.within_limits(server, settings, work.current)?;
+        }
 
         // 2. The key is on disk before the CA hears of it.
         let former = left.as_ref().map(|(_, order)| order.clone()).filter(|order| order.kept);
@@ -452,24 +455,40 @@ impl Service {
         }
         let replaces = self.replaced(server, work, &account);
         let new_account = self.account_request(server, work)?;
-        self.place_order(work.cert, account, server, work.settings, &new_account, replaces).await
+        let own = account.url().to_string();
+        let noted = self.note_order(server, &own, work, replaces.is_some())?;
+        let placing = self.place_order(work.cert, account, server, work.settings, &new_account, replaces);
+        let placed = placing.await;
+        if let (Some(id), Err(CertificateError::Acme { source, .. })) = (noted, &placed)
+            && source.problem().is_some()
+        {
+            self.note_no_order(server, &own, id);
+        }
+        placed
     }
 
     /// The certificate that the new one replaces in the server's eyes (RFC 9773 §5): of the same account, and with a name in
     /// common.
     fn replaced(&self, server: &ServerUrl, work: &Work<'_>, account: &Account) -> Option<CertificateId> {
         account.server().directory().renewal_info.as_ref()?;
-        if !self.uses_renewal_info(server.as_str()) {
-            return None;
-        }
-        let info = &work.current?.info;
-        let same_account = info.account.as_deref().is_none_or(|other| other == account.url().as_str());
+        let replaces = self.may_replace(server, work.settings, work.current, Some(account.url().as_str()));
+        replaces.then(|| super::renewal_info::id(work.current?)?.parse().ok()).flatten()
+    }
+
+    /// Whether the new certificate replaces the one that there is, if the server offers that.
+    pub(super) fn may_replace(
+        &self,
+        server: &ServerUrl,
+        settings: &Settings,
+        current: Option<&Generation>,
+        account: Option<&str>,
+    ) -> bool {
+        let Some(current) = current else { return false };
+        let info = &current.info;
+        let same_account = info.account.is_none() || account.is_none() || info.account.as_deref() == account;
         let same_name =
-            work.settings.names.iter().any(|name| info.names.iter().any(|other| other == name.as_str()));
-        if info.server != server.as_str() || !same_account || !same_name {
-            return None;
-        }
-        super::renewal_info::id(work.current?)?.parse().ok()
+            settings.names.iter().any(|name| info.names.iter().any(|other| other == name.as_str()));
+        self.uses_renewal_info(server.as_str()) && info.server == server.as_str() && same_account && same_name
     }
 
     /// Checks what the order has given, and makes it current.
@@ -496,6 +515,7 @@ impl Service {
         chains: &[Certificate],
     ) -> Result<Generation, CertificateError> {
         let (cert, settings) = (work.cert, work.settings);
+        self.note_certificate(&order.server, &order.account, &order.url, work);
         let chains: Vec<&str> = chains.iter().map(|chain| chain.pem_chain.as_str()).collect();
         let preferred = settings.preferred_chain.as_deref();
         let (public_key, now) = (key.public_key_info(), Timestamp::now());

@@ -2,7 +2,7 @@
 
 use super::account_choice::settle_account;
 use super::settings::Settings;
-use super::{CertificateError, IssueRequest, SERVERS, ServerError, ServerUrl, Service};
+use super::{CertificateError, IssueRequest, Limits, SERVERS, ServerError, ServerUrl, Service};
 use crate::store::{CertName, CertificateRecord, ServersRecord, Store};
 
 /// Longest name of the user's own, in characters.
@@ -26,6 +26,8 @@ pub struct KnownServer {
     pub renewal_info: bool,
     /// Whether it is told mail addresses.
     pub contacts: bool,
+    /// Its rate limits, as far as they are known.
+    pub limits: Limits,
 }
 
 /// What is to be changed about a server. What is `None` stays.
@@ -37,6 +39,8 @@ pub struct ServerChange {
     pub renewal_info: Option<bool>,
     /// Whether it is told mail addresses.
     pub contacts: Option<bool>,
+    /// Its rate limits; `Some(None)` for those that are known of it.
+    pub limits: Option<Option<Limits>>,
 }
 
 /// What has been forgotten with a server.
@@ -104,12 +108,15 @@ impl Servers {
     /// What is stored is no URL.
     pub fn about(&self, url: &ServerUrl) -> Result<KnownServer, ServerError> {
         let kept = self.0.find(url.as_str()).cloned().unwrap_or_default();
+        // Words of a newer version: the CA tells of its limits itself.
+        let limits = kept.limits.map(|words| words.parse().unwrap_or_default());
         Ok(KnownServer {
             in_use: self.in_use()? == *url,
             url: url.clone(),
             name: kept.name,
             renewal_info: !kept.without_renewal_info,
             contacts: !kept.without_contacts && !url.ignores_contacts(),
+            limits: limits.unwrap_or_else(|| Limits::known(url)),
         })
     }
 
@@ -215,6 +222,9 @@ impl Service {
             }
             if let Some(wanted) = change.contacts {
                 entry.without_contacts = !wanted;
+            }
+            if let Some(wanted) = change.limits {
+                entry.limits = wanted.map(|limits| limits.to_string());
             }
             Ok::<_, CertificateError>(())
         })?;

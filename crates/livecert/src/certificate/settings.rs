@@ -262,6 +262,11 @@ impl Settings {
         same_names(&self.names, &info.names)
     }
 
+    /// The names as texts.
+    pub(super) fn name_texts(&self) -> Vec<String> {
+        self.names.iter().map(|name| name.as_str().to_owned()).collect()
+    }
+
     /// The server that is asked first.
     pub(super) fn home(&self) -> &ServerUrl {
         &self.servers[0]

@@ -17,7 +17,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     pub(super) fn names(&self) -> Vec<String> {
-        self.settings.names.iter().map(|name| name.as_str().to_owned()).collect()
+        self.settings.name_texts()
     }
 }
 

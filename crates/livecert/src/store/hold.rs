@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::account::server_folder;
-use super::file::{private_folder, read_json, remove, write_json};
+use super::file::{entries, private_folder, read_json, remove, write_json};
 use super::{CertName, Lock, Store, StoreError};
 
 pub(super) const HOLDS_VERSION: u32 = 1;
@@ -64,6 +64,24 @@ impl Store {
     pub fn hold(&self, scope: HoldScope<'_>, server: &str, names: &[String]) -> Option<Hold> {
         let same = |hold: &Hold| hold.server == server && hold.names == names;
         read(&self.holds_path(scope, server)).into_iter().find(same)
+    }
+
+    /// All that holds back at this moment, each for one certificate or for all of its server.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn holds(&self) -> Result<Vec<(Option<CertName>, Hold)>, StoreError> {
+        let mut holds = Vec::new();
+        for (folder, _) in entries(&self.accounts())? {
+            holds.extend(read(&folder.join("holds.json")).into_iter().map(|hold| (None, hold)));
+        }
+        for (folder, name) in entries(&self.certs())? {
+            if let Ok(cert) = name.parse::<CertName>() {
+                let own = read(&folder.join("holds.json")).into_iter();
+                holds.extend(own.map(|hold| (Some(cert.clone()), hold)));
+            }
+        }
+        Ok(holds)
     }
 
     /// Forgets what held back at a server before this moment.
@@ -164,6 +182,8 @@ mod tests {
         assert_eq!(store.hold(cert, "https://a/", &names).unwrap().words, "too many");
         assert_eq!(store.hold(cert, "https://a/", &["other.example".to_owned()]), None);
         assert_eq!(store.hold(cert, "https://b/", &names), None);
+        let all = store.holds().unwrap();
+        assert_eq!((all.len(), all[0].0.as_ref()), (1, Some(&name)));
         store.remove_hold(cert, "https://a/", Timestamp::MAX).unwrap();
         assert_eq!(store.hold(cert, "https://a/", &names), None);
         // What is for all certificates is kept apart.

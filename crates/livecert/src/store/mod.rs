@@ -6,6 +6,7 @@
 //!   sealing.json                              where that key is, and its id
 //!   status.json                               what the renewal runs did
 //!   servers.json                              names and settings of ACME servers, and the one in use
+//!   limits/SERVER.jsonl                       what was asked of a server, for its rate limits
 //!   accounts/SERVER/N/account.json            an account's URL and its sealed key
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/renewal.json                   when the CA wants it to be renewed
@@ -31,6 +32,7 @@
 mod access;
 mod account;
 mod archive;
+mod asked;
 mod deployment;
 mod draft;
 mod error;
@@ -56,6 +58,7 @@ mod version_tests;
 
 pub use access::{Access, AccessError, Obstacle, cert_mode, key_mode};
 pub use account::{AccountRecord, server_folder};
+pub use asked::{Asked, AskedFor, Exemption};
 pub use deployment::{
     Deployed, DeploymentProblem, DeploymentRecord, DeploymentState, PendingDeployment, Return,
 };

@@ -39,6 +39,9 @@ pub struct ServerRecord {
     /// It is sent no mail addresses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub without_contacts: bool,
+    /// Its rate limits, in the words of `server update --limits`; without, those that are known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
 }
 
 impl Default for ServersRecord {

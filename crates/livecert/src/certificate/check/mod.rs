@@ -137,6 +137,7 @@ impl Service {
             findings.extend(report.iter().flat_map(|report| look_at_credential(report, whose)));
         }
         findings.extend(self.look_at_hold(&cert, &settings));
+        findings.extend(self.look_at_limits(&cert, &settings));
         if let Some(server) = &server {
             findings.extend(look_at_profile(&settings, server));
         }

@@ -2,7 +2,7 @@
 
 use livecert_acme::Server;
 
-use super::super::{IssueRequest, ServerUrl, Service, with_causes};
+use super::super::{CertificateError, IssueRequest, ServerUrl, Service, with_causes};
 use super::{Finding, Level, Settings};
 use crate::store::{AccountRecord, CertName, StoreError};
 
@@ -70,13 +70,22 @@ impl Service {
 
     /// Whether the server wants to be left alone for this certificate.
     pub(super) fn look_at_hold(&self, cert: &CertName, settings: &Settings) -> Option<Finding> {
-        let names: Vec<_> = settings.names.iter().map(|name| name.as_str().to_owned()).collect();
+        let names = settings.name_texts();
         let url = settings.home().as_str();
         let end = self.store.current(cert).ok().flatten().map(|current| current.info.not_after);
         let hold = self.hold(cert, url, &names, end)?;
         let what = format!("does not want to be asked before {:.0}: {}", hold.until, hold.words);
         let next = "wait until then, or give another server too (--server, repeated)";
         Some(Finding::new(Level::Bad, "rate-limit", url, what, next))
+    }
+
+    /// The limits of the server that our own requests have used up.
+    pub(super) fn look_at_limits(&self, cert: &CertName, settings: &Settings) -> Option<Finding> {
+        let current = self.store.current(cert).ok().flatten();
+        let reached = self.within_limits(settings.home(), settings, current.as_ref());
+        let CertificateError::LimitReached { reached, .. } = reached.err()? else { return None };
+        let next = "wait until then, or give another server too (--server, repeated); `livecert limits` shows the rest";
+        Some(Finding::new(Level::Bad, "rate-limit", settings.home().as_str(), reached.to_string(), next))
     }
 }
 

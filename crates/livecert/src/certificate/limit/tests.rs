@@ -1,0 +1,166 @@
+use proptest::prelude::*;
+
+use super::report::uses;
+use super::*;
+
+const ACCOUNT: &str = "https://ca.example/acct/1";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn names(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+fn entry(second: i64, what: AskedFor) -> Asked {
+    Asked { at: at(second), account: ACCOUNT.to_owned(), what }
+}
+
+fn order(second: i64, id: &str, exemption: Exemption) -> Asked {
+    let what = AskedFor::Order { id: id.into(), cert: "a".into(), names: names("a.example.com"), exemption };
+    entry(second, what)
+}
+
+fn certificate(second: i64, order: &str, of: &str, renewal: bool) -> Asked {
+    let what = AskedFor::Certificate { order: order.into(), cert: "a".into(), names: names(of), renewal };
+    entry(second, what)
+}
+
+fn reached(limits: &str, asked: &[Asked], of: &str, exemption: Exemption) -> Option<LimitKind> {
+    let limits: Limits = limits.parse().unwrap();
+    limits.reached(asked, Some(ACCOUNT), &names(of), exemption, at(100)).map(|reached| reached.kind)
+}
+
+#[test]
+fn limits_are_written_as_they_are_read() {
+    for text in ["letsencrypt", "letsencrypt-staging", "none", "orders=5/7d", "domain=1/90m,failures=2/30s"] {
+        assert_eq!(text.parse::<Limits>().unwrap().to_string(), text);
+    }
+    let spelled: Limits = "orders=300/3h, domain=50/7d,set=5/7d,failures=5/1h".parse().unwrap();
+    assert_eq!(spelled, Limits::LETS_ENCRYPT);
+    for wrong in
+        ["", "LETSENCRYPT", "orders", "orders=", "orders=1/1h,orders=2/1h", "other=1/1h", "orders=1/1h,"]
+    {
+        assert!(wrong.parse::<Limits>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_domain_is_what_was_registered() {
+    for (name, registered_as) in [
+        ("www.example.com", "example.com"),
+        ("*.a.b.example.co.uk", "example.co.uk"),
+        ("user.github.io", "user.github.io"),
+        ("co.uk", "co.uk"),
+        ("host.internal.corp", "internal.corp"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+    ] {
+        assert_eq!(registered(name), registered_as, "{name}");
+    }
+}
+
+#[test]
+fn each_limit_counts_what_is_its_own() {
+    let twice = [
+        certificate(1, "o1", "b.example.com a.example.com", false),
+        certificate(2, "o2", "a.example.com", true),
+    ];
+    let both = "a.example.com b.example.com";
+    assert_eq!(reached("set=1/1h", &twice, both, Exemption::SameNames), Some(LimitKind::Set));
+    assert_eq!(reached("set=1/1h", &twice, both, Exemption::Replaces), None);
+    assert_eq!(reached("set=1/1h", &twice, "b.example.com", Exemption::None), None);
+    // The renewal is not among those of the domain, nor kept back by them.
+    assert_eq!(reached("domain=1/1h", &twice, "new.example.com", Exemption::None), Some(LimitKind::Domain));
+    assert_eq!(reached("domain=1/1h", &twice, both, Exemption::SameNames), None);
+    assert_eq!(reached("domain=2/1h", &twice, "new.example.com", Exemption::None), None);
+    // Got twice from one order, it is one.
+    let resumed = [twice[0].clone(), twice[0].clone()];
+    assert_eq!(reached("set=2/1h", &resumed, both, Exemption::None), None);
+
+    let orders = [
+        order(1, "1", Exemption::None),
+        order(2, "2", Exemption::SameNames),
+        order(3, "3", Exemption::Replaces),
+    ];
+    assert_eq!(reached("orders=1/1h", &orders, "x.example", Exemption::None), Some(LimitKind::Orders));
+    assert_eq!(reached("orders=1/1h", &orders, "x.example", Exemption::SameNames), None);
+    assert_eq!(reached("orders=2/1h", &orders, "x.example", Exemption::None), None);
+    let refused = [order(1, "1", Exemption::None), entry(2, AskedFor::NoOrder { id: "1".into() })];
+    assert_eq!(reached("orders=1/1h", &refused, "x.example", Exemption::None), None);
+    // Another account has orders of its own.
+    let other = [Asked { account: "https://ca.example/acct/2".into(), ..orders[0].clone() }];
+    assert_eq!(reached("orders=1/1h", &other, "x.example", Exemption::None), None);
+
+    let failed = [entry(1, AskedFor::Failure { names: names("a.example.com") })];
+    assert_eq!(
+        reached("failures=1/1h", &failed, "*.a.example.com x.example", Exemption::None),
+        Some(LimitKind::Failures)
+    );
+    assert_eq!(reached("failures=1/1h", &failed, "b.example.com", Exemption::None), None);
+    assert_eq!(reached("none", &failed, "a.example.com", Exemption::None), None);
+}
+
+#[test]
+fn what_is_shown_is_what_counts() {
+    let asked = [certificate(1, "o1", "a.example.com", false), order(1, "1", Exemption::None)];
+    let shown = uses(&"set=2/1h".parse().unwrap(), &asked, at(2));
+    let rows: Vec<_> = shown.iter().map(|one| (one.kind, one.about.as_str(), one.used)).collect();
+    let expected = [
+        (LimitKind::Orders, "", 1),
+        (LimitKind::Domain, "example.com", 1),
+        (LimitKind::Set, "a.example.com", 1),
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(shown[2].fill.unwrap().left, 1);
+    assert_eq!(shown[0].fill, None);
+    // A week later no limit and nobody cares.
+    assert_eq!(uses(&"set=2/1h".parse().unwrap(), &asked, at(8 * 86_400)), []);
+    let limits: Limits = "set=2/30d".parse().unwrap();
+    assert!(limits.needs(&asked[0], at(200 * 86_400)) && !limits.needs(&asked[1], at(8 * 86_400)));
+}
+
+proptest! {
+    /// Whatever is asked for in whatever order, with other limits or none: of what was let through, no more came at once than
+    /// the limit has, and in any time no more than that and what came back.
+    #[test]
+    fn no_order_passes_a_limit(
+        tries in prop::collection::vec((0_i64..40_000, 0_usize..3, 0_usize..3), 1..80),
+        count in 1_u32..6,
+    ) {
+        let all = [names("a.example.com"), names("b.example.com a.example.com"), names("a.example.org")];
+        let kinds = [Exemption::None, Exemption::SameNames, Exemption::Replaces];
+        let limits: Limits = format!("set={count}/2h,domain=7/3h,orders=9/1h").parse().unwrap();
+        let (mut clock, mut asked) = (0, Vec::<Asked>::new());
+        for (number, (step, of, exemption)) in tries.into_iter().enumerate() {
+            clock += step % 1500;
+            let (of, exemption, now) = (&all[of], kinds[exemption], at(clock));
+            if limits.reached(&asked, Some(ACCOUNT), of, exemption, now).is_none() {
+                asked.push(order(clock, &number.to_string(), exemption));
+                let renewal = exemption != Exemption::None;
+                asked.push(certificate(clock, &number.to_string(), &of.join(" "), renewal));
+            }
+        }
+        // Of each limit by itself, without those that it lets pass.
+        let allowed = |limit: u32, seconds: i64, times: &[i64]| {
+            let each = seconds / i64::from(limit);
+            times.iter().enumerate().all(|(first, begin)| {
+                let window = times.iter().enumerate().skip(first);
+                window.into_iter().all(|(last, end)| {
+                    i64::try_from(last - first).unwrap() < i64::from(limit) + (end - begin) / each
+                })
+            })
+        };
+        let orders: Vec<i64> = asked.iter().filter_map(|entry| match &entry.what {
+            AskedFor::Order { exemption: Exemption::None, .. } => Some(entry.at.as_second()),
+            _ => None,
+        }).collect();
+        prop_assert!(allowed(9, 3600, &orders));
+        let domain: Vec<i64> = asked.iter().filter_map(|entry| match &entry.what {
+            AskedFor::Certificate { names, renewal: false, .. } if names[0].ends_with(".com") => Some(entry.at.as_second()),
+            _ => None,
+        }).collect();
+        prop_assert!(allowed(7, 3 * 3600, &domain));
+    }
+}
