@@ -189,7 +189,8 @@ impl Service {
                 let settings = &settings;
                 let to = Amendment { cert, lock, settings, stored, current, new_password };
                 let amended = self.amend(&to).await?;
-                let changed = amended.changed;
+                // What a dead run did not come to note is no change that somebody made.
+                let changed = amended.changed && stored.is_some();
                 let generation = amended.rewritten.unwrap_or_else(|| generation.clone());
                 let outcome = Outcome::NotDue(due.at);
                 self.deploy(cert, &generation, run).await?;
