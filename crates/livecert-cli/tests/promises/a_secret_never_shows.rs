@@ -224,6 +224,9 @@ fn in_no_output_and_no_file_whatever_happens() {
         let log: &[&str] = if at % 2 == 0 { &["-vv", "--json", "--log-format", "json"] } else { &["-vv"] };
         let more = [log, &["--zone", "example.com=shop"]].concat();
         let mut words = bench.words(&["shop.example.com"], &more);
+        // A label inherits nothing, and Gandi itself is not to be asked.
+        let api = bench.testbed.simulator().api_base_url();
+        words.extend(["--plugin-arg".to_owned(), format!("shop:GandiApiBaseUrl={api}")]);
         words.extend(["--plugin-arg".to_owned(), source.clone()]);
         keep(source, bench.livecert.clone().env("CANARY", IN_ENVIRONMENT).run(&words).unwrap());
     }
