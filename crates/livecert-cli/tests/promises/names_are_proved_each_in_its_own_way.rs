@@ -181,8 +181,15 @@ fn one_of_them_is_changed_without_the_other() {
             && shop["plugin_args"]["GandiApiBaseUrl"].is_string()
     );
     two.written();
-    expect(&two.bench.run(&["renew", "--force"]), 0);
-    assert_eq!(two.written(), ["example.com", "example.org"]);
+    // Pebble holds one name in a hundred for proved already, and then nothing is written for it.
+    let mut written = Vec::new();
+    for _ in 0..4 {
+        expect(&two.bench.run(&["renew", "--force"]), 0);
+        written.extend(two.written());
+    }
+    written.sort();
+    written.dedup();
+    assert_eq!(written, ["example.com", "example.org"]);
     // One name more is written with it, and then none.
     let named = set(&["--plugin", "www.example.com=gandi@shop", "--zone", "example.com=shop"]);
     assert_eq!(named["proofs"][0]["plugin"], "gandi@shop");
