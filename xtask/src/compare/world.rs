@@ -26,6 +26,12 @@ pub(super) struct World {
     _ways: Vec<Distance>,
 }
 
+/// The zones of the cases.
+fn zones() -> Vec<String> {
+    let numbered = (0..10).map(|number| format!("zone{number}.example"));
+    numbered.chain(["example.com".to_owned()]).collect()
+}
+
 /// Requests so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counts {
@@ -36,11 +42,9 @@ pub(super) struct Counts {
 impl World {
     pub(super) fn start(distance: Duration) -> Result<Self, Failure> {
         let far = !distance.is_zero();
-        let mut zones: Vec<String> = (0..10).map(|number| format!("zone{number}.example")).collect();
-        zones.push("example.com".to_owned());
         let front = SocketAddr::from(([127, 0, 0, 1], 443));
         let testbed = Testbed::start(&Options {
-            zones,
+            zones: zones(),
             dns_listen: vec![SocketAddr::from(([127, 0, 0, 1], 53))],
             api_listen: Some(if far { SocketAddr::from(([127, 0, 0, 2], 443)) } else { front }),
             // The peers are not to pay for nonces that Pebble refuses at random, which some of them do not survive.
@@ -89,11 +93,9 @@ impl World {
         self.testbed.folder()
     }
 
-    /// The zones, with the longest first.
+    /// The zones, with commas between.
     pub(super) fn zones(&self) -> String {
-        let mut zones: Vec<String> = (0..10).map(|number| format!("zone{number}.example")).collect();
-        zones.push("example.com".to_owned());
-        zones.join(",")
+        zones().join(",")
     }
 
     /// A file with this secret.

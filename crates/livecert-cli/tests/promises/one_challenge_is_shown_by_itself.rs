@@ -119,24 +119,24 @@ fn listening(bench: &Bench, words: &[&str]) -> (Child, BufReader<std::process::C
     (child, said)
 }
 
+/// Lets the host be this machine.
+fn lead_here(bench: &Bench) {
+    let here = Rrset { ttl: 300, values: vec!["127.0.0.1".to_owned()] };
+    bench.testbed.gandi().set_rrset("example.com", "www", "A", Some(here));
+}
+
+/// An order whose file a person shows.
+fn order_by_hand(bench: &Bench, more: &[&str]) -> Outcome {
+    let directory = bench.testbed.pebble().directory();
+    let words = ["order", "new", "www.example.com", "--plugin", "manual", "--challenge", "http-01"];
+    bench.run(&[&words[..], &["--server", &directory], more].concat())
+}
+
 #[test]
 fn a_listener_answers_for_an_order_until_its_names_are_proved() {
     let (bench, _) = with_an_account();
-    let here = Rrset { ttl: 300, values: vec!["127.0.0.1".to_owned()] };
-    bench.testbed.gandi().set_rrset("example.com", "www", "A", Some(here));
-    let directory = bench.testbed.pebble().directory();
-    let new = [
-        "order",
-        "new",
-        "www.example.com",
-        "--plugin",
-        "manual",
-        "--challenge",
-        "http-01",
-        "--server",
-        &directory,
-    ];
-    let made = bench.run(&new);
+    lead_here(&bench);
+    let made = order_by_hand(&bench, &[]);
     expect(&made, 0);
     says(&made, &["http://www.example.com/.well-known/acme-challenge/"]);
     let at = format!("127.0.0.1:{}", bench.testbed.pebble().http_port());
@@ -159,23 +159,11 @@ fn a_listener_answers_for_an_order_until_its_names_are_proved() {
 #[test]
 fn or_for_every_token_of_an_account_until_it_is_stopped() {
     let (bench, _) = with_an_account();
-    let here = Rrset { ttl: 300, values: vec!["127.0.0.1".to_owned()] };
-    bench.testbed.gandi().set_rrset("example.com", "www", "A", Some(here));
+    lead_here(&bench);
     let directory = bench.testbed.pebble().directory();
     let at = format!("127.0.0.1:{}", bench.testbed.pebble().http_port());
     let (child, _said) = listening(&bench, &["--listen", &at, "--server", &directory]);
-    let new = [
-        "order",
-        "new",
-        "www.example.com",
-        "--plugin",
-        "manual",
-        "--challenge",
-        "http-01",
-        "--server",
-        &directory,
-    ];
-    let made = bench.run(&[&new[..], &["--json"]].concat());
+    let made = order_by_hand(&bench, &["--json"]);
     expect(&made, 0);
     let url = document(&made)["order"]["authorizations"][0]["challenge_url"].as_str().unwrap().to_owned();
     let responded = bench.run(&["challenge", "respond", &url, "--server", &directory]);

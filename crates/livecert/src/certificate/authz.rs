@@ -33,12 +33,8 @@ impl Service {
         urls: &[Url],
     ) -> Result<Vec<livecert_acme::Authorization>, CertificateError> {
         let account = self.required_account(url, called).await?;
-        let mut read = Vec::new();
-        for authorization in urls {
-            let found = account.authorization(authorization).await;
-            read.push(found.map_err(acme(url, "reading an authorization"))?);
-        }
-        Ok(read)
+        let read = each(urls, async |one| account.authorization(one).await).await;
+        read.map_err(acme(url, "reading an authorization"))
     }
 
     /// Gives authorizations up (RFC 8555 §7.5.2).
@@ -52,12 +48,8 @@ impl Service {
         urls: &[Url],
     ) -> Result<Vec<livecert_acme::Authorization>, CertificateError> {
         let account = self.required_account(url, called).await?;
-        let mut done = Vec::new();
-        for authorization in urls {
-            let given_up = account.deactivate_authorization(authorization).await;
-            done.push(given_up.map_err(acme(url, "deactivating an authorization"))?);
-        }
-        Ok(done)
+        let read = each(urls, async |one| account.deactivate_authorization(one).await).await;
+        read.map_err(acme(url, "deactivating an authorization"))
     }
 
     /// What proves that an account at a server answers a challenge with `token` (RFC 8555 §8.1). Nobody is asked.
@@ -73,4 +65,16 @@ impl Service {
         let key = self.open_key(&self.account_record(url, called)?)?;
         Ok(livecert_acme::KeyAuthorization::new(token, &key))
     }
+}
+
+/// Asks for one authorization after the other; the first refusal ends it.
+async fn each(
+    urls: &[Url],
+    ask: impl AsyncFn(&Url) -> Result<livecert_acme::Authorization, livecert_acme::Error>,
+) -> Result<Vec<livecert_acme::Authorization>, livecert_acme::Error> {
+    let mut all = Vec::new();
+    for url in urls {
+        all.push(ask(url).await?);
+    }
+    Ok(all)
 }

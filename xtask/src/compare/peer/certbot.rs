@@ -37,9 +37,7 @@ impl Peer for Certbot {
     }
 
     fn version(&self) -> String {
-        let mut command = Command::new(binary());
-        command.arg("--version");
-        version_of(command)
+        version_of(binary())
     }
 
     fn warm_up(&self, world: &World) -> Result<Vec<Command>, Failure> {

@@ -48,9 +48,7 @@ impl Peer for Uacme {
     }
 
     fn version(&self) -> String {
-        let mut command = Command::new("uacme");
-        command.arg("--version");
-        version_of(command)
+        version_of("uacme")
     }
 
     fn warm_up(&self, world: &World) -> Result<Vec<Command>, Failure> {
@@ -93,9 +91,7 @@ impl Peer for Dehydrated {
     }
 
     fn version(&self) -> String {
-        let mut command = Command::new("dehydrated");
-        command.arg("--version");
-        version_of(command)
+        version_of("dehydrated")
     }
 
     fn warm_up(&self, world: &World) -> Result<Vec<Command>, Failure> {

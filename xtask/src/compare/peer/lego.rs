@@ -16,9 +16,7 @@ impl Peer for Lego {
     }
 
     fn version(&self) -> String {
-        let mut command = Command::new("lego");
-        command.arg("--version");
-        version_of(command)
+        version_of("lego")
     }
 
     fn warm_up(&self, world: &World) -> Result<Vec<Command>, Failure> {

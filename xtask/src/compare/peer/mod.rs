@@ -6,6 +6,7 @@ mod hook;
 mod lego;
 mod livecert;
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use super::world::World;
@@ -80,8 +81,8 @@ pub(super) fn set_up() -> Result<(), Failure> {
 }
 
 /// What a program prints about its version, from the first word with a digit in it.
-fn version_of(mut command: Command) -> String {
-    let Ok(output) = command.output() else { return "?".to_owned() };
+fn version_of(program: impl AsRef<OsStr>) -> String {
+    let Ok(output) = Command::new(program).arg("--version").output() else { return "?".to_owned() };
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     let number = |word: &&str| word.contains('.') && word.contains(|letter: char| letter.is_ascii_digit());
