@@ -1,6 +1,7 @@
 //! Everything that a contributor of livecert runs, as `cargo xtask TASK`.
 
 mod compare;
+mod count;
 mod demo;
 mod fuzz;
 mod interop;
@@ -34,6 +35,8 @@ enum Command {
     Fuzz(fuzz::Words),
     /// Count requests and take times, for docs/performance.md
     Measure,
+    /// Count instructions and system calls, also with 10,000 certificates, for docs/performance.md
+    Count(count::Words),
     /// Make manual pages, completions and units for packages
     Package,
     /// Make the Debian package, below target/debian
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Interop(words) => interop::run(&words),
         Command::Fuzz(words) => fuzz::run(&words),
         Command::Measure => measure::run(),
+        Command::Count(words) => count::run(&words),
         Command::Package => package::run(),
         Command::Deb => package::deb(),
         Command::Compare(words) => compare::run(&words),
