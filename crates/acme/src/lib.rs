@@ -43,6 +43,9 @@ struct Readme;
 
 mod account;
 mod authorization;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod certificate;
 mod challenge;
 mod directory;
@@ -83,7 +86,7 @@ pub use problem::{Problem, ProblemKind, Subproblem};
 pub use renewal::{CertificateId, CertificateIdError, RenewalInfo};
 pub use retry::RetryAfter;
 pub use revocation::{RevocationReason, RevocationReasonError};
-pub use server::{Known, Server};
+pub use server::Server;
 #[cfg(feature = "reqwest")]
 pub use transport::HttpTransport;
 pub use transport::{Sending, Transport, TransportError};

@@ -20,6 +20,9 @@
 //! # }
 //! ```
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod change;
 mod client;
 mod credential;

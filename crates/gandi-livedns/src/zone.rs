@@ -167,7 +167,7 @@ impl Client {
 }
 
 /// What is asked for, in this order. A top-level domain alone never is: nobody has it at LiveDNS.
-fn candidates(name: &str, likely_apex: Option<&str>) -> Vec<String> {
+pub(crate) fn candidates(name: &str, likely_apex: Option<&str>) -> Vec<String> {
     let mut all = Vec::new();
     let mut rest = name;
     while rest.contains('.') {

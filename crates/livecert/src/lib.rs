@@ -16,6 +16,9 @@
 //!
 //! Start reading at [`certificate::Service::issue`].
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 pub mod certificate;
 pub mod challenge;
 pub mod deploy;
