@@ -1,7 +1,7 @@
 //! Results on stdout: text for people, or exactly one JSON document.
 
 use std::cell::Cell;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -66,9 +66,8 @@ impl Output {
 
     /// Shows a result. A reader that has gone away (`livecert list | head`) is no failure of ours; a full disk is one.
     pub(crate) fn show(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
-        let text = if self.json { to_json(document) } else { text() };
-        let mut stdout = anstream::stdout();
-        if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        let written = if self.json { write_json(document) } else { write_text(&text()) };
+        if let Err(error) = written
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             write_err(&format!("error: the result cannot be written to standard output: {error}\n"));
@@ -80,6 +79,24 @@ impl Output {
     pub(crate) fn status(&self, status: Status) -> Status {
         if self.is_lost.get() { Status::Failed } else { status }
     }
+}
+
+/// A document is written while it is made: it may be a large one.
+fn write_json(document: &impl Serialize) -> std::io::Result<()> {
+    let mut stdout = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    serde_json::to_writer_pretty(&mut stdout, document).map_err(std::io::Error::from)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+/// Colours are taken off first where there is no place for them: piece by piece, each line would be a call of the system.
+fn write_text(text: &str) -> std::io::Result<()> {
+    let choice = anstream::stdout().current_choice();
+    let mut shown = anstream::AutoStream::new(Vec::with_capacity(text.len()), choice);
+    shown.write_all(text.as_bytes())?;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&shown.into_inner())?;
+    stdout.flush()
 }
 
 /// A document as it is printed.

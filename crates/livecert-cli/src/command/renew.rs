@@ -51,9 +51,11 @@ pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<S
     }
     let store = context::store(globals)?;
     let certificates = || renewals.iter().map(|one| document(one, &store)).collect::<Vec<_>>();
-    output.show(&json!({"schema": 1, "certificates": certificates(), "totals": totals.document()}), || {
-        text(&renewals, &totals)
-    });
+    let document = match output.is_json() {
+        true => json!({"schema": 1, "certificates": certificates(), "totals": totals.document()}),
+        false => Value::Null,
+    };
+    output.show(&document, || text(&renewals, &totals));
     Ok(Status::of(renewals.len() - totals.failed, totals.failed))
 }
 

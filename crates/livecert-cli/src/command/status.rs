@@ -57,7 +57,8 @@ pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Re
     let page = words.html.as_ref().map(|path| write(path, &crate::page::page(&report, now)));
     let unwritten: Vec<Failure> = metrics.into_iter().chain(page).filter_map(Result::err).collect();
     // What needs a person is told in any case. The one document is out then: the failure goes beside it.
-    output.show(&document(&report), || text(&report, now, Screen::of_stdout()));
+    let shown = if output.is_json() { document(&report) } else { Value::Null };
+    output.show(&shown, || text(&report, now, Screen::of_stdout()));
     for failure in &unwritten {
         failure.report(&Output::new(false));
     }

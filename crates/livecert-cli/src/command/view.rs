@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
-use livecert::certificate::{due, window};
+use livecert::certificate::{due, window_in};
 use livecert::store::{
     CertName, CertificateRecord, DeploymentRecord, FoundGeneration, Generation, OutputRecord, ProofRecord,
-    PublisherRecord, RenewalRecord, RenewalWindow, StoreError, StoredArgument,
+    PublisherRecord, RenewalRecord, RenewalWindow, ServersRecord, Snapshot, Store, StoreError,
+    StoredArgument,
 };
 use serde::Serialize;
 
@@ -271,22 +272,27 @@ impl CertificateView {
     }
 
     /// Reads a certificate from the store.
-    pub(crate) fn read(store: &livecert::store::Store, name: &CertName) -> Result<Self, StoreError> {
-        let record = store.record(name)?;
-        let view = |generation| GenerationView::new(&generation, window(store, name, &generation).as_ref());
-        let current = store.current(name)?.map(view);
+    pub(crate) fn read(store: &Store, name: &CertName) -> Result<Self, StoreError> {
+        Self::of(store, store.snapshot(name)?, &store.servers().unwrap_or_default())
+    }
+
+    /// A certificate as it was read; only the generations before the one in place are still to be.
+    pub(crate) fn of(store: &Store, read: Snapshot, kept: &ServersRecord) -> Result<Self, StoreError> {
+        let window = window_in(&read, kept);
+        let current = read.current.as_ref().map(|current| GenerationView::new(current, window));
         let current_number = current.as_ref().map(|current| current.generation);
         let past = |found: FoundGeneration| PastView::new(&found, current_number == Some(found.number));
-        let all = store.generations(name)?.into_iter().rev().map(past).collect();
-        let state = store.deployment(name)?;
+        let all = store.generations_beside(&read.cert, read.current.as_ref())?;
+        let all = all.into_iter().rev().map(past).collect();
+        let state = read.deployment?;
         let deployment = current_number.and_then(|number| DeploymentView::new(&state, number));
         let mut view = CertificateView {
             deployment,
             post_hook_owed: state.post_owed,
-            ..CertificateView::new(name, &record, current, all)
+            ..CertificateView::new(&read.cert, &read.record, current, all)
         };
         // Damage there is told by `status`.
-        if let Some(failures) = store.failures(name).ok().flatten() {
+        if let Some(failures) = read.failures.ok().flatten() {
             // Where only a failed hook was told, no try to get it has failed.
             if !failures.error.is_empty() {
                 (view.last_error, view.last_attempt) = (Some(failures.error), Some(failures.last));

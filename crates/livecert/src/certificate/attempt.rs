@@ -13,7 +13,7 @@ use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::challenge::{ChallengeError, Placement, Proof, Solvers, Standing};
 use crate::plugin::{Leftover, TxtRecord, WebProof, Withdrawn};
 use crate::progress::{Event, Step};
-use crate::store::{CertName, Draft, Generation, StoreError};
+use crate::store::{CertName, Draft, StoreError};
 
 /// One try. What it shows is gone in the end, whatever happens.
 pub(super) struct Attempt<'a> {
@@ -35,14 +35,13 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// What `store` makes of the certificate with its chains, and what could not be removed. The draft is kept for a later
-    /// run where the order may still give a certificate.
+    /// The certificate with its chains, and what could not be removed. The draft is kept for a later run where the order
+    /// may still give a certificate.
     pub(super) async fn run(
         mut self,
         draft: &mut Draft,
         csr: &[u8],
-        store: impl FnOnce(&mut Draft, &[Certificate]) -> Result<Generation, CertificateError>,
-    ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
+    ) -> Result<(Vec<Certificate>, Vec<Leftover>), CertificateError> {
         if let Err(error) = self.prove().await {
             draft.keep(self.kept);
             self.give_up().await;
@@ -52,12 +51,7 @@ impl Attempt<'_> {
         // happens to us, the order can give a certificate.
         draft.keep(true);
         self.service.progress.event(self.cert, Event::Begins { step: Step::Finalize });
-        // It is on disk as soon as it is here: the removal may take longer.
-        let certificate = async {
-            let chains = self.certificate(draft, csr).await?;
-            store(draft, &chains)
-        };
-        let (stored, (withdrawn, shown)) = tokio::join!(certificate, self.clean_up());
+        let (chains, (withdrawn, shown)) = tokio::join!(self.certificate(draft, csr), self.clean_up());
         settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]));
         if self.service.rehearsing {
             // What is proved now must not make the next rehearsal easier than it looks.
@@ -65,7 +59,7 @@ impl Attempt<'_> {
             let work = deactivate(&self.order.account, &self.order.order.authorizations, &statuses);
             let _ = tokio::time::timeout(COURTESY, work).await;
         }
-        Ok((stored?, withdrawn.leftovers))
+        Ok((chains?, withdrawn.leftovers))
     }
 
     /// As far as the CA's word that all names are proved. Gives what could not be removed.

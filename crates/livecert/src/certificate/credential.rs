@@ -1,7 +1,8 @@
 //! The credentials that the certificates in the store are proved with: whether they work, when they end, and their
 //! renewal.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,9 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::outlook::Outlook;
 use super::proof::Proofs;
+use super::publisher::Publisher;
 use super::ready::place;
 use super::{CertificateError, Service, with_causes};
 use crate::plugin::{
@@ -152,7 +155,7 @@ impl Service {
         if uses.is_empty() && !unusable.is_empty() {
             return Err(unusable.remove(0).1);
         }
-        warn_of_unusable(&unusable);
+        unusable.iter().for_each(|(cert, error)| warn_of_unusable(cert, error));
         let mut renewed = Vec::new();
         for used in uses {
             renewed.push(self.renew_credential(used).await?);
@@ -259,7 +262,61 @@ impl Service {
                 unusable.push((cert, error));
             }
         }
-        Ok(InUse { uses: uses.into_values().collect(), unusable })
+        let mut uses: Vec<Use> = uses.into_values().collect();
+        for used in &mut uses {
+            used.names.sort();
+            used.names.dedup();
+        }
+        Ok(InUse { uses, unusable })
+    }
+
+    /// The credentials of certificates as they were seen. What many of them have from the same source is read once, also where
+    /// it cannot be read.
+    async fn credentials_seen(&self, outlooks: &[Outlook]) -> Vec<Use> {
+        let mut uses = BTreeMap::<Vec<u8>, Use>::new();
+        let mut read = BTreeMap::new();
+        for outlook in outlooks {
+            let cert = &outlook.cert;
+            let writers = match &outlook.writers {
+                Ok(writers) => writers,
+                Err(error) => {
+                    warn_of_unusable(cert, error);
+                    continue;
+                }
+            };
+            for Publisher { name, arguments, .. } in writers {
+                let resolved = match plugin::text_of_shared(arguments) {
+                    None => &self.resolved(cert, name, arguments).await,
+                    Some(text) => match read.entry((name.plugin.name, &name.label, text)) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(new) => new.insert(self.resolved(cert, name, arguments).await),
+                    },
+                };
+                let used = match resolved {
+                    Ok(arguments) => self.add_use(&mut uses, name, arguments, Some(cert.clone()), Vec::new()),
+                    Err(error) => {
+                        warn_of_unusable(cert, error);
+                        break;
+                    }
+                };
+                if let Err(error) = used {
+                    warn_of_unusable(cert, &error);
+                    break;
+                }
+            }
+        }
+        uses.into_values().collect()
+    }
+
+    /// The arguments of a certificate's publisher, read from their sources.
+    async fn resolved(
+        &self,
+        cert: &CertName,
+        name: &PublisherName,
+        sources: &ArgumentSources,
+    ) -> Result<Arguments, CertificateError> {
+        let (place, surroundings) = (place(cert, name.label.as_deref()), self.surroundings_of(name));
+        Ok(Arguments::resolve(name.plugin, sources, &place, &self.sealing_key, &surroundings).await?)
     }
 
     /// Adds the credentials of a stored certificate, of those of its plugins that need one.
@@ -275,10 +332,7 @@ impl Service {
                 continue;
             }
             let Some(publisher) = proofs.publishers.iter().find(|one| one.name == name) else { continue };
-            let place = place(cert, name.label.as_deref());
-            let (key, surroundings) = (&self.sealing_key, self.surroundings_of(&name));
-            let arguments =
-                Arguments::resolve(name.plugin, &publisher.arguments, &place, key, &surroundings).await?;
+            let arguments = self.resolved(cert, &name, &publisher.arguments).await?;
             self.add_use(uses, &name, &arguments, Some(cert.clone()), own)?;
         }
         Ok(())
@@ -294,8 +348,8 @@ impl Service {
     ) -> Result<(), CertificateError> {
         let info = name.plugin;
         let used = match uses.entry(arguments.identity()) {
-            std::collections::btree_map::Entry::Occupied(used) => used.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => {
+            Entry::Occupied(used) => used.into_mut(),
+            Entry::Vacant(free) => {
                 let plugin = info.connect_dns(arguments, &self.surroundings)?;
                 let (parameter, source) = arguments.credential_source();
                 let stored = arguments.stored().clone();
@@ -313,12 +367,11 @@ impl Service {
         };
         if let Some(cert) = cert {
             used.holders.push((cert.clone(), name.clone()));
-            used.certs.push(cert);
-            used.certs.dedup();
+            if used.certs.last() != Some(&cert) {
+                used.certs.push(cert);
+            }
         }
         used.names.extend(names);
-        used.names.sort();
-        used.names.dedup();
         Ok(())
     }
 
@@ -348,21 +401,32 @@ impl Service {
     /// Keeps which of the credentials of a certificate ends first, for `status`. Where one does not tell, it may be the one
     /// that was noted before.
     fn note_lives(&self, cert: &CertName, lives: &[CredentialLife]) {
+        self.note_lives_after(cert, lives, &self.store.credential_end(cert));
+    }
+
+    /// The same where it is known what was noted before.
+    fn note_lives_after(
+        &self,
+        cert: &CertName,
+        lives: &[CredentialLife],
+        noted: &Result<Option<CredentialRecord>, StoreError>,
+    ) {
         let end = |life: &CredentialLife| match life {
             CredentialLife::Ends(end) => Some(end.clone()),
             CredentialLife::Endless | CredentialLife::Unknown => None,
         };
         let first = lives.iter().filter_map(end).min_by_key(|end| end.at);
         let silent = lives.iter().any(|life| matches!(life, CredentialLife::Unknown));
+        let known = noted.as_ref().ok().and_then(Option::as_ref);
         match first {
-            Some(first) => {
-                let noted = self.store.credential_end(cert).ok().flatten();
-                if !silent || noted.is_none_or(|noted| first.at < noted.ends) {
-                    self.note_end(cert, &first);
+            Some(first) if !silent || known.is_none_or(|known| first.at < known.ends) => {
+                let record = CredentialRecord::new(first.kind, first.at);
+                if record.is_news(known) {
+                    self.save_end(cert, &record);
                 }
             }
-            None if !silent && !lives.is_empty() => self.forget_end(cert),
-            None => {}
+            None if !silent && !lives.is_empty() && !matches!(noted, Ok(None)) => self.forget_end(cert),
+            Some(_) | None => {}
         }
     }
 
@@ -428,14 +492,19 @@ impl Service {
     /// Warns of the credentials of certificates that were not due. What cannot be found out is not told: a credential
     /// that does not work shows when it is needed, and in `token check`. The certificates that were `renewed` have warned
     /// of theirs already; that others have the same one is still noted.
-    pub(super) async fn warn_of_ends(&self, certs: &[CertName], renewed: &[CertName]) {
-        let Ok(InUse { uses, unusable }) = self.credentials_in_use(None).await else { return };
-        warn_of_unusable(&unusable);
-        let users = |cert: &CertName| uses.iter().filter(|used| used.certs.contains(cert)).count();
+    pub(super) async fn warn_of_ends(
+        &self,
+        outlooks: &[Outlook],
+        certs: &BTreeSet<CertName>,
+        renewed: &BTreeSet<CertName>,
+    ) {
+        let uses = self.credentials_seen(outlooks).await;
+        let mut count = BTreeMap::<&CertName, usize>::new();
+        uses.iter().flat_map(|used| &used.certs).for_each(|user| *count.entry(user).or_default() += 1);
         let ask = |used: &Use| {
             let asked = used.certs.iter().any(|cert| certs.contains(cert));
             // What is noted for a certificate with several credentials is about one of them only.
-            let told = used.certs.iter().filter(|cert| renewed.contains(cert) && users(cert) == 1);
+            let told = used.certs.iter().filter(|cert| renewed.contains(cert) && count.get(cert) == Some(&1));
             let told = told.filter_map(|cert| self.store.credential_end(cert).ok().flatten()).next();
             let plugin = used.plugin.clone();
             async move {
@@ -447,7 +516,7 @@ impl Service {
             }
         };
         let answers = join_all(uses.iter().map(ask)).await;
-        let mut lives = BTreeMap::<CertName, Vec<CredentialLife>>::new();
+        let mut lives = BTreeMap::<&CertName, Vec<CredentialLife>>::new();
         for (used, answer) in uses.iter().zip(answers) {
             match answer {
                 None => {}
@@ -457,20 +526,24 @@ impl Service {
                     if let (CredentialLife::Ends(end), Some(cert)) = (&life, cert) {
                         self.warn_if_soon(cert, end);
                     }
-                    used.certs
-                        .iter()
-                        .for_each(|user| lives.entry(user.clone()).or_default().push(life.clone()));
+                    used.certs.iter().for_each(|user| lives.entry(user).or_default().push(life.clone()));
                 }
             }
         }
-        lives.iter().for_each(|(cert, lives)| self.note_lives(cert, lives));
+        for outlook in outlooks {
+            let Some(lives) = lives.get(&outlook.cert) else { continue };
+            if renewed.contains(&outlook.cert) {
+                // What was noted before the run may have changed with it.
+                self.note_lives(&outlook.cert, lives);
+            } else {
+                self.note_lives_after(&outlook.cert, lives, &outlook.credential_end);
+            }
+        }
     }
 }
 
-fn warn_of_unusable(unusable: &[(CertName, CertificateError)]) {
-    for (cert, error) in unusable {
-        tracing::warn!(%cert, error = with_causes(error), "its credential cannot be looked at");
-    }
+fn warn_of_unusable(cert: &CertName, error: &CertificateError) {
+    tracing::warn!(%cert, error = with_causes(error), "its credential cannot be looked at");
 }
 
 fn days_until(at: Timestamp, now: Timestamp) -> i64 {

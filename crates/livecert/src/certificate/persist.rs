@@ -10,6 +10,7 @@ use super::account::AccountRequest;
 use super::account_choice::account_in_store;
 use super::credential::WARN_DAYS;
 use super::handover::{Care, HookRequest};
+use super::outlook::may_stand;
 use super::{CertificateError, PropagationRequest, ServerUrl, Service, SubjectName};
 use crate::challenge::{
     ChallengeError, DnsView, Standing, StandingRecord, StandingRecordError, StandingWish, standing_name,
@@ -199,13 +200,13 @@ impl Service {
     /// The standing records that a certificate is proved with.
     async fn standings(&self, cert: &CertName) -> Result<Vec<Standing>, CertificateError> {
         let record = self.store.record(cert)?;
-        let named = record.proofs.iter().filter_map(|proof| proof.challenge.as_deref());
-        let mut words = record.challenge.as_deref().into_iter().chain(named);
-        let uses = words.any(|word| matches!(word, "dns-persist-01" | "auto"));
+        if !may_stand(&record) {
+            return Ok(Vec::new());
+        }
         let own = account_in_store(&self.store, cert, &record);
         let account =
             self.store.account_called(&record.server, own.as_deref())?.and_then(|account| account.url);
-        let (true, Some(account)) = (uses, account) else { return Ok(Vec::new()) };
+        let Some(account) = account else { return Ok(Vec::new()) };
         let settings =
             super::settings::propagation(&PropagationRequest::default(), Some(&record.propagation))?;
         let view = DnsView::new(&settings, &self.surroundings.http).map_err(ChallengeError::from)?;

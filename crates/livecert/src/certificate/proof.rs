@@ -294,6 +294,15 @@ impl Proofs {
         writers.iter().map(|publisher| publisher.name.clone()).zip(names).collect()
     }
 
+    /// What writes TXT values with a credential.
+    pub(super) fn credential_writers(mut self) -> Vec<Publisher> {
+        self.publishers.retain(|publisher| {
+            let plugin = publisher.name.plugin;
+            plugin.proofs.contains(&ProofKind::Txt) && !plugin.environment.is_empty()
+        });
+        self.publishers
+    }
+
     /// The plugin that the certificate is said to have, where only one can be told.
     pub(super) fn main(&self) -> &'static plugin::PluginInfo {
         let star = self.rules.plugins.0.iter().find(|(pattern, _)| *pattern == NamePattern::All);

@@ -8,9 +8,9 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::back_off::Occasion;
+use super::outlook::Outlook;
 use super::proof::Proofs;
 use super::{CertificateError, DeployRun, IssueRequest, Issued, Service, SubjectName};
-use crate::plugin;
 use crate::progress::Event;
 use crate::store::{CertName, CertificateRecord, StoreError};
 
@@ -74,14 +74,40 @@ pub enum RenewalResult {
     Failed(Box<CertificateError>),
 }
 
-/// A certificate whose turn is still to come.
-struct Queued {
-    cert: CertName,
-    is_due: bool,
-    /// When the one in place ends; nothing before the first one.
-    end: Option<Timestamp>,
-    /// The plugin that has to be alone.
-    lane: BTreeSet<&'static str>,
+/// What a run is going to do.
+pub(super) struct Plan<'a> {
+    /// Nothing is done about these.
+    pub(super) resting: Vec<&'a Outlook>,
+    /// In the order in which they are begun: what is due, and there what ends first, comes first.
+    pub(super) queue: Vec<&'a Outlook>,
+    /// Those of the queue that are due.
+    pub(super) due: Vec<CertName>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(outlooks: &'a [Outlook], force: bool) -> Self {
+        let (resting, mut queue): (Vec<_>, Vec<_>) = outlooks.iter().partition(|one| one.rests && !force);
+        let is_due = |one: &Outlook| force || one.is_due();
+        queue.sort_by_key(|one| (!is_due(one), one.end));
+        let due = queue.iter().filter(|one| is_due(one)).map(|one| one.cert.clone()).collect();
+        Plan { resting, queue, due }
+    }
+}
+
+/// What a run saw before its work, for what it says in the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// In the order of their names.
+    outlooks: &'a [Outlook],
+    force: bool,
+}
+
+impl<'a> Seen<'a> {
+    /// What was seen of a certificate that nothing was done about.
+    pub(super) fn at_rest(&self, cert: &CertName) -> Option<&'a Outlook> {
+        let place = self.outlooks.binary_search_by(|one| one.cert.cmp(cert)).ok()?;
+        Some(&self.outlooks[place]).filter(|one| one.rests && !self.force)
+    }
 }
 
 /// Whether nothing comes of a certificate with nobody there.
@@ -101,79 +127,89 @@ impl Service {
     /// A name that is not in the store (nothing was done then), or the store as a whole cannot be read.
     pub async fn renew(&self, request: &RenewRequest) -> Result<Vec<Renewal>, CertificateError> {
         let began = Timestamp::now();
-        let mut certs =
-            if request.certs.is_empty() { self.store.cert_names()? } else { request.certs.clone() };
-        certs.sort();
-        certs.dedup();
-        for cert in &certs {
+        for cert in &request.certs {
             if let Err(error @ StoreError::NoSuchCertificate { .. }) = self.store.record(cert)
                 && !self.store.cert_folder(cert).exists()
             {
                 return Err(error.into());
             }
         }
-        self.unless_interrupted(self.ask_for_windows(&certs)).await?;
-        let queue = self.queue(certs, request.force);
-        let due: Vec<_> = queue.iter().filter(|one| one.is_due).map(|one| one.cert.clone()).collect();
+        let mut certs = request.certs.clone();
+        certs.sort();
+        certs.dedup();
+        let outlooks = if certs.is_empty() { self.all_outlooks()? } else { self.outlooks(&certs) };
+        let outlooks = self.unless_interrupted(self.asked(outlooks)).await?;
+        let Plan { resting, queue, due } = Plan::new(&outlooks, request.force);
         self.unless_interrupted(self.sweep_first(&due)).await?;
         self.progress.begins(due.len());
+        let mut renewals: Vec<_> = resting.into_iter().filter_map(|one| self.tell_of_rest(one)).collect();
         // Whoever names a certificate does not want to wait until a failed hook's time has come.
         let run = DeployRun::new(request.force || !request.certs.is_empty());
-        let mut renewals = self.renew_all(queue, request, &run).await;
+        renewals.extend(self.renew_all(queue, request, &run).await);
+        renewals.sort_by(|one, other| one.cert.cmp(&other.cert));
         for (cert, error) in self.finish_deployments(run).await {
             if let Some(renewal) = renewals.iter_mut().find(|renewal| renewal.cert == cert) {
                 renewal.result = RenewalResult::Failed(Box::new(error));
                 self.progress.event(&cert, Event::Ended { result: &renewal.result });
             }
         }
-        self.note_run(request, began, &renewals).await;
-        self.tell_of_failures(&renewals).await;
+        let seen = Seen { outlooks: &outlooks, force: request.force };
+        self.note_run(request, began, &renewals, seen).await;
+        self.tell_of_failures(&renewals, seen).await;
         // What was done has to be told, also where somebody does not wait for the warnings.
-        let _ = self.unless_interrupted(self.warn_of(&renewals)).await;
+        let _ = self.unless_interrupted(self.warn_of(request, &renewals, &outlooks)).await;
         Ok(renewals)
     }
 
-    /// Warns of what would keep the certificates that were not due from being renewed another day.
-    async fn warn_of(&self, renewals: &[Renewal]) {
-        let silent = renewals.iter().filter(|one| matches!(one.result, RenewalResult::NotDue(_)));
-        let silent: Vec<_> = silent.map(|one| one.cert.clone()).collect();
-        let renewed = renewals.iter().filter(|one| matches!(one.result, RenewalResult::Renewed(_)));
-        let renewed: Vec<_> = renewed.map(|one| one.cert.clone()).collect();
-        if !silent.is_empty() {
-            self.warn_of_ends(&silent, &renewed).await;
+    /// The outlooks after the CAs have been asked for the windows for which it is time to ask.
+    async fn asked(&self, mut outlooks: Vec<Outlook>) -> Vec<Outlook> {
+        let mut asked = Vec::new();
+        let mut questions = Vec::new();
+        for (index, outlook) in outlooks.iter_mut().enumerate() {
+            if let Some(question) = outlook.question.take() {
+                asked.push((index, outlook.cert.clone()));
+                questions.push(question);
+            }
         }
-        self.warn_of_standings(&silent).await;
+        self.ask_for_windows(questions).await;
+        let (places, certs): (Vec<usize>, Vec<CertName>) = asked.into_iter().unzip();
+        for (place, outlook) in places.into_iter().zip(self.outlooks(&certs)) {
+            outlooks[place] = outlook;
+        }
+        outlooks
     }
 
-    /// The certificates in the order in which they are begun: what is due, and there what ends first, comes first.
-    fn queue(&self, certs: Vec<CertName>, force: bool) -> Vec<Queued> {
-        let now = Timestamp::now();
-        let queued = |cert: CertName| {
-            let current = self.store.current(&cert).ok().flatten();
-            let is_due =
-                force || current.as_ref().is_none_or(|generation| self.due(&cert, generation, now).now);
-            let end = current.map(|generation| generation.info.not_after);
-            let lane = if is_due { self.lane(&cert) } else { BTreeSet::new() };
-            Queued { cert, is_due, end, lane }
+    /// Tells that a certificate is not due.
+    fn tell_of_rest(&self, outlook: &Outlook) -> Option<Renewal> {
+        let renewal = Renewal { cert: outlook.cert.clone(), result: RenewalResult::NotDue(outlook.due?.at) };
+        self.progress.event(&renewal.cert, Event::Ended { result: &renewal.result });
+        Some(renewal)
+    }
+
+    /// Warns of what would keep the certificates that were not due from being renewed another day.
+    async fn warn_of(&self, request: &RenewRequest, renewals: &[Renewal], outlooks: &[Outlook]) {
+        let names = |is: fn(&RenewalResult) -> bool| -> BTreeSet<CertName> {
+            renewals.iter().filter(|one| is(&one.result)).map(|one| one.cert.clone()).collect()
         };
-        let mut queue: Vec<_> = certs.into_iter().map(queued).collect();
-        queue.sort_by_key(|one| (!one.is_due, one.end));
-        queue
+        let silent = names(|result| matches!(result, RenewalResult::NotDue(_)));
+        let renewed = names(|result| matches!(result, RenewalResult::Renewed(_)));
+        if silent.is_empty() {
+            return;
+        }
+        if request.certs.is_empty() {
+            self.warn_of_ends(outlooks, &silent, &renewed).await;
+        } else if let Ok(all) = self.all_outlooks() {
+            // What a credential says is noted for all that have the same one.
+            self.warn_of_ends(&all, &silent, &renewed).await;
+        }
+        let standing = outlooks.iter().filter(|one| one.may_stand && silent.contains(&one.cert));
+        self.warn_of_standings(&standing.map(|one| one.cert.clone()).collect::<Vec<_>>()).await;
     }
 
-    /// The plugins of a certificate that have to be alone.
-    fn lane(&self, cert: &CertName) -> BTreeSet<&'static str> {
-        let Ok(Some(record)) = self.store.find_record(cert) else { return BTreeSet::new() };
-        let plugins = record.plugins().into_iter().filter_map(|plugin| plugin::find(plugin).ok());
-        plugins.filter(|plugin| plugin.alone).map(|plugin| plugin.name).collect()
-    }
-
-    async fn renew_all(&self, queue: Vec<Queued>, request: &RenewRequest, run: &DeployRun) -> Vec<Renewal> {
-        let jobs = queue.into_iter().map(|one| (one.lane, one.cert)).collect();
+    async fn renew_all(&self, queue: Vec<&Outlook>, request: &RenewRequest, run: &DeployRun) -> Vec<Renewal> {
+        let jobs = queue.into_iter().map(|one| (one.lane.clone(), one.cert.clone())).collect();
         let work = |cert: CertName| self.renew_told(cert, request, run);
-        let mut renewals = in_lanes(jobs, request.parallel, work).await;
-        renewals.sort_by(|one, other| one.cert.cmp(&other.cert));
-        renewals
+        in_lanes(jobs, request.parallel, work).await
     }
 
     async fn renew_told(&self, cert: CertName, request: &RenewRequest, run: &DeployRun) -> Renewal {

@@ -15,7 +15,7 @@ use super::due::{Due, due};
 use super::servers::uses_renewal_info;
 use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::progress::Event;
-use crate::store::{CertName, Generation, RenewalRecord, RenewalWindow, Store};
+use crate::store::{CertName, Generation, RenewalRecord, RenewalWindow, ServersRecord, Snapshot, Store};
 
 /// Windows that are asked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -33,30 +33,32 @@ impl Service {
         due(generation, window(&self.store, cert, generation).as_ref(), now)
     }
 
-    /// Asks for the windows of all certificates for which it is time to ask. That a server does not tell is no failure.
-    pub(super) async fn ask_for_windows(&self, certs: &[CertName]) {
-        let now = Timestamp::now();
-        let mut by_server = BTreeMap::<String, Vec<(CertName, String, Option<RenewalRecord>)>>::new();
-        for cert in certs {
-            let Ok(Some(generation)) = self.store.current(cert) else { continue };
-            if !self.uses_renewal_info(&generation.info.server) {
-                continue;
-            }
-            let Some(id) = id(&generation) else { continue };
-            let known = self.store.renewal(cert, &id);
-            // One that has ended is renewed in any case.
-            if generation.info.not_after > now && known.as_ref().is_none_or(|known| known.ask_again <= now) {
-                by_server.entry(generation.info.server).or_default().push((cert.clone(), id, known));
-            }
+    /// Asks for the window of a certificate, if it is time to ask. That a server does not tell is no failure.
+    pub(super) async fn ask_for_window_of(&self, cert: &CertName) {
+        let Ok(Some(generation)) = self.store.current(cert) else { return };
+        let Some(id) = id(&generation) else { return };
+        let known = self.store.renewal(cert, &id);
+        let kept = self.store.servers().unwrap_or_default();
+        self.ask_for_windows(
+            question(cert, &generation, known, &kept, Timestamp::now()).into_iter().collect(),
+        )
+        .await;
+    }
+
+    /// Asks for windows. That a server does not tell is no failure.
+    pub(super) async fn ask_for_windows(&self, questions: Vec<Question>) {
+        let mut by_server = BTreeMap::<String, Vec<Question>>::new();
+        for question in questions {
+            by_server.entry(question.server.clone()).or_default().push(question);
         }
-        let work = by_server.into_iter().map(|(server, certs)| self.ask_server(server, certs));
+        let work = by_server.into_iter().map(|(server, questions)| self.ask_server(server, questions));
         let asking = stream::iter(work).buffer_unordered(SIDE_BY_SIDE).collect::<Vec<()>>();
         if tokio::time::timeout(PATIENCE, asking).await.is_err() {
             tracing::info!("not every CA has told when it wants its certificates to be renewed");
         }
     }
 
-    async fn ask_server(&self, server: String, certs: Vec<(CertName, String, Option<RenewalRecord>)>) {
+    async fn ask_server(&self, server: String, questions: Vec<Question>) {
         let connected = async {
             let url: ServerUrl = server.parse()?;
             self.connect(&url).await
@@ -64,7 +66,7 @@ impl Service {
         let connected = match connected.await {
             Ok(connected) if connected.directory().renewal_info.is_some() => connected,
             Ok(_) => {
-                certs.iter().for_each(|(cert, id, _)| self.note_no_window(cert, id));
+                questions.iter().for_each(|question| self.note_no_window(&question.cert, &question.id));
                 return;
             }
             Err(error) => {
@@ -77,7 +79,7 @@ impl Service {
                 return;
             }
         };
-        let ask = |(cert, id, known): (CertName, String, Option<RenewalRecord>)| {
+        let ask = |Question { cert, id, known, .. }: Question| {
             let connected = &connected;
             async move {
                 if let Err(error) = self.ask_for_window(connected, &cert, &id, known).await {
@@ -85,7 +87,7 @@ impl Service {
                 }
             }
         };
-        stream::iter(certs).map(ask).buffer_unordered(SIDE_BY_SIDE).collect::<Vec<()>>().await;
+        stream::iter(questions).map(ask).buffer_unordered(SIDE_BY_SIDE).collect::<Vec<()>>().await;
     }
 
     async fn ask_for_window(
@@ -145,10 +147,53 @@ impl Service {
     }
 }
 
+/// A certificate whose CA is to be asked when it wants it to be renewed.
+#[derive(Debug)]
+pub(super) struct Question {
+    cert: CertName,
+    server: String,
+    id: String,
+    known: Option<RenewalRecord>,
+}
+
+/// What its CA has to be asked about a generation, if it is time to ask; `known` is what it said last.
+pub(super) fn question(
+    cert: &CertName,
+    generation: &Generation,
+    known: Option<RenewalRecord>,
+    kept: &ServersRecord,
+    now: Timestamp,
+) -> Option<Question> {
+    let info = &generation.info;
+    // One that has ended is renewed in any case.
+    let is_time = info.not_after > now && known.as_ref().is_none_or(|known| known.ask_again <= now);
+    if !is_time || !uses_renewal_info(kept, &info.server) {
+        return None;
+    }
+    Some(Question { cert: cert.clone(), server: info.server.clone(), id: id(generation)?, known })
+}
+
 /// What the CA said last about when a generation is to be renewed; `None` if it said nothing, or is not to be asked.
 pub fn window(store: &Store, cert: &CertName, generation: &Generation) -> Option<RenewalRecord> {
     let known = store.renewal(cert, &id(generation)?)?;
-    uses_renewal_info(store, &generation.info.server).then_some(known)
+    uses_renewal_info(&store.servers().unwrap_or_default(), &generation.info.server).then_some(known)
+}
+
+/// The same out of what was read; `kept` is what is kept about servers.
+pub fn window_in<'a>(snapshot: &'a Snapshot, kept: &ServersRecord) -> Option<&'a RenewalRecord> {
+    let known = known_in(snapshot)?;
+    let server = &snapshot.current.as_ref()?.info.server;
+    uses_renewal_info(kept, server).then_some(known)
+}
+
+/// What the CA said last about the generation in place, whether or not it is to be asked.
+pub(super) fn known_in(snapshot: &Snapshot) -> Option<&RenewalRecord> {
+    let (known, current) = (snapshot.renewal.as_ref()?, snapshot.current.as_ref()?);
+    let is_its = match &current.info.certificate_id {
+        Some(id) => *id == known.certificate_id,
+        None => id(current).is_some_and(|id| id == known.certificate_id),
+    };
+    is_its.then_some(known)
 }
 
 /// The id of a certificate towards its CA; generations of older versions did not note it.

@@ -323,13 +323,12 @@ impl Service {
 
     /// Whether a server is asked when to renew, and told what is replaced. Where nobody knows, it is.
     pub(super) fn uses_renewal_info(&self, server: &str) -> bool {
-        uses_renewal_info(&self.store, server)
+        uses_renewal_info(&self.store.servers().unwrap_or_default(), server)
     }
 }
 
-/// The same for a store alone.
-pub(super) fn uses_renewal_info(store: &Store, server: &str) -> bool {
-    let kept = store.servers().unwrap_or_default();
+/// The same by what is kept about servers.
+pub(super) fn uses_renewal_info(kept: &ServersRecord, server: &str) -> bool {
     kept.find(server).is_none_or(|kept| !kept.without_renewal_info)
 }
 

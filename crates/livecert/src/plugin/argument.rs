@@ -299,6 +299,20 @@ fn one_credential(plugin: &'static PluginInfo, sources: &ArgumentSources) -> Res
     }
 }
 
+/// A text that the same stored arguments have for all certificates; `None` where one of them is sealed, which is for one
+/// certificate, or is not stored.
+pub(crate) fn text_of_shared(sources: &ArgumentSources) -> Option<String> {
+    let mut text = String::new();
+    for (name, source) in sources {
+        let ArgumentSource::Stored(stored) = source else { return None };
+        if let StoredArgument::Secret { sealed: Some(_), .. } = stored {
+            return None;
+        }
+        text.push_str(&format!("{name}={:?},", stored.source()));
+    }
+    Some(text)
+}
+
 /// Adds the credential from the environment, or a prompt, where none was given.
 ///
 /// # Errors

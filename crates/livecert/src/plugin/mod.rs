@@ -29,7 +29,8 @@ pub use argument::{
     ArgumentError, ArgumentSource, ArgumentSources, Arguments, parse_arguments, secret_source, similar,
 };
 pub(crate) use argument::{
-    changed_sources, is_only_sealed, read_secret, stored_sources, unchanged_sources, with_default_credential,
+    changed_sources, is_only_sealed, read_secret, stored_sources, text_of_shared, unchanged_sources,
+    with_default_credential,
 };
 pub use exec::ExecError;
 pub use name::PublisherName;

@@ -9,7 +9,8 @@ use super::failure::{LONGEST_WAIT, wait_after};
 use super::file::{read_json, write_json};
 use super::{CertLock, CertName, Store, StoreError};
 
-const DEPLOYMENT_VERSION: u32 = 1;
+pub(super) const DEPLOYMENT_VERSION: u32 = 1;
+pub(super) const DEPLOYMENT: &str = "deployment.json";
 /// After the first failure; doubled with each one.
 const SHORTEST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
@@ -188,7 +189,7 @@ impl DeploymentState {
 
 impl Store {
     fn deployment_path(&self, name: &CertName) -> PathBuf {
-        self.cert_folder(name).join("deployment.json")
+        self.cert_folder(name).join(DEPLOYMENT)
     }
 
     /// How far the deployment of a certificate is; nothing, if none was ever asked for.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::file::{private_folder, read_json, remove, write_json};
 use super::{CertName, Store, StoreError};
 
-const FAILURES_VERSION: u32 = 1;
+pub(super) const FAILURES_VERSION: u32 = 1;
+pub(super) const FAILURES: &str = "failures.json";
 /// The longest wait after failures.
 pub(crate) const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// The part of a certificate's remaining life that may be waited away.
@@ -80,7 +81,7 @@ impl FailureRecord {
 
 impl Store {
     fn failures_path(&self, cert: &CertName) -> PathBuf {
-        self.cert_folder(cert).join("failures.json")
+        self.cert_folder(cert).join(FAILURES)
     }
 
     /// The failures since a certificate was last got; `None` if there were none.

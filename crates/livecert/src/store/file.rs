@@ -1,11 +1,16 @@
 //! Files that are either the old one or the new one, never half of each.
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 
@@ -167,16 +172,21 @@ pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Sto
 
 /// Reads a state file of at most version `known`, and gives an older one as one of that version; `None` if it is not there.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path, known: u32) -> Result<Option<T>, StoreError> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::read(path)(error)),
-    };
-    let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
+    json(File::open(path), || path.to_owned(), known)
+}
+
+/// The same for a file that was opened, whose path is for what is said of it.
+fn json<T: DeserializeOwned>(
+    opened: std::io::Result<File>,
+    path: impl Fn() -> PathBuf,
+    known: u32,
+) -> Result<Option<T>, StoreError> {
+    let Some(text) = read(opened).map_err(|error| StoreError::read(&path())(error))? else { return Ok(None) };
+    let damaged = |source| StoreError::Damaged { path: path(), source };
     // The version first: a newer file need not look like ours in anything else.
     let found = version(&text).map_err(damaged)?;
     if found > known {
-        return Err(StoreError::NewerVersion { path: path.to_owned(), found, known });
+        return Err(StoreError::NewerVersion { path: path(), found, known });
     }
     if found == known {
         return serde_json::from_slice(&text).map(Some).map_err(damaged);
@@ -188,11 +198,101 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path, known: u32) -> Result<
     serde_json::from_value(value.into()).map(Some).map_err(damaged)
 }
 
+/// A file as it is; `None` if it is not there. State files are small, and there may be tens of thousands of them: the system
+/// is not asked for a length first.
+fn read(opened: std::io::Result<File>) -> std::io::Result<Option<Vec<u8>>> {
+    let file = match opened {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut text = Vec::with_capacity(2048);
+    // A `Take` is not asked for its length by the library either.
+    file.take(u64::MAX).read_to_end(&mut text)?;
+    Ok(Some(text))
+}
+
+/// A folder from which several files are read: the way to it is gone once, and not for each of them.
+pub(super) struct Folder {
+    path: PathBuf,
+    opened: OwnedFd,
+}
+
+impl Folder {
+    /// Opens a folder; `None` if it is not there.
+    pub(super) fn open(path: PathBuf) -> Result<Option<Self>, StoreError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(opened) => Ok(Some(Folder { path, opened })),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(StoreError::read(&path)(error.into())),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// [`read_json`] for a file below the folder.
+    pub(super) fn read_json<T: DeserializeOwned>(
+        &self,
+        file: &str,
+        known: u32,
+    ) -> Result<Option<T>, StoreError> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.opened, file, flags, Mode::empty());
+        json(opened.map(File::from).map_err(std::io::Error::from), || self.path.join(file), known)
+    }
+
+    /// Where a link in the folder leads to; `None` if there is none.
+    pub(super) fn link(&self, name: &str) -> Result<Option<PathBuf>, StoreError> {
+        match rustix::fs::readlinkat(&self.opened, name, Vec::new()) {
+            Ok(target) => Ok(Some(PathBuf::from(OsString::from_vec(target.into_bytes())))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(StoreError::read(&self.path.join(name))(error.into())),
+        }
+    }
+}
+
 /// The version that a state file says it has. It has to be an object: serde would take an array for a struct, too.
 fn version(text: &[u8]) -> Result<u32, serde_json::Error> {
-    let mut file: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(text)?;
-    let version = file.remove("version").ok_or_else(|| serde::de::Error::missing_field("version"))?;
-    serde_json::from_value(version)
+    serde_json::from_slice(text).map(|Version(version)| version)
+}
+
+/// The version alone: the rest is passed over, and not kept.
+struct Version(u32);
+
+/// A field of a state file.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Field {
+    Version,
+    #[serde(other)]
+    Another,
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Version;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object with a version")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Version, A::Error> {
+                let mut version = None;
+                while let Some(field) = fields.next_key()? {
+                    match field {
+                        Field::Version => version = Some(fields.next_value()?),
+                        Field::Another => fields.next_value::<IgnoredAny>().map(drop)?,
+                    }
+                }
+                version.map(Version).ok_or_else(|| serde::de::Error::missing_field("version"))
+            }
+        }
+        from.deserialize_map(Fields)
+    }
 }
 
 /// `certificate.json.v2` for `certificate.json`.

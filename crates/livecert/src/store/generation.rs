@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::file::{read_json, remove, sync_folder};
+use super::file::{Folder, read_json, remove, sync_folder};
 
 /// 2: with the certificate's id (RFC 9773).
 pub(super) const GENERATION_VERSION: u32 = 2;
@@ -106,29 +106,45 @@ pub(super) fn generations(cert: &Path) -> PathBuf {
     cert.join("generations")
 }
 
+/// The link to the generation in place.
+const CURRENT: &str = "current";
+
+/// The number of the generation that `current` leads to.
+fn number_of(target: &Path, cert: &Path) -> Result<u32, StoreError> {
+    let number = target.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    number.ok_or_else(|| StoreError::read(&cert.join(CURRENT))(std::io::ErrorKind::NotFound.into()))
+}
+
 impl Generation {
     pub(super) fn current(cert: &Path) -> Result<Option<Self>, StoreError> {
         Self::current_number(cert)?.map(|number| Self::read(cert, number)).transpose()
     }
 
+    /// The same for a certificate's folder that is open.
+    pub(super) fn current_in(cert: &Folder) -> Result<Option<Self>, StoreError> {
+        let Some(target) = cert.link(CURRENT)? else { return Ok(None) };
+        let number = number_of(&target, cert.path())?;
+        let file = format!("generations/{number}/generation.json");
+        let missing = || StoreError::read(&cert.path().join(&file))(std::io::ErrorKind::NotFound.into());
+        let info = cert.read_json(&file, GENERATION_VERSION)?.ok_or_else(missing)?;
+        Ok(Some(Generation { number, info, current: cert.path().join(CURRENT) }))
+    }
+
     /// The number that `current` points to, whether or not that generation can be read; `None` if there is no `current`.
     pub(super) fn current_number(cert: &Path) -> Result<Option<u32>, StoreError> {
-        let link = cert.join("current");
-        let target = match std::fs::read_link(&link) {
-            Ok(target) => target,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::read(&link)(error)),
-        };
-        let number = target.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        let elsewhere = || StoreError::read(&link)(std::io::Error::from(std::io::ErrorKind::NotFound));
-        number.ok_or_else(elsewhere).map(Some)
+        let link = cert.join(CURRENT);
+        match std::fs::read_link(&link) {
+            Ok(target) => number_of(&target, cert).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::read(&link)(error)),
+        }
     }
 
     pub(super) fn read(cert: &Path, number: u32) -> Result<Self, StoreError> {
         let path = generations(cert).join(number.to_string()).join("generation.json");
         let missing = || StoreError::read(&path)(std::io::Error::from(std::io::ErrorKind::NotFound));
         let info = read_json(&path, GENERATION_VERSION)?.ok_or_else(missing)?;
-        Ok(Generation { number, info, current: cert.join("current") })
+        Ok(Generation { number, info, current: cert.join(CURRENT) })
     }
 
     /// Its own folder, which no renewal changes: what is read here belongs together.

@@ -30,8 +30,24 @@ impl Store {
     /// # Errors
     /// The folder cannot be read.
     pub fn generations(&self, name: &CertName) -> Result<Vec<FoundGeneration>, StoreError> {
+        self.generations_beside(name, None)
+    }
+
+    /// The same where one of them, such as the current one, was read before.
+    ///
+    /// # Errors
+    /// As [`generations`](Self::generations).
+    pub fn generations_beside(
+        &self,
+        name: &CertName,
+        known: Option<&Generation>,
+    ) -> Result<Vec<FoundGeneration>, StoreError> {
         let cert = self.cert_folder(name);
-        let found = |number| FoundGeneration { number, read: Generation::read(&cert, number) };
+        let found = |number| {
+            let known = known.filter(|known| known.number == number).cloned();
+            let read = known.map_or_else(|| Generation::read(&cert, number), Ok);
+            FoundGeneration { number, read }
+        };
         Ok(numbers(&cert)?.into_iter().map(found).collect())
     }
 

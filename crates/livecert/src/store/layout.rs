@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::file::{entries, private_folder, read_json, sync_folder, write_json};
-use super::record::RECORD_VERSION;
+use super::record::{RECORD, RECORD_VERSION};
 use super::{
     Access, CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, PendingOrder, StoreError,
 };
@@ -135,7 +135,7 @@ impl Store {
     }
 
     fn record_path(&self, name: &CertName) -> PathBuf {
-        self.cert_folder(name).join("certificate.json")
+        self.cert_folder(name).join(RECORD)
     }
 
     /// Names of all certificates in the store, sorted.
@@ -143,17 +143,7 @@ impl Store {
     /// # Errors
     /// The folder cannot be read. A store that was never used has none.
     pub fn cert_names(&self) -> Result<Vec<CertName>, StoreError> {
-        let mut names = Vec::new();
-        for (path, name) in entries(&self.certs())? {
-            // A folder without either is what a first try left that failed.
-            if let Ok(name) = name.parse()
-                && (path.join("certificate.json").exists() || path.join("current").is_symlink())
-            {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
+        Ok(self.names()?.0)
     }
 
     /// Names of certificates that are not there yet, and have left something all the same: their first try failed.
@@ -161,12 +151,24 @@ impl Store {
     /// # Errors
     /// The folder cannot be read.
     pub fn unfinished_names(&self) -> Result<Vec<CertName>, StoreError> {
-        let there = self.cert_names()?;
-        let folders = entries(&self.certs())?.into_iter();
-        let mut names: Vec<CertName> = folders.filter_map(|(_, name)| name.parse().ok()).collect();
-        names.retain(|name| !there.contains(name));
-        names.sort();
-        Ok(names)
+        Ok(self.names()?.1)
+    }
+
+    /// The names of both.
+    fn names(&self) -> Result<(Vec<CertName>, Vec<CertName>), StoreError> {
+        let (mut there, mut unfinished) = (Vec::new(), Vec::new());
+        for (path, name) in entries(&self.certs())? {
+            let Ok(name) = name.parse() else { continue };
+            // A folder without either is what a first try left that failed.
+            if path.join(RECORD).exists() || path.join("current").is_symlink() {
+                there.push(name);
+            } else {
+                unfinished.push(name);
+            }
+        }
+        there.sort();
+        unfinished.sort();
+        Ok((there, unfinished))
     }
 
     /// What is stored about a certificate; `None` if there is nothing.
@@ -185,6 +187,11 @@ impl Store {
         if let Some(record) = self.find_record(name)? {
             return Ok(record);
         }
+        Err(self.no_such_certificate(name)?)
+    }
+
+    /// That there is no certificate of this name, with one that is alike.
+    pub(super) fn no_such_certificate(&self, name: &CertName) -> Result<StoreError, StoreError> {
         let alike = |other: &CertName| (strsim::jaro_winkler(name.as_str(), other.as_str()), other.clone());
         let similar = self
             .cert_names()?
@@ -193,7 +200,7 @@ impl Store {
             .filter(|(score, other)| *score > 0.8 && other != name)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, other)| other.0);
-        Err(StoreError::NoSuchCertificate { name: name.0.clone(), similar })
+        Ok(StoreError::NoSuchCertificate { name: name.0.clone(), similar })
     }
 
     /// Stores what is known about a certificate.

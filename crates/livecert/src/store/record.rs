@@ -14,6 +14,7 @@ use crate::secret::Sealed;
 /// 2: fallback servers, challenge, profile, chain, lifetime, must-staple, subject, a request of the user's own.
 /// 3: what files are written and for whom, how they are deployed, how many generations stay.
 pub(super) const RECORD_VERSION: u32 = 3;
+pub(super) const RECORD: &str = "certificate.json";
 
 /// `certificate.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use super::file::{read_json, write_json};
 use super::{CertName, Store, StoreError};
 
 pub(super) const RENEWAL_VERSION: u32 = 1;
+pub(super) const RENEWAL: &str = "renewal.json";
 
 /// `renewal.json`: the window that the CA suggests for one certificate, and the moment in it that was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,19 +61,22 @@ impl RenewalRecord {
     }
 }
 
+/// It can be asked for again at any time, so a damaged one is as good as none.
+pub(super) fn usable(read: Result<Option<RenewalRecord>, StoreError>) -> Option<RenewalRecord> {
+    read.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the CA's renewal window is not readable, and is asked for again");
+        None
+    })
+}
+
 impl Store {
     fn renewal_path(&self, cert: &CertName) -> PathBuf {
-        self.cert_folder(cert).join("renewal.json")
+        self.cert_folder(cert).join(RENEWAL)
     }
 
     /// What the CA suggested last for the certificate with this id; `None` if that is not known.
     pub fn renewal(&self, cert: &CertName, certificate_id: &str) -> Option<RenewalRecord> {
-        let path = self.renewal_path(cert);
-        // It can be asked for again at any time, so a damaged one is as good as none.
-        let record = read_json::<RenewalRecord>(&path, RENEWAL_VERSION).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the CA's renewal window is not readable, and is asked for again");
-            None
-        });
+        let record = usable(read_json::<RenewalRecord>(&self.renewal_path(cert), RENEWAL_VERSION));
         record.filter(|record| record.certificate_id == certificate_id)
     }
 

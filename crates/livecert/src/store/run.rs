@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::file::{read_json, remove, write_json};
 use super::{CertName, Store, StoreError};
 
-const RUN_VERSION: u32 = 1;
+pub(super) const RUN_VERSION: u32 = 1;
+pub(super) const CREDENTIAL: &str = "credential.json";
+
+/// Ends of a credential that are no further apart are the same one.
+const SAME_END: SignedDuration = SignedDuration::from_mins(10);
 
 /// `status.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +98,7 @@ impl Store {
     }
 
     fn credential_path(&self, cert: &CertName) -> PathBuf {
-        self.cert_folder(cert).join("credential.json")
+        self.cert_folder(cert).join(CREDENTIAL)
     }
 
     /// When the credential of a certificate ends, as it was said last; `None` if that was never said.
@@ -105,12 +109,12 @@ impl Store {
         read_json(&self.credential_path(cert), RUN_VERSION)
     }
 
-    /// Notes when the credential of a certificate ends, where that is news.
+    /// Notes when the credential of a certificate ends, where that is [news](CredentialRecord::is_news).
     ///
     /// # Errors
     /// It cannot be written.
     pub fn save_credential_end(&self, cert: &CertName, record: &CredentialRecord) -> Result<(), StoreError> {
-        if self.credential_end(cert).ok().flatten().as_ref() == Some(record) {
+        if !record.is_news(self.credential_end(cert).ok().flatten().as_ref()) {
             return Ok(());
         }
         write_json(&self.credential_path(cert), record)
@@ -140,5 +144,29 @@ impl CredentialRecord {
     /// A record of the current layout.
     pub fn new(kind: &str, ends: Timestamp) -> Self {
         CredentialRecord { version: RUN_VERSION, kind: kind.to_owned(), ends }
+    }
+
+    /// Whether it says something else than what was `noted`. Gandi tells how many seconds are left, so that the same end is a
+    /// second off at each look; that is not worth a file for each certificate that has the credential.
+    pub fn is_news(&self, noted: Option<&Self>) -> bool {
+        let same = |noted: &Self| {
+            let (version, kind) = (noted.version == self.version, noted.kind == self.kind);
+            version && kind && noted.ends.duration_since(self.ends).abs() <= SAME_END
+        };
+        !noted.is_some_and(same)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_end_told_again_is_no_news() {
+        let at = |seconds| CredentialRecord::new("token", Timestamp::from_second(seconds).unwrap());
+        assert!(at(1000).is_news(None));
+        assert!(!at(1000).is_news(Some(&at(1002))) && !at(1002).is_news(Some(&at(1000))));
+        assert!(at(1000).is_news(Some(&at(2000))) && at(2000).is_news(Some(&at(1000))));
+        assert!(CredentialRecord::new("key", at(1000).ends).is_news(Some(&at(1000))));
     }
 }

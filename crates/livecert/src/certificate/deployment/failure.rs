@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::super::renew::Seen;
 use super::super::{CertificateError, Renewal, RenewalResult, Service, with_causes};
 use super::facts::{HookFacts, variable};
 use crate::deploy::HookKind;
@@ -96,7 +97,7 @@ impl HookFacts for FailureFacts<'_> {
 impl Service {
     /// Calls the failure hooks of the renewals that failed, where the end has come a step nearer. One that fails is called
     /// again by the next run.
-    pub(in crate::certificate) async fn tell_of_failures(&self, renewals: &[Renewal]) {
+    pub(in crate::certificate) async fn tell_of_failures(&self, renewals: &[Renewal], seen: Seen<'_>) {
         let mut hidden = None;
         for renewal in renewals {
             match &renewal.result {
@@ -105,6 +106,7 @@ impl Service {
                     self.tell_of_failure(&renewal.cert, error, hidden).await;
                 }
                 RenewalResult::Failed(_) => {}
+                _ if seen.at_rest(&renewal.cert).is_some_and(|outlook| !outlook.was_told) => {}
                 // What was told of a deployment is not true any more.
                 _ => self.forget_told(&renewal.cert),
             }

@@ -34,11 +34,12 @@ impl Service {
         &self,
         run: DeployRun,
     ) -> Vec<(CertName, CertificateError)> {
-        let hidden = run.hidden(self).to_vec();
-        let mut parts = run.into_parts();
-        if parts.deployments.is_empty() && parts.owed.is_empty() {
+        // Which variables hooks are not to see is in the records of all certificates.
+        if run.is_done() {
             return Vec::new();
         }
+        let hidden = run.hidden(self).to_vec();
+        let mut parts = run.into_parts();
         let done = self.post_hooks(&parts, &hidden).await;
         let mut errors = Vec::new();
         for (cert, record) in &parts.owed {

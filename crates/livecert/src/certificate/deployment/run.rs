@@ -102,6 +102,12 @@ impl DeployRun {
         self.parts().deployments.push(deployment);
     }
 
+    /// Whether nothing is left to be done.
+    pub(super) fn is_done(&self) -> bool {
+        let parts = self.parts();
+        parts.deployments.is_empty() && parts.owed.is_empty()
+    }
+
     /// Whether something is left to be done for this certificate.
     pub(in crate::certificate) fn has(&self, cert: &CertName) -> bool {
         let parts = self.parts();

@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::due::due;
-use super::super::window;
+use super::super::window_in;
 use super::{Standing, StandingError, StatusRequest, Trouble, TroubleKind, damaged};
 use crate::store::{
-    CertName, CertificateRecord, DeploymentState, FailureRecord, Generation, HoldScope, RunRecord, Store,
-    StoreError,
+    CertName, CertificateRecord, DeploymentState, FailureRecord, Generation, HoldScope, RunRecord,
+    ServersRecord, Snapshot, Store, StoreError,
 };
 
 /// A credential has to live so much longer than until the renewal: for tries that fail first.
@@ -21,20 +21,28 @@ fn usable<T>(read: Result<Option<T>, StoreError>, cert: &CertName, troubles: &mu
     })
 }
 
+/// What all certificates are looked at with.
+pub(super) struct Around<'a> {
+    pub(super) store: &'a Store,
+    /// What is kept about servers.
+    pub(super) kept: ServersRecord,
+    pub(super) run: Option<RunRecord>,
+    pub(super) request: &'a StatusRequest,
+    pub(super) now: Timestamp,
+}
+
 /// Looks at one certificate, and adds its troubles to `troubles`.
 pub(super) fn look_at(
-    store: &Store,
-    cert: &CertName,
-    run: Option<&RunRecord>,
-    request: &StatusRequest,
-    now: Timestamp,
+    Around { store, kept, run, request, now }: &Around<'_>,
+    snapshot: Snapshot,
     troubles: &mut Vec<Trouble>,
-) -> Result<Standing, StoreError> {
-    let record = store.record(cert)?;
-    let current = store.current(cert)?;
-    let failures = usable(store.failures(cert), cert, troubles);
-    let credential = usable(store.credential_end(cert), cert, troubles);
-    let state = usable(store.deployment(cert).map(Some), cert, troubles).unwrap_or_default();
+) -> Standing {
+    let now = *now;
+    let due = snapshot.current.as_ref().map(|current| due(current, window_in(&snapshot, kept), now));
+    let Snapshot { ref cert, record, current, failures, credential, deployment, .. } = snapshot;
+    let failures = usable(failures, cert, troubles);
+    let credential = usable(credential, cert, troubles);
+    let state = usable(deployment.map(Some), cert, troubles).unwrap_or_default();
     let pending = current.as_ref().and_then(|current| state.waiting(current.number));
     let mut tell = |kind, what, next: String| {
         troubles.push(Trouble { kind, cert: Some(cert.clone()), what, next });
@@ -46,7 +54,6 @@ pub(super) fn look_at(
         );
         tell(TroubleKind::Damaged, what, next);
     }
-    let due = current.as_ref().map(|current| due(current, window(store, cert, current).as_ref(), now));
     if due.is_none_or(|due| due.now) {
         let hold = hold(store, cert, &record);
         let (mut kind, mut what) = of_renewal(current.as_ref(), failures.as_ref(), hold.as_ref(), now);
@@ -90,9 +97,9 @@ pub(super) fn look_at(
         let next = "`livecert token renew`, or make a new one and write it to the same place".to_owned();
         tell(TroubleKind::CredentialEnds, what, next);
     }
-    let last_run = run.and_then(|run| run.certificates.get(cert.as_str())).cloned();
+    let last_run = run.as_ref().and_then(|run| run.certificates.get(cert.as_str())).cloned();
     let info = current.as_ref().map(|current| &current.info);
-    Ok(Standing {
+    Standing {
         cert: cert.clone(),
         names: record.names,
         not_before: info.map(|info| info.not_before),
@@ -107,7 +114,7 @@ pub(super) fn look_at(
         post_owed: state.post_owed,
         credential,
         worst: None,
-    })
+    }
 }
 
 /// What went wrong last: a renewal comes before the deployment of the one before.

@@ -3,7 +3,7 @@
 mod look;
 mod note;
 
-use look::look_at;
+use look::{Around, look_at};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -166,18 +166,31 @@ pub fn status(store: &Store, request: &StatusRequest, now: Timestamp) -> Result<
         troubles.push(damaged(None, &error));
         None
     });
-    for cert in store.cert_names()? {
-        let found = look_at(store, &cert, run.as_ref(), request, now, &mut troubles);
-        match found {
-            Ok(standing) => certificates.push(standing),
-            Err(error) => troubles.push(damaged(Some(&cert), &error)),
-        }
+    let around = Around { store, kept: store.servers().unwrap_or_default(), run, request, now };
+    let survey = store.survey(|cert, snapshot| {
+        let mut troubles = Vec::new();
+        let standing = match snapshot {
+            Ok(snapshot) => Some(look_at(&around, snapshot, &mut troubles)),
+            Err(error) => {
+                troubles.push(damaged(Some(cert), &error));
+                None
+            }
+        };
+        (standing, troubles)
+    })?;
+    for (standing, own) in survey.there {
+        certificates.extend(
+            standing
+                .map(|standing| Standing { worst: own.iter().map(|trouble| trouble.kind).min(), ..standing }),
+        );
+        troubles.extend(own);
     }
+    let run = around.run;
     if !certificates.is_empty() {
         troubles.extend(sealing_key(store));
     }
     // A first try that was killed between its hooks: there is no certificate that a renewal could look at.
-    for cert in store.unfinished_names()? {
+    for cert in survey.unfinished {
         if store.deployment(&cert).is_ok_and(|state| state.post_owed) {
             let what =
                 "the post hook that belongs to a pre hook is still to be run; a service may be stopped";
@@ -190,10 +203,6 @@ pub fn status(store: &Store, request: &StatusRequest, now: Timestamp) -> Result<
     let last_run = run.and_then(|run| run.run);
     if !(certificates.is_empty() && troubles.is_empty()) {
         troubles.extend(no_run(last_run, request, now));
-    }
-    for standing in &mut certificates {
-        let own = troubles.iter().filter(|trouble| trouble.cert.as_ref() == Some(&standing.cert));
-        standing.worst = own.map(|trouble| trouble.kind).min();
     }
     let urgency = |one: &Standing| (one.worst.is_none(), one.worst, one.renew_at, one.cert.clone());
     certificates.sort_by_cached_key(urgency);

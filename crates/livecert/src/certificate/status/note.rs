@@ -1,11 +1,11 @@
 //! What a renewal run leaves behind about itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::renew::{Renewal, RenewalResult};
+use super::super::renew::{Renewal, RenewalResult, Seen};
 use super::super::{CertificateError, RenewRequest, Service, with_causes};
 use crate::store::{CertificateRun, FinishedRun, Lock, RunRecord};
 
@@ -21,7 +21,8 @@ fn entries(
     found: impl Fn(&Renewal) -> CertificateRun,
 ) -> BTreeMap<String, CertificateRun> {
     if over_all {
-        before.retain(|name, _| renewals.iter().any(|renewal| renewal.cert.as_str() == name));
+        let there: BTreeSet<&str> = renewals.iter().map(|renewal| renewal.cert.as_str()).collect();
+        before.retain(|name, _| there.contains(name.as_str()));
     }
     for renewal in renewals {
         let interrupted = matches!(&renewal.result, RenewalResult::Failed(error)
@@ -40,6 +41,7 @@ impl Service {
         request: &RenewRequest,
         began: Timestamp,
         renewals: &[Renewal],
+        seen: Seen<'_>,
     ) {
         let noted = async {
             // Two runs at once must not drop each other's results.
@@ -61,7 +63,7 @@ impl Service {
             }
             record.certificates =
                 entries(before.certificates, request.certs.is_empty(), renewals, |renewal| {
-                    self.result_of(renewal, finished)
+                    self.result_of(renewal, seen, finished)
                 });
             self.store.save_run(&record)
         };
@@ -70,8 +72,15 @@ impl Service {
         }
     }
 
-    fn result_of(&self, renewal: &Renewal, at: Timestamp) -> CertificateRun {
-        let current = self.store.current(&renewal.cert).ok().flatten();
+    fn result_of(&self, renewal: &Renewal, seen: Seen<'_>, at: Timestamp) -> CertificateRun {
+        let (not_after, renew_at) = match seen.at_rest(&renewal.cert) {
+            Some(outlook) => (outlook.end, outlook.due),
+            None => {
+                let current = self.store.current(&renewal.cert).ok().flatten();
+                let due = current.as_ref().map(|current| self.due(&renewal.cert, current, at));
+                (current.map(|current| current.info.not_after), due)
+            }
+        };
         let (result, error) = match &renewal.result {
             RenewalResult::NotDue(_) => ("not-due", None),
             RenewalResult::Renewed(_) => ("renewed", None),
@@ -86,8 +95,8 @@ impl Service {
             result: result.to_owned(),
             kind: error.map(|error| error.kind().to_owned()),
             error: error.map(|error| with_causes(error.as_ref())),
-            not_after: current.as_ref().map(|current| current.info.not_after),
-            renew_at: current.as_ref().map(|current| self.due(&renewal.cert, current, at).at),
+            not_after,
+            renew_at: renew_at.map(|due| due.at),
         }
     }
 }
