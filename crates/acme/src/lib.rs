@@ -86,7 +86,7 @@ pub use problem::{Problem, ProblemKind, Subproblem};
 pub use renewal::{CertificateId, CertificateIdError, RenewalInfo};
 pub use retry::RetryAfter;
 pub use revocation::{RevocationReason, RevocationReasonError};
-pub use server::Server;
+pub use server::{Known, Server};
 #[cfg(feature = "reqwest")]
 pub use transport::HttpTransport;
 pub use transport::{Sending, Transport, TransportError};

@@ -16,6 +16,10 @@ impl NoncePool {
         self.lock().pop()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Keeps the nonce of an answer, if it is one.
     pub(crate) fn put(&self, nonce: &str) {
         if is_base64url(nonce) {

@@ -85,19 +85,20 @@ pub(crate) fn secure(url: Url) -> Result<Url, Error> {
 }
 
 impl Server {
-    pub(crate) async fn nonce(&self) -> Result<String, Error> {
-        self.nonce_within(&mut Backoff::within(RETRY_BUDGET)).await
-    }
-
-    async fn nonce_within(&self, backoff: &mut Backoff) -> Result<String, Error> {
+    /// A nonce that is there, or a new one; or how long to wait before another try, of which there were so many.
+    async fn nonce(&self, backoff: &mut Backoff, tries: u32) -> Result<Result<String, Duration>, Error> {
         if let Some(nonce) = self.nonces().take() {
-            return Ok(nonce);
+            return Ok(Ok(nonce));
         }
         let url = &self.directory().new_nonce;
-        let response = send_within(self.transport(), &Method::HEAD, url, backoff).await?;
+        let result = exchange(self.transport(), &Method::HEAD, url, Bytes::new()).await;
+        if let Some(wait) = repeat(&result, tries).and_then(|asked| backoff.wait(asked)) {
+            return Ok(Err(wait));
+        }
+        let response = result.map_err(|source| Error::Transport { url: url.to_string(), source })?;
         // Not by way of the pool: a request beside this one could take it away.
-        match nonce_of(response.headers()).filter(|nonce| is_base64url(nonce)) {
-            Some(nonce) => Ok(nonce.to_owned()),
+        match new_nonce(&response) {
+            Some(nonce) => Ok(Ok(nonce.to_owned())),
             None if response.status().is_success() => Err(Error::NoNonce(url.to_string())),
             None => Err(refusal(url, &response, None)),
         }
@@ -113,13 +114,26 @@ impl Server {
         repeat: Repeat,
     ) -> Result<Answer, Error> {
         let mut backoff = Backoff::within(RETRY_BUDGET);
-        let mut nonce_tries = 0;
+        let (mut nonce_tries, mut fetches) = (0, 0);
         loop {
-            let nonce = self.nonce_within(&mut backoff).await?;
+            // Until the answer's nonce is in the pool, where whoever has the next turn takes it. Nobody keeps a turn for a
+            // pause.
+            let turn = self.turn().await;
+            let nonce = match self.nonce(&mut backoff, fetches).await? {
+                Ok(nonce) => nonce,
+                Err(wait) => {
+                    fetches += 1;
+                    drop(turn);
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+            };
             let jws = key.request(kid, &nonce, url.as_str(), payload)?;
+            let begun = tokio::time::Instant::now();
             let response = match exchange(self.transport(), &Method::POST, url, jws.into()).await {
                 Ok(response) => response,
                 Err(error) => {
+                    drop(turn);
                     let unsent = matches!(error, TransportError::Connect(_));
                     if may_pass(&error)
                         && (unsent || repeat == Repeat::Harmless)
@@ -131,6 +145,7 @@ impl Server {
                     return Err(Error::Transport { url: url.to_string(), source: error });
                 }
             };
+            self.note_distance(begun.elapsed());
             if response.status().is_success() {
                 keep_nonce(self.nonces(), response.headers());
                 return Ok(Answer::new(url, response));
@@ -142,6 +157,7 @@ impl Server {
                 self.nonces().clear();
             }
             keep_nonce(self.nonces(), response.headers());
+            drop(turn);
             if kind == Some(ProblemKind::BadNonce) && nonce_tries < NONCE_TRIES {
                 nonce_tries += 1;
                 continue;
@@ -179,35 +195,32 @@ pub(crate) async fn send_patiently(
     method: &Method,
     url: &Url,
 ) -> Result<http::Response<Bytes>, Error> {
-    send_within(transport, method, url, &mut Backoff::within(RETRY_BUDGET)).await
-}
-
-async fn send_within(
-    transport: &dyn Transport,
-    method: &Method,
-    url: &Url,
-    backoff: &mut Backoff,
-) -> Result<http::Response<Bytes>, Error> {
+    let mut backoff = Backoff::within(RETRY_BUDGET);
     let mut tries = 0;
     loop {
         let result = exchange(transport, method, url, Bytes::new()).await;
-        tries += 1;
-        let again = match &result {
-            // Nobody there at all: some tries tell as much as many, and a person may be waiting.
-            Err(error) if may_pass(error) && tries < 4 => Some(None),
-            Ok(response) if response.status().is_server_error() || is_busy(response.status()) => {
-                Some(RetryAfter::read(response.headers()))
-            }
-            _ => None,
-        };
-        match again.and_then(|asked| backoff.wait(asked)) {
+        match repeat(&result, tries).and_then(|asked| backoff.wait(asked)) {
             Some(wait) => tokio::time::sleep(wait).await,
             None => return result.map_err(|source| Error::Transport { url: url.to_string(), source }),
         }
+        tries += 1;
     }
 }
 
-async fn exchange(
+/// Whether another try of a request that does no harm may go better, after so many others, with what is asked to be waited.
+fn repeat(result: &Result<http::Response<Bytes>, TransportError>, tries: u32) -> Option<Option<RetryAfter>> {
+    match result {
+        // Nobody there at all: some tries tell as much as many, and a person may be waiting.
+        Err(error) if may_pass(error) && tries < 3 => Some(None),
+        Ok(response) if response.status().is_server_error() || is_busy(response.status()) => {
+            Some(RetryAfter::read(response.headers()))
+        }
+        _ => None,
+    }
+}
+
+/// Sends a request once.
+pub(crate) async fn exchange(
     transport: &dyn Transport,
     method: &Method,
     url: &Url,
@@ -240,6 +253,11 @@ pub(crate) fn keep_nonce(pool: &NoncePool, headers: &HeaderMap) {
     if let Some(nonce) = nonce_of(headers) {
         pool.put(nonce);
     }
+}
+
+/// The nonce of an answer that should have brought one.
+pub(crate) fn new_nonce(response: &http::Response<Bytes>) -> Option<&str> {
+    nonce_of(response.headers()).filter(|nonce| is_base64url(nonce))
 }
 
 fn nonce_of(headers: &HeaderMap) -> Option<&str> {

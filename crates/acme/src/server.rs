@@ -1,10 +1,15 @@
 //! A server: its directory, its nonces, and what can be asked of it without an account.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::future::{Either, join_all, select};
 use http::{HeaderMap, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use crate::account::{Account, AccountInfo, NewAccount};
@@ -13,11 +18,17 @@ use crate::error::{Error, excerpt};
 use crate::key::AccountKey;
 use crate::nonce::NoncePool;
 use crate::renewal::{self, CertificateId, RenewalInfo};
-use crate::request::{Answer, Repeat, is_busy, keep_nonce, refusal, secure, send_patiently};
+use crate::request::{
+    Answer, Repeat, exchange, is_busy, keep_nonce, new_nonce, refusal, secure, send_patiently,
+};
 use crate::revocation::RevocationReason;
 use crate::transport::Transport;
 
-/// An ACME server. Cheap to clone; clones share the pool of nonces.
+/// Signed requests to one server that are under way at a time, where nothing else is said: a good part of the 100 that a
+/// connection of HTTP/2 should take (RFC 9113 §6.5.2). As many nonces are fetched at most.
+const AT_ONCE: usize = 32;
+
+/// An ACME server. Cheap to clone; clones share the pool of nonces, and the bound on what is under way at a time.
 #[derive(Clone)]
 pub struct Server(Arc<Inner>);
 
@@ -27,6 +38,27 @@ struct Inner {
     directory: Directory,
     clock_skew: Option<SignedDuration>,
     nonces: NoncePool,
+    at_once: usize,
+    turns: Semaphore,
+    /// The shortest time from a request to its answer so far, in microseconds.
+    distance: AtomicU64,
+}
+
+/// What is known of a server before it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Known {
+    /// Where its directory said last that there are nonces. The first one is fetched there beside the directory, and
+    /// counts only if the directory still says so.
+    pub new_nonce: Option<Url>,
+    /// Signed requests that may be under way at a time, all accounts and orders together; at least one.
+    pub at_once: usize,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Known { new_nonce: None, at_once: AT_ONCE }
+    }
 }
 
 impl std::fmt::Debug for Server {
@@ -41,29 +73,40 @@ impl Server {
     /// # Errors
     /// No answer, the answer is no directory, or a URL in it is not `https`.
     pub async fn connect(transport: Arc<dyn Transport>, url: &str) -> Result<Self, Error> {
+        Self::connect_knowing(transport, url, &Known::default()).await
+    }
+
+    /// The same, for a server of which something is known: with its nonces' URL, the first request that needs a nonce need
+    /// not wait for one.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); what is wrong with the URL of nonces is none.
+    pub async fn connect_knowing(
+        transport: Arc<dyn Transport>,
+        url: &str,
+        known: &Known,
+    ) -> Result<Self, Error> {
         let parsed = Url::parse(url)
             .map_err(|error| Error::Unexpected { url: url.to_owned(), reason: error.to_string() })?;
         let parsed = secure(parsed)?;
-        let response = send_patiently(transport.as_ref(), &Method::GET, &parsed).await?;
-        if is_busy(response.status()) {
-            return Err(refusal(&parsed, &response, crate::Problem::parse(response.body())));
-        }
-        let not_a_directory = || Error::NotADirectory {
-            url: url.to_owned(),
-            status: response.status().as_u16(),
-            excerpt: excerpt(response.body()),
-        };
-        if !response.status().is_success() {
-            return Err(not_a_directory());
-        }
-        let directory: Directory = serde_json::from_slice(response.body()).map_err(|_| not_a_directory())?;
-        for service in directory.urls() {
-            secure(service.clone())?;
-        }
+        let said = known.new_nonce.clone().and_then(|said| secure(said).ok());
+        let (directory, headers, ahead) = read_both(transport.as_ref(), &parsed, said.as_ref()).await?;
         let nonces = NoncePool::default();
-        keep_nonce(&nonces, response.headers());
-        let clock_skew = clock_skew(response.headers());
-        Ok(Server(Arc::new(Inner { transport, url: url.to_owned(), directory, clock_skew, nonces })))
+        keep_nonce(&nonces, &headers);
+        if let Some(nonce) = ahead.as_ref().and_then(new_nonce) {
+            nonces.put(nonce);
+        }
+        let at_once = known.at_once.clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Server(Arc::new(Inner {
+            transport,
+            url: url.to_owned(),
+            directory,
+            clock_skew: clock_skew(&headers),
+            nonces,
+            at_once,
+            turns: Semaphore::new(at_once),
+            distance: AtomicU64::new(u64::MAX),
+        })))
     }
 
     /// The directory.
@@ -95,14 +138,39 @@ impl Server {
         &self.0.nonces
     }
 
-    /// Fetches a nonce before it is needed, unless there is one.
-    ///
-    /// # Errors
-    /// No answer, or none with a nonce.
-    pub async fn fetch_nonce_ahead(&self) -> Result<(), Error> {
-        let nonce = self.nonce().await?;
-        self.0.nonces.put(&nonce);
-        Ok(())
+    /// A turn among the requests that are under way.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.turns.acquire().await.ok()
+    }
+
+    /// Takes in how long an answer took.
+    pub(crate) fn note_distance(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.0.distance.fetch_min(took, Ordering::Relaxed);
+    }
+
+    /// The shortest time from a signed request to its answer so far; zero before the first one.
+    pub(crate) fn distance(&self) -> Duration {
+        match self.0.distance.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            micros => Duration::from_micros(micros),
+        }
+    }
+
+    /// Fetches nonces before they are needed, side by side, until there are `count` (or as many as may be under way at a
+    /// time, [`Known::at_once`]). That a server gives none is no error: a request that has none asks again.
+    pub async fn fetch_nonces_ahead(&self, count: usize) {
+        let wanted = count.min(self.0.at_once).saturating_sub(self.0.nonces.len());
+        let fetch = || async {
+            let _turn = self.turn().await;
+            let url = &self.0.directory.new_nonce;
+            let answer = exchange(self.transport(), &Method::HEAD, url, Bytes::new()).await;
+            if let Some(nonce) = answer.as_ref().ok().and_then(new_nonce) {
+                self.0.nonces.put(nonce);
+            }
+        };
+        join_all((0..wanted).map(|_| fetch())).await;
     }
 
     /// Makes an account, or finds the one that this key has already (RFC 8555 §7.3), with its external account if
@@ -198,6 +266,52 @@ impl Server {
             reason: "the window ends before it begins".to_owned(),
         })
     }
+}
+
+/// Reads the directory, and beside it fetches a nonce where it is `said` to give them. That counts for nothing where the
+/// directory does not say so itself.
+async fn read_both(
+    transport: &dyn Transport,
+    url: &Url,
+    said: Option<&Url>,
+) -> Result<(Directory, HeaderMap, Option<http::Response<Bytes>>), Error> {
+    let reading = std::pin::pin!(read_directory(transport, url));
+    let fetching =
+        std::pin::pin!(async { exchange(transport, &Method::HEAD, said?, Bytes::new()).await.ok() });
+    let holds = |directory: &Directory| said == Some(&directory.new_nonce);
+    match select(reading, fetching).await {
+        Either::Left((read, fetching)) => {
+            let (directory, headers) = read?;
+            // Elsewhere nobody may answer, and nothing depends on it.
+            let ahead = if holds(&directory) { fetching.await } else { None };
+            Ok((directory, headers, ahead))
+        }
+        Either::Right((ahead, reading)) => {
+            let (directory, headers) = reading.await?;
+            let ahead = ahead.filter(|_| holds(&directory));
+            Ok((directory, headers, ahead))
+        }
+    }
+}
+
+async fn read_directory(transport: &dyn Transport, url: &Url) -> Result<(Directory, HeaderMap), Error> {
+    let response = send_patiently(transport, &Method::GET, url).await?;
+    if is_busy(response.status()) {
+        return Err(refusal(url, &response, crate::Problem::parse(response.body())));
+    }
+    let not_a_directory = || Error::NotADirectory {
+        url: url.to_string(),
+        status: response.status().as_u16(),
+        excerpt: excerpt(response.body()),
+    };
+    if !response.status().is_success() {
+        return Err(not_a_directory());
+    }
+    let directory: Directory = serde_json::from_slice(response.body()).map_err(|_| not_a_directory())?;
+    for service in directory.urls() {
+        secure(service.clone())?;
+    }
+    Ok((directory, response.headers().clone()))
 }
 
 fn clock_skew(headers: &HeaderMap) -> Option<SignedDuration> {

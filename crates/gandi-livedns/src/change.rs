@@ -196,10 +196,9 @@ impl Change<'_> {
                 let is_ours = |raw: &&String| self.ours.contains(&txt::unquote(raw));
                 let gone: Vec<String> = rrset.rrset_values.iter().filter(is_ours).cloned().collect();
                 let patched = self.patch(&rrset, &[], &gone).await?;
-                let known = self.client.patch();
                 if rest.is_empty()
-                    && known.last_deletes.load(Relaxed)
                     && patched.as_ref().is_some_and(says_empty)
+                    && self.goes_with_its_last().await?
                 {
                     return Ok(outcome);
                 }
@@ -220,6 +219,22 @@ impl Change<'_> {
                 there = self.proven(&rrset, &rest, there).await?;
             }
         }
+    }
+
+    /// Whether an rrset is known to go with its last value, which this one has just lost. Of many that lose theirs at a time,
+    /// one is looked at, and the others wait for what is seen there. If that is not known then, each looks for itself.
+    async fn goes_with_its_last(&mut self) -> Result<bool, Error> {
+        let known = self.client.patch();
+        if !known.last_deletes.load(Relaxed) {
+            let mut looked = known.looking.lock().await;
+            if !*looked && !known.last_deletes.load(Relaxed) {
+                *looked = true;
+                if self.read().await?.is_none() {
+                    known.last_deletes.store(true, Relaxed);
+                }
+            }
+        }
+        Ok(known.last_deletes.load(Relaxed))
     }
 
     async fn read(&mut self) -> Result<Option<Rrset>, Error> {

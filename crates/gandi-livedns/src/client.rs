@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -34,6 +35,8 @@ struct Inner {
     turns: Mutex<HashMap<(String, String), Turn>>,
     patch: PatchSupport,
     pace: Pace,
+    /// The last answer came over HTTP/2.
+    multiplexed: AtomicBool,
 }
 
 /// What is known of PATCH, the one way to change single values: whether it is offered is not documented for sure, and
@@ -48,6 +51,8 @@ pub(crate) struct PatchSupport {
     pub(crate) last_deletes: AtomicBool,
     /// It was seen to leave values of others and the TTL alone.
     pub(crate) proven: AtomicBool,
+    /// Held by whoever looks whether an rrset goes with its last value; whether somebody has looked.
+    pub(crate) looking: tokio::sync::Mutex<bool>,
 }
 
 impl std::fmt::Debug for Client {
@@ -123,7 +128,14 @@ impl Client {
     ) -> Self {
         let (zones, turns, patch) = (ZoneCache::default(), Mutex::default(), PatchSupport::default());
         let pace = Pace::shared(options.pace.as_deref());
-        Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch, pace }))
+        let multiplexed = AtomicBool::new(false);
+        Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch, pace, multiplexed }))
+    }
+
+    /// Whether one connection takes many requests at a time, as the last answer has shown; `false` before the first one.
+    /// Without that, each request that is under way beside others has a connection of its own.
+    pub fn is_multiplexed(&self) -> bool {
+        self.0.multiplexed.load(Relaxed)
     }
 
     pub(crate) fn facts(&self) -> CredentialFacts {
@@ -193,6 +205,7 @@ impl Client {
         let (method, path) = (&call.method, &call.path);
         match result {
             Ok(reply) => {
+                self.0.multiplexed.store(reply.multiplexed, Relaxed);
                 tracing::debug!(%method, path, status = reply.status.as_u16(), ms, "LiveDNS");
                 self.judge(call, reply)
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Version};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -41,6 +41,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<HeaderValue>,
     pub(crate) body: Bytes,
+    /// The connection takes many requests at a time (HTTP/2).
+    pub(crate) multiplexed: bool,
 }
 
 /// There is no complete answer.
@@ -97,9 +99,10 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         let status = response.status();
+        let multiplexed = response.version() >= Version::HTTP_2;
         // Bodies of refusals are quoted in messages, and an answer may repeat the request that it refuses.
         let body = if status.is_success() { body } else { without_secret(body, &self.secret) };
-        Ok(Reply { status, retry_after, body: body.into() })
+        Ok(Reply { status, retry_after, body: body.into(), multiplexed })
     }
 }
 

@@ -125,7 +125,7 @@ impl Exchange for std::sync::Arc<Script> {
             match answer.unwrap_or_default() {
                 (Some(status), body) => {
                     let retry_after = body.starts_with(b"0").then(|| HeaderValue::from_static("0"));
-                    Ok(Reply { status, retry_after, body })
+                    Ok(Reply { status, retry_after, body, multiplexed: false })
                 }
                 (None, _) => {
                     Err(NoReply { kind: NetworkKind::Lost, permanent: false, source: "scripted".into() })

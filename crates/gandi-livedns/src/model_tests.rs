@@ -274,7 +274,7 @@ impl Exchange for Model {
                 return Err(NoReply { kind: NetworkKind::Lost, permanent: false, source: "modelled".into() });
             }
             let status = StatusCode::from_u16(answer.0).unwrap();
-            Ok(Reply { status, retry_after: None, body: Bytes::from(answer.1) })
+            Ok(Reply { status, retry_after: None, body: Bytes::from(answer.1), multiplexed: false })
         })
     }
 }

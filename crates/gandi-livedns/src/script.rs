@@ -103,6 +103,7 @@ impl Exchange for Script {
                     status: StatusCode::from_u16(status).unwrap(),
                     retry_after: retry_after.map(HeaderValue::from_static),
                     body: Bytes::from(body),
+                    multiplexed: false,
                 }),
                 Answer::None(kind) => Err(NoReply { kind, permanent: false, source: "scripted".into() }),
                 Answer::Hang => {

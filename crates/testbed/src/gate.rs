@@ -182,6 +182,13 @@ impl Gate {
         (state.count, state.hold, state.held) = (0, Some((Which::Path(word.to_owned()), side)), false);
     }
 
+    /// Lets what is held pass, and holds on this side the next request that has this word in its path.
+    pub fn hold_next(&self, word: &str, side: Side) {
+        let mut state = self.shared.lock();
+        (state.hold, state.held) = (Some((Which::Path(word.to_owned()), side)), false);
+        self.shared.released.notify_waiters();
+    }
+
     /// Waits until the request is held; `false` if the client has ended without making it.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ impl Account {
         poll: &Poll,
         done: impl Fn(&OrderStatus) -> bool,
     ) -> Result<Order, Error> {
-        let mut polling = Polling::begin(poll);
+        let mut polling = Polling::begin(poll, self.server.distance());
         loop {
             polling.pause().await;
             let order = self.order(url).await?;
@@ -40,7 +40,7 @@ impl Account {
     /// [`Error::UnsettledAuthorization`] at the limit, with the authorization as it was seen last; the server's
     /// refusal; no answer.
     pub async fn poll_authorization(&self, url: &Url, poll: &Poll) -> Result<Authorization, Error> {
-        let mut polling = Polling::begin(poll);
+        let mut polling = Polling::begin(poll, self.server.distance());
         loop {
             polling.pause().await;
             let authorization = self.authorization(url).await?;

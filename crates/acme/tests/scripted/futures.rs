@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use livecert_acme::{
-    Account, AccountKey, CertificateId, Error, Identifier, NewAccount, NewOrder, Order, Poll, Server,
+    Account, AccountKey, CertificateId, Error, Identifier, Known, NewAccount, NewOrder, Order, Poll, Server,
     Transport,
 };
 use url::Url;
@@ -29,8 +29,9 @@ fn all_futures_are_send(
     (key, new, new_order, order): (AccountKey, &NewAccount, &NewOrder, &Order),
     (url, id, name, poll): (&Url, &CertificateId, &Identifier, &Poll),
 ) {
+    is_send(Server::connect_knowing(transport.clone(), "", &Known::default()));
     is_send(Server::connect(transport, ""));
-    is_send(server.fetch_nonce_ahead());
+    is_send(server.fetch_nonces_ahead(1));
     is_send(server.create_account(key.clone(), new));
     is_send(server.find_account(key.clone()));
     is_send(server.renewal_info(id));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod ahead;
 mod certificate;
 mod futures;
 mod keys;

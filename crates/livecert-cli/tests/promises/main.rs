@@ -45,6 +45,7 @@ mod names_are_proved_one_after_another;
 mod no_limit_is_passed;
 mod no_request_too_many;
 mod no_switch_of_livedns_matters;
+mod nothing_waits_for_what_it_does_not_need;
 mod one_challenge_is_shown_by_itself;
 mod other_clients_have_it_as_their_hook;
 mod other_clients_state_is_taken_over;

@@ -13,7 +13,7 @@ use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::challenge::{ChallengeError, Placement, Proof, Solvers, Standing};
 use crate::plugin::{Leftover, TxtRecord, WebProof, Withdrawn};
 use crate::progress::{Event, Step};
-use crate::store::{CertName, Draft, StoreError};
+use crate::store::{CertName, Draft, Generation, StoreError};
 
 /// One try. What it shows is gone in the end, whatever happens.
 pub(super) struct Attempt<'a> {
@@ -35,13 +35,14 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The certificate with its chains, and what could not be removed. The draft is kept for a later run where the order
-    /// may still give a certificate.
+    /// What `store` makes of the certificate with its chains, and what could not be removed. The draft is kept for a later
+    /// run where the order may still give a certificate.
     pub(super) async fn run(
         mut self,
         draft: &mut Draft,
         csr: &[u8],
-    ) -> Result<(Vec<Certificate>, Vec<Leftover>), CertificateError> {
+        store: impl FnOnce(&mut Draft, &[Certificate]) -> Result<Generation, CertificateError>,
+    ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
         if let Err(error) = self.prove().await {
             draft.keep(self.kept);
             self.give_up().await;
@@ -51,7 +52,12 @@ impl Attempt<'_> {
         // happens to us, the order can give a certificate.
         draft.keep(true);
         self.service.progress.event(self.cert, Event::Begins { step: Step::Finalize });
-        let (chains, (withdrawn, shown)) = tokio::join!(self.certificate(draft, csr), self.clean_up());
+        // It is on disk as soon as it is here: the removal may take longer.
+        let certificate = async {
+            let chains = self.certificate(draft, csr).await?;
+            store(draft, &chains)
+        };
+        let (stored, (withdrawn, shown)) = tokio::join!(certificate, self.clean_up());
         settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]));
         if self.service.rehearsing {
             // What is proved now must not make the next rehearsal easier than it looks.
@@ -59,7 +65,7 @@ impl Attempt<'_> {
             let work = deactivate(&self.order.account, &self.order.order.authorizations, &statuses);
             let _ = tokio::time::timeout(COURTESY, work).await;
         }
-        Ok((chains?, withdrawn.leftovers))
+        Ok((stored?, withdrawn.leftovers))
     }
 
     /// As far as the CA's word that all names are proved. Gives what could not be removed.

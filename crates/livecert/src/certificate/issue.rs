@@ -287,12 +287,13 @@ impl Service {
         let held = |error: &CertificateError| {
             self.remember_hold(work.cert, server.as_str(), work.names(), end, error);
         };
-        let (chains, leftovers) = attempt.run(&mut draft, &csr).await.inspect_err(held)?;
-
-        // 10. Checked, complete, and current by one rename.
+        // 10. Checked, complete, and current by one rename, while the proofs are still being removed.
         let record = work.settings.record(&ready.stored(), ready.output.record());
-        let of = (&mut draft, &key, &pending);
-        let generation = self.store_checked(work, of, (&ready.output, &record), &chains)?;
+        let store = |draft: &mut Draft, chains: &[Certificate]| {
+            let of = (draft, &key, &pending);
+            self.store_checked(work, of, (&ready.output, &record), chains)
+        };
+        let (generation, leftovers) = attempt.run(&mut draft, &csr, store).await.inspect_err(held)?;
         if !offers_windows && let Some(id) = &generation.info.certificate_id {
             self.note_no_window(work.cert, id);
         }
@@ -407,22 +408,34 @@ impl Service {
         let known = self.account_for(server, settings, work.current)?.and_then(|account| account.url);
         let likely = settings.proofs.likely_validation_names(known.as_deref());
         let names = async {
-            let placement = match &solvers.dns {
-                Some(dns) if !likely.is_empty() => match dns.prepare(&likely).await {
-                    // An order that is there already may need nothing written; what it needs is looked for again then.
+            // An order that is there already may need nothing written; what it needs is looked for again then.
+            let placed = match &solvers.dns {
+                Some(dns) if !likely.is_empty() => match dns.placement(&likely).await {
                     Err(_) if resuming => Placement::default(),
-                    prepared => prepared?,
+                    placed => placed?,
                 },
                 _ => Placement::default(),
             };
-            if let Some(web) = &solvers.web {
-                web.prepare().await?;
-            }
-            let caa = self.caa_of(settings, &placement).await;
-            Ok((placement, caa))
+            let zones = async {
+                let mut placement = placed.clone();
+                if let Some(dns) = &solvers.dns {
+                    match dns.find_zones(&mut placement).await {
+                        Err(_) if resuming => placement = Placement::default(),
+                        found => found?,
+                    }
+                }
+                if let Some(web) = &solvers.web {
+                    web.prepare().await?;
+                }
+                Ok::<_, CertificateError>(placement)
+            };
+            // CAA is DNS alone: nothing that the plugins find is needed for it.
+            let caa = async { Ok(self.caa_of(settings, &placed).await) };
+            tokio::try_join!(zones, caa)
         };
         // What is wrong with the names' DNS or with the credential is known before an order exists.
         let (account, (mut placement, caa)) = tokio::try_join!(account, names)?;
+        self.note_directory(server, account.server());
         self.obey_caa(settings, &account, &caa)?;
         self.tell_of_doubts(work.cert, settings, &account, &caa).await;
         if let Some(dns) = &solvers.dns {
@@ -458,8 +471,10 @@ impl Service {
         let new_account = self.account_request(server, work)?;
         let own = account.url().to_string();
         let noted = self.note_order(server, &own, work, replaces.is_some())?;
+        // Each authorization takes a nonce; one comes with the order.
+        let (connected, more) = (account.server().clone(), work.settings.names.len().saturating_sub(1));
         let placing = self.place_order(work.cert, account, server, work.settings, &new_account, replaces);
-        let placed = placing.await;
+        let (placed, ()) = tokio::join!(placing, connected.fetch_nonces_ahead(more));
         if let (Some(id), Err(CertificateError::Acme { source, .. })) = (noted, &placed)
             && source.problem().is_some()
         {

@@ -24,8 +24,12 @@ use crate::plugin::WebProof;
 use crate::progress::Event;
 use crate::store::CertName;
 
-/// Requests of one order under way at a time. Each needs a nonce of its own, so more of them cost more requests.
-const SIDE_BY_SIDE: usize = 8;
+/// Authorizations of one order in hand at a time. How many requests are under way, of all orders together, is the server's
+/// matter ([`livecert_acme::Known::at_once`]).
+const SIDE_BY_SIDE: usize = 64;
+/// What the CA gets for its looks before it is asked how they went. A question that comes too soon costs little more than
+/// itself: few servers ask for a pause about an order that is pending (RFC 8555 §7.5.1 has it with authorizations).
+const VALIDATION_FIRST: Duration = Duration::from_millis(10);
 /// How long a CA may take over the certificate itself; some need minutes, and it is paid for already.
 const ISSUANCE_LIMIT: Duration = Duration::from_secs(600);
 
@@ -361,7 +365,9 @@ impl PlacedOrder {
     ) -> Result<(), CertificateError> {
         self.answer(open).await?;
         let settled = |status: &OrderStatus| *status != OrderStatus::Pending;
-        let order = self.account.poll_order(&self.order.url, &Poll::within(limit), settled).await;
+        let mut poll = Poll::within(limit);
+        poll.first = VALIDATION_FIRST;
+        let order = self.account.poll_order(&self.order.url, &poll, settled).await;
         let order = order.map_err(acme(&self.server, "waiting for the validation"))?;
         match order.status {
             OrderStatus::Invalid => Err(self.refused(&order, open, solvers, placement).await),

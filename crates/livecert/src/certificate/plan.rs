@@ -115,6 +115,9 @@ impl Service {
             several => format!("{several} names"),
         };
         acme.push(format!("POST {} (newOrder: {names})", directory.new_order));
+        if let more @ 1.. = settings.names.len().saturating_sub(1) {
+            acme.push(format!("HEAD newNonce for the other names (up to {more})"));
+        }
         for name in &settings.names {
             acme.push(format!("POST-as-GET authorization of {name}"));
         }

@@ -253,19 +253,36 @@ impl DnsSolver {
     /// # Errors
     /// A name whose DNS is not in order, or that the plugin cannot write. Nothing was changed.
     pub async fn prepare(&self, names: &[String]) -> Result<Placement, ChallengeError> {
+        let mut placement = self.placement(names).await?;
+        self.find_zones(&mut placement).await?;
+        Ok(placement)
+    }
+
+    /// Finds out where the proofs at these validation names have to be; the first half of [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// A name whose DNS is not in order, or that nothing writes.
+    pub async fn placement(&self, names: &[String]) -> Result<Placement, ChallengeError> {
         let placed = self.place(names).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let mut placement = Placement(names.iter().cloned().zip(placed).collect());
+        Ok(Placement(names.iter().cloned().zip(placed).collect()))
+    }
+
+    /// Lets the plugins find their zones; the second half of [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// A name that the plugin cannot write. Nothing was changed.
+    pub async fn find_zones(&self, placement: &mut Placement) -> Result<(), ChallengeError> {
         let proof = |name: &String| Proof { name: name.clone(), value: String::new() };
-        let records = placement.records(&names.iter().map(proof).collect::<Vec<_>>());
-        let parts = self.by_writer(&placement, &records)?;
+        let records = placement.records(&placement.0.keys().map(proof).collect::<Vec<_>>());
+        let parts = self.by_writer(placement, &records)?;
         let preparing = parts.iter().map(|(writer, records)| async {
             let publisher = writer.name.clone();
             let prepared = writer.plugin.prepare(records).await;
             prepared.map_err(|source| ChallengeError::Prepare { publisher, source })
         });
         try_join_all(preparing).await?;
-        self.pass_by_private_views(&mut placement).await;
-        Ok(placement)
+        self.pass_by_private_views(placement).await;
+        Ok(())
     }
 
     /// The records with those that write them.

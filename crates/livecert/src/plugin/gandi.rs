@@ -10,7 +10,7 @@ use gandi_livedns::{
 };
 use jiff::Timestamp;
 
-use super::group::{Group, group, side_by_side};
+use super::group::{Group, at_once, group, side_by_side};
 use super::{
     ArgumentError, Arguments, Connected, CredentialEnd, CredentialLife, CredentialReport, CredentialState,
     EnvironmentCredential, Need, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo,
@@ -29,6 +29,10 @@ const EXPIRES: &str = "GandiExpires";
 
 /// Longer than this a renewal should fail, and be tried again by the next run.
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+
+/// Names that are changed at a time where one connection takes many requests. Without that, as many connections as
+/// [`side_by_side`] opens.
+const AT_ONCE: usize = 32;
 
 /// What the names of LiveDNS's servers end in.
 const OWN_SERVERS: &str = ".gandi.net";
@@ -183,6 +187,14 @@ impl Gandi {
         self.client.find_zone(group.fqdn, group.apex).await.map_err(|source| error(group, source))
     }
 
+    /// Awaits all of them, as many at a time as one connection takes.
+    async fn together<T>(&self, work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+        match self.client.is_multiplexed() {
+            true => at_once(AT_ONCE, work).await,
+            false => side_by_side(work).await,
+        }
+    }
+
     /// The turn at one name among the processes of this machine: LiveDNS has no compare-and-swap, so two of them that
     /// read and write at the same time would drop each other's values.
     async fn turn(&self, group: &Group<'_>) -> Result<Lock, PluginError> {
@@ -315,8 +327,11 @@ impl Plugin for Gandi {
     fn prepare<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Result<(), PluginError>> {
         Box::pin(async move {
             let groups = group(records);
-            let zones = groups.iter().map(|group| self.zone(group));
-            side_by_side(zones).await.into_iter().try_for_each(|zone| zone.map(drop))
+            // The first one opens the connection, which the others may share.
+            let Some((first, others)) = groups.split_first() else { return Ok(()) };
+            self.zone(first).await?;
+            let zones = others.iter().map(|group| self.zone(group));
+            self.together(zones).await.into_iter().try_for_each(|zone| zone.map(drop))
         })
     }
 
@@ -345,7 +360,7 @@ impl Plugin for Gandi {
             let groups = group(records);
             // Every write is seen through to its end, also when another one failed: a request that is cut off
             // halfway may still take effect, after the clean-up has looked.
-            side_by_side(groups.iter().map(|group| self.add(group))).await.into_iter().collect()
+            self.together(groups.iter().map(|group| self.add(group))).await.into_iter().collect()
         })
     }
 
@@ -357,7 +372,7 @@ impl Plugin for Gandi {
     fn withdraw<'a>(&'a self, records: &'a [TxtRecord]) -> Pending<'a, Withdrawn> {
         Box::pin(async move {
             let groups = group(records);
-            let removed = side_by_side(groups.iter().map(|group| self.remove(group))).await;
+            let removed = self.together(groups.iter().map(|group| self.remove(group))).await;
             let mut withdrawn = Withdrawn::default();
             for (group, removed) in groups.iter().zip(removed) {
                 match removed {

@@ -8,6 +8,7 @@
 //!   servers.json                              names and settings of ACME servers, and the one in use
 //!   limits/SERVER.jsonl                       what was asked of a server, for its rate limits
 //!   accounts/SERVER/N/account.json            an account's URL and its sealed key
+//!   accounts/SERVER/directory.json            where the server's directory said last that there are nonces
 //!   certs/CERT/certificate.json               what the certificate is for, and how it is renewed
 //!   certs/CERT/renewal.json                   when the CA wants it to be renewed
 //!   certs/CERT/credential.json                when the credential ends, as it was said last
@@ -34,6 +35,7 @@ mod account;
 mod archive;
 mod asked;
 mod deployment;
+mod directory;
 mod draft;
 mod error;
 mod failure;

@@ -156,6 +156,15 @@ fn journals_and_holds_of_all_versions_are_read() {
 }
 
 #[test]
+fn what_a_directory_said_last_is_read_from_all_versions() {
+    let home = Home::new();
+    let folder = home.store.accounts().join(server_folder(LETS_ENCRYPT));
+    home.put("directory.v1.json", folder.join("directory.json"));
+    let known = home.store.new_nonce(LETS_ENCRYPT);
+    assert_eq!(known.as_deref(), Some("https://acme-v02.api.letsencrypt.org/acme/new-nonce"));
+}
+
+#[test]
 fn no_fixture_is_of_a_version_that_is_unknown_and_none_is_missing() {
     let newest = [
         ("certificate", super::record::RECORD_VERSION),
@@ -165,6 +174,7 @@ fn no_fixture_is_of_a_version_that_is_unknown_and_none_is_missing() {
         ("order", super::draft::ORDER_VERSION),
         ("renewal", super::renewal::RENEWAL_VERSION),
         ("holds", super::hold::HOLDS_VERSION),
+        ("directory", super::directory::DIRECTORY_VERSION),
         ("journal", super::journal::JOURNAL_VERSION),
     ];
     for (file, newest) in newest {
