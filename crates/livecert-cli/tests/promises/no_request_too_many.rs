@@ -53,3 +53,17 @@ fn for_twenty_names_in_one_zone() {
     assert_eq!(clients.len(), 1, "{clients:?}");
     assert!(gandi.iter().all(|one| one.http == "HTTP/2.0"));
 }
+
+#[test]
+fn for_certificates_side_by_side_which_read_one_directory() {
+    let bench = Bench::counting();
+    for number in 1..=4 {
+        expect(&bench.issue(&[&format!("host{number}.example.com")], &[]), 0);
+    }
+    let before = bench.testbed.pebble().requests().len();
+    expect(&bench.run(&["renew", "--force", "--parallel", "4"]), 0);
+    let acme = bench.testbed.pebble().requests().split_off(before);
+    assert_eq!(acme.iter().filter(|request| request.starts_with("GET /dir")).count(), 1, "{acme:#?}");
+    // A nonce for each of them, at most: those that come back are shared.
+    assert!(acme.iter().filter(|request| request.starts_with("HEAD")).count() <= 4, "{acme:#?}");
+}
