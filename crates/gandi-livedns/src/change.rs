@@ -148,16 +148,18 @@ impl Change<'_> {
             }
             let alone = rrset.rrset_values.is_empty();
             outcome = if alone { AddOutcome::Created } else { AddOutcome::Merged };
+            let mut patched = None;
             let written = if self.can_patch(false) {
                 let missing = txt::missing(&rrset.rrset_values, self.ours);
                 let quoted: Vec<_> = missing.into_iter().filter_map(|value| txt::quote(value)).collect();
-                self.patch(&rrset, &quoted, &[]).await?.is_some()
+                patched = self.patch(&rrset, &quoted, &[]).await?;
+                patched.is_some()
             } else {
                 self.replace(&rrset, &txt::merged(&rrset.rrset_values, self.ours)).await?
             };
             there = self.read().await?;
             if written {
-                there = self.proven(&rrset, &rrset.rrset_values, there).await?;
+                there = self.proven(&rrset, &rrset.rrset_values, patched.as_ref(), there).await?;
             }
             if written && !there.as_ref().is_some_and(|now| self.holds_ours(now)) {
                 contend(&mut round).await;
@@ -192,10 +194,11 @@ impl Change<'_> {
             if !rest.is_empty() {
                 outcome = RemoveOutcome::Kept(rest.len());
             }
+            let mut patched = None;
             written = if self.can_patch(rest.is_empty()) && !emptied {
                 let is_ours = |raw: &&String| self.ours.contains(&txt::unquote(raw));
                 let gone: Vec<String> = rrset.rrset_values.iter().filter(is_ours).cloned().collect();
-                let patched = self.patch(&rrset, &[], &gone).await?;
+                patched = self.patch(&rrset, &[], &gone).await?;
                 if rest.is_empty()
                     && patched.as_ref().is_some_and(says_empty)
                     && self.goes_with_its_last().await?
@@ -216,7 +219,7 @@ impl Change<'_> {
                 if rest.is_empty() && there.is_none() {
                     self.client.patch().last_deletes.store(true, Relaxed);
                 }
-                there = self.proven(&rrset, &rest, there).await?;
+                there = self.proven(&rrset, &rest, patched.as_ref(), there).await?;
             }
         }
     }
@@ -300,46 +303,49 @@ impl Change<'_> {
         }
     }
 
-    /// Looks, at the first use of PATCH, whether it left `theirs` and the TTL alone, and mends what it did if not.
-    /// Gives what is there then.
+    /// Looks, at the first use of PATCH, whether it left `theirs` and the TTL alone, and mends what it did if not. `patched`
+    /// is its answer, and `now` what was read after it. Gives what is there then.
     async fn proven(
         &mut self,
         before: &Rrset,
         theirs: &[String],
+        patched: Option<&Reply>,
         now: Option<Rrset>,
     ) -> Result<Option<Rrset>, Error> {
         let known = self.client.patch();
         if !self.patch || theirs.is_empty() || known.unfit.load(Relaxed) || known.proven.load(Relaxed) {
             return Ok(now);
         }
-        // Another writer takes single values away, or all of them; a PATCH that replaces takes all of theirs and
-        // leaves what was added.
-        let kept = |now: &Rrset| theirs.iter().any(|value| now.rrset_values.contains(value));
-        match &now {
-            Some(now) if kept(now) && now.rrset_ttl == before.rrset_ttl => {
-                known.proven.store(true, Relaxed);
-            }
-            Some(now) => {
-                tracing::warn!(name = %self.name, "PATCH has touched values of others: they are put back");
-                known.unfit.store(true, Relaxed);
-                let mut values = theirs.to_vec();
-                values.extend(now.rrset_values.iter().filter(|&value| !theirs.contains(value)).cloned());
-                let whole = Rrset { rrset_ttl: before.rrset_ttl, ..now.clone() };
-                self.replace(&whole, &values).await?;
-                return self.read().await;
-            }
-            None => {
-                tracing::warn!(name = %self.name, "PATCH has removed values of others: they are put back");
-                known.unfit.store(true, Relaxed);
-                let (zone, kind, ttl) = (self.zone, &RecordType::TXT, before.rrset_ttl);
-                let made = self.client.create(zone, &self.name, kind, (ttl, theirs), &mut self.budget).await;
-                if let Err(setback) = made {
-                    pause(setback, &mut self.budget).await?;
-                }
-                return self.read().await;
+        // A PATCH that replaces takes all of theirs and leaves what was added. The answer shows what this request has made of
+        // the rrset, and any value of others in it is proof. What is read later shows what others did since, too: what its
+        // owner has taken away must not be brought back.
+        let is_theirs = |value: &String| !self.ours.contains(&txt::unquote(value));
+        let shown = patched.and_then(|reply| serde_json::from_slice::<Rrset>(&reply.body).ok());
+        let kept = match (&shown, &now) {
+            (Some(shown), _) => shown.rrset_values.iter().any(is_theirs),
+            (None, Some(now)) => theirs.iter().any(|value| now.rrset_values.contains(value)),
+            (None, None) => false,
+        };
+        let ttl = shown.as_ref().or(now.as_ref()).map(|rrset| rrset.rrset_ttl);
+        if kept && ttl == Some(before.rrset_ttl) {
+            known.proven.store(true, Relaxed);
+            return Ok(now);
+        }
+        tracing::warn!(name = %self.name, "PATCH has touched values of others: they are put back");
+        known.unfit.store(true, Relaxed);
+        if let Some(now) = &now {
+            let mut values = theirs.to_vec();
+            values.extend(now.rrset_values.iter().filter(|&value| !theirs.contains(value)).cloned());
+            let whole = Rrset { rrset_ttl: before.rrset_ttl, ..now.clone() };
+            self.replace(&whole, &values).await?;
+        } else {
+            let (zone, kind, ttl) = (self.zone, &RecordType::TXT, before.rrset_ttl);
+            let made = self.client.create(zone, &self.name, kind, (ttl, theirs), &mut self.budget).await;
+            if let Err(setback) = made {
+                pause(setback, &mut self.budget).await?;
             }
         }
-        Ok(now)
+        self.read().await
     }
 
     /// Writes the list, with the name and the TTL that the rrset has. `false` when that was put off, or its fate is

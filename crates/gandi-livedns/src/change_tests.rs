@@ -152,6 +152,37 @@ async fn a_value_that_its_owner_took_away_after_our_write_is_not_brought_back() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_its_owner_took_away_after_our_first_patch_is_not_brought_back() {
+    for taken in ["the value", "the rrset"] {
+        let after = if taken == "the value" { rrset(&["\"ours\""]) } else { answer(404, NO_RECORD) };
+        let mut steps = vec![
+            ("POST", answer(409, EXISTS)),
+            ("GET", rrset(&["\"theirs\""])),
+            // Another value of others has come in the place of the first one, meanwhile.
+            ("PATCH", rrset(&["\"another's\"", "\"ours\""])),
+            ("GET", after),
+        ];
+        if taken == "the rrset" {
+            steps.push(("POST", answer(201, CREATED)));
+        }
+        // A removal that leaves theirs, and then they go too.
+        steps.extend([
+            ("GET", rrset(&["\"theirs\"", "\"ours\""])),
+            ("PATCH", rrset(&["\"theirs\""])),
+            ("GET", answer(404, NO_RECORD)),
+        ]);
+        let (client, played) = script(steps);
+        client.patch().unfit.store(false, std::sync::atomic::Ordering::Relaxed);
+        add(&client).await.unwrap();
+        // As at the first use of another process.
+        client.patch().proven.store(false, std::sync::atomic::Ordering::Relaxed);
+        remove(&client).await.unwrap();
+        let bodies = played.end();
+        assert!(bodies.iter().all(|body| !body.to_string().contains("theirs")), "{taken}: {bodies:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_rrset_that_was_deleted_after_our_write_is_created_and_not_replaced() {
     let (client, played) = script(vec![
         ("POST", answer(409, EXISTS)),
