@@ -8,6 +8,7 @@ mod interop;
 mod measure;
 mod package;
 mod setup;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -43,6 +44,11 @@ enum Command {
     Deb,
     /// Run other ACME clients and livecert through the same cases, side by side, for docs/performance.md
     Compare(compare::Words),
+    /// Renew thousands of certificates in minutes while everything goes wrong, for docs/reliability.md
+    Soak(soak::Words),
+    /// The long-lived process of the soak
+    #[command(hide = true)]
+    SoakService(soak::service::Words),
 }
 
 /// What a task ends with when it fails.
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
         Command::Package => package::run(),
         Command::Deb => package::deb(),
         Command::Compare(words) => compare::run(&words),
+        Command::Soak(words) => soak::run(&words),
+        Command::SoakService(words) => soak::service::run(&words),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

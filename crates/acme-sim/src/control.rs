@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::{Value, json};
-use sim_server::apply;
+use sim_server::{Faults, apply};
 
 use crate::behaviour::Behaviour;
 use crate::config::Targets;
@@ -152,6 +152,11 @@ impl Control {
     /// Adds a rule for faults.
     pub fn fail(&self, rule: FaultRule) {
         self.shared.lock().faults.add(rule);
+    }
+
+    /// Forgets the faults that have not come yet.
+    pub fn heal(&self) {
+        self.shared.lock().faults = Faults::default();
     }
 
     /// Makes each answer this much later.

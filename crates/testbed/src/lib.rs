@@ -127,6 +127,8 @@ pub struct Options {
     pub expired_api: bool,
     /// Hosts that the servers stand for, beside `localhost`.
     pub hosts: Vec<String>,
+    /// Where the testbed's folder is made; where temporary files are, if none.
+    pub place: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -140,6 +142,7 @@ impl Default for Options {
             pebble: PebbleOptions::default(),
             expired_api: false,
             hosts: Vec::new(),
+            place: None,
         }
     }
 }
@@ -161,8 +164,9 @@ impl Testbed {
     /// # Errors
     /// Pebble is not installed, or something does not start.
     pub fn start(options: &Options) -> Result<Self, Error> {
-        let folder =
-            tempfile::Builder::new().prefix("livecert-testbed-").tempdir().map_err(io("a folder"))?;
+        let place = options.place.clone().unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::Builder::new().prefix("livecert-testbed-").tempdir_in(place);
+        let folder = folder.map_err(io("a folder"))?;
         let pki = |error: &dyn std::fmt::Display| Error::Pki(error.to_string());
         let ca = TestCa::new("livecert test CA").map_err(|error| pki(&error))?;
         let names: Vec<&str> =
