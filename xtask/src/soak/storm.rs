@@ -382,7 +382,7 @@ impl<'a> Storm<'a> {
             let cert: CertName = one.cert.parse()?;
             let words = match store.current(&cert)? {
                 None => self.world.issue_words(one),
-                Some(_) if store.failures(&cert)?.is_some() || store.has_pending_order(&cert)? => {
+                Some(_) if store.failures(&cert)?.is_some() || has_draft(&store, &cert)? => {
                     ["renew", "--force", "--json", &one.cert].map(str::to_owned).to_vec()
                 }
                 Some(_) => continue,
@@ -418,6 +418,16 @@ impl<'a> Storm<'a> {
         self.tally.findings.extend(passed);
         Ok(())
     }
+}
+
+/// Whether a run that died has left a key, with an order or without.
+fn has_draft(store: &Store, cert: &CertName) -> Result<bool, Failure> {
+    for generation in std::fs::read_dir(store.cert_folder(cert).join("generations"))? {
+        if generation?.file_name().to_string_lossy().ends_with(".partial") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Ids of all certificates that are in the store.
