@@ -68,6 +68,22 @@ fn it_is_asked_once_and_the_moment_stays() {
 }
 
 #[test]
+fn who_only_looks_fetches_no_nonce() {
+    let bench = Bench::new();
+    let (server, control) = one_certificate(&bench);
+    let nonces = || control.requests().iter().filter(|one| one.method == "HEAD").count();
+    let mut plan = bench.words_at(&server, &["example.com"], &["--force"]);
+    plan[0] = "plan".to_owned();
+    let url = plan[plan.iter().position(|word| word == "--server").unwrap() + 1].clone();
+    expect(&bench.livecert.run(plan).unwrap(), 0);
+    expect(&bench.run(&["check", "example.com"]), 0);
+    expect(&bench.run(&["server", "show", &url]), 0);
+    expect(&bench.run(&["server", "profiles", &url]), 0);
+    assert!(control.requests().len() >= 4);
+    assert_eq!(nonces(), 0, "{:#?}", control.requests());
+}
+
+#[test]
 fn it_is_asked_again_when_it_says_so_within_reason() {
     let bench = Bench::new();
     let (_server, control) = one_certificate(&bench);

@@ -350,7 +350,7 @@ impl Service {
     /// # Errors
     /// It does not answer, or is no ACME server.
     pub async fn directory(&self, url: &ServerUrl) -> Result<livecert_acme::Directory, CertificateError> {
-        Ok(self.unless_interrupted(self.connect(url)).await??.directory().clone())
+        Ok(self.unless_interrupted(self.connect_to_look(url)).await??.directory().clone())
     }
 
     /// The account that is called so, which has to be there.

@@ -68,7 +68,7 @@ impl Service {
                     None => Ok(Placement::default()),
                 }
             };
-            tokio::try_join!(self.connect(settings.home()), located)
+            tokio::try_join!(self.connect_to_look(settings.home()), located)
         };
         let (server, placement) = self.unless_interrupted(reading).await??;
         // Apex and wildcard are authorizations of their own, with values of their own.

@@ -154,7 +154,7 @@ impl Service {
         }
         if request.external_account.is_some() {
             // It may be the home's, which has no meaning for the twin.
-            let server = self.unless_interrupted(self.connect(twin)).await??;
+            let server = self.unless_interrupted(self.connect_to_look(twin)).await??;
             request.external_account =
                 request.external_account.filter(|_| server.directory().meta.external_account_required);
         }

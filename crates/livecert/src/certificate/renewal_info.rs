@@ -61,7 +61,7 @@ impl Service {
     async fn ask_server(&self, server: String, questions: Vec<Question>) {
         let connected = async {
             let url: ServerUrl = server.parse()?;
-            self.connect(&url).await
+            self.connect_to_look(&url).await
         };
         let connected = match connected.await {
             Ok(connected) if connected.directory().renewal_info.is_some() => connected,

@@ -205,7 +205,7 @@ impl Service {
         let terms = match unasked {
             true => None,
             false => {
-                let server = self.unless_interrupted(self.connect(url)).await??;
+                let server = self.unless_interrupted(self.connect_to_look(url)).await??;
                 server.terms_of_service().map(str::to_owned)
             }
         };
@@ -237,7 +237,7 @@ impl Service {
     /// It does not answer, or is no ACME server; it cannot be stored.
     pub async fn use_server(&self, url: &ServerUrl) -> Result<KnownServer, CertificateError> {
         if !self.knows_server(url)? {
-            self.unless_interrupted(self.connect(url)).await??;
+            self.unless_interrupted(self.connect_to_look(url)).await??;
         }
         self.store.change_servers(|record| {
             record.in_use = Some(url.as_str().to_owned());

@@ -47,6 +47,8 @@ struct Connected(Mutex<BTreeMap<String, Connection>>);
 #[derive(Default)]
 struct Connection {
     server: Option<(Server, Instant)>,
+    /// Whoever connected only looks, so no nonce was fetched ahead.
+    without_nonce: bool,
     /// Held by whoever reads the directory.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
@@ -119,9 +121,24 @@ impl Service {
         }
     }
 
+    /// The server, for requests that are signed: where its directory was not read lately, a nonce is fetched beside that.
+    pub(super) async fn connect(&self, url: &ServerUrl) -> Result<Server, CertificateError> {
+        let server = self.connect_with(url, false).await?;
+        // After somebody who only looked, the first one fetches it, beside what else is prepared for the order.
+        if self.servers.change(url, |connection| std::mem::take(&mut connection.without_nonce)) {
+            server.fetch_nonces_ahead(1).await;
+        }
+        Ok(server)
+    }
+
+    /// The server, for who signs no request: no nonce is fetched.
+    pub(super) async fn connect_to_look(&self, url: &ServerUrl) -> Result<Server, CertificateError> {
+        self.connect_with(url, true).await
+    }
+
     /// The server, whose directory is read where that was not done lately. For several certificates at once it is read
     /// once.
-    pub(super) async fn connect(&self, url: &ServerUrl) -> Result<Server, CertificateError> {
+    async fn connect_with(&self, url: &ServerUrl, looking: bool) -> Result<Server, CertificateError> {
         if let Some(server) = self.servers.find(url) {
             return Ok(server);
         }
@@ -134,18 +151,24 @@ impl Service {
                 return Ok(server);
             }
         }
-        let server =
-            Server::connect_knowing(self.transport.clone(), url.as_str(), &self.before_asking(url)).await;
+        let known = self.before_asking(url, looking);
+        let server = Server::connect_knowing(self.transport.clone(), url.as_str(), &known).await;
         let server = server.map_err(acme(url, "reading the directory"))?;
         let read = (server.clone(), Instant::now());
-        self.servers.change(url, |connection| connection.server = Some(read));
+        self.servers.change(url, |connection| {
+            connection.server = Some(read);
+            connection.without_nonce = looking;
+        });
         Ok(server)
     }
 
-    /// What is known of a server before it is asked. Of what its directory said last, nothing counts until it is said again.
-    fn before_asking(&self, url: &ServerUrl) -> Known {
+    /// What is known of a server before it is asked. Of what its directory said last, nothing counts until it is said again;
+    /// where its nonces are is nothing to who only looks.
+    fn before_asking(&self, url: &ServerUrl, looking: bool) -> Known {
         let mut known = Known::default();
-        known.new_nonce = self.store.new_nonce(url.as_str()).and_then(|url| url.parse().ok());
+        if !looking {
+            known.new_nonce = self.store.new_nonce(url.as_str()).and_then(|url| url.parse().ok());
+        }
         if url.code().is_some() {
             known.at_once = AT_ONCE_AT_PUBLIC;
         }

@@ -19,7 +19,7 @@ impl Service {
         let accepted = request.accept_tos;
         let about = url.as_str();
         let mut findings = Vec::new();
-        let server = match self.connect(url).await {
+        let server = match self.connect_to_look(url).await {
             Ok(server) => server,
             Err(error) => {
                 let next = "check the URL, the network and this machine's DNS";
