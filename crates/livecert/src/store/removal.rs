@@ -61,7 +61,9 @@ impl Store {
             // Each account has a folder of its own.
             shared.extend(entries(&server)?.into_iter().map(|(folder, _)| folder));
         }
-        for folder in shared.into_iter().chain([self.home().to_owned(), self.home().join("journal")]) {
+        shared.push(self.home().to_owned());
+        shared.extend(["journal", "limits", "plugins"].map(|room| self.home().join(room)));
+        for folder in shared {
             if !folder.is_dir() {
                 continue;
             }
@@ -110,19 +112,25 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let (old, young) = (folder.path().join(".livecert-old"), folder.path().join(".livecert-young"));
         let account = store.accounts().join("server/1");
-        std::fs::create_dir_all(&account).unwrap();
+        let rooms = ["limits", "plugins"].map(|room| folder.path().join(room));
+        for folder in rooms.iter().chain([&account]) {
+            std::fs::create_dir_all(folder).unwrap();
+        }
         let of_account = account.join(".livecert-old");
+        let [of_limits, of_plugins] = rooms.clone().map(|room| room.join(".livecert-old"));
+        let in_use = rooms.map(|room| room.join(".livecert-young"));
         let rest = store.certs().join(".livecert-example.com");
         std::fs::create_dir(&rest).unwrap();
         let long_ago = SystemTime::now() - 2 * DEAD;
-        for path in [&old, &young, &of_account] {
+        for path in [&old, &young, &of_account, &of_limits, &of_plugins].into_iter().chain(&in_use) {
             std::fs::write(path, "").unwrap();
         }
-        for path in [&old, &of_account] {
+        for path in [&old, &of_account, &of_limits, &of_plugins] {
             std::fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
         }
         store.tidy().unwrap();
-        assert!(!of_account.exists());
+        assert!(!of_account.exists() && !of_limits.exists() && !of_plugins.exists());
+        assert!(in_use.iter().all(|path| path.exists()));
         assert_eq!((old.exists(), young.exists(), rest.exists()), (false, true, false));
     }
 }
