@@ -138,3 +138,26 @@ fn names_that_fail_are_left_alone_before_the_ca_says_so() {
     says(&refused, &["failed validations of a.example.com are used up (1/1h)"]);
     assert_eq!(control.requests(), []);
 }
+
+#[test]
+fn orders_at_once_do_not_all_take_the_last_place_and_one_that_fails_gives_it_back() {
+    let bench = Bench::new();
+    let server = bench.testbed.acme_sim("crowded").unwrap();
+    let control = server.control();
+    expect(&bench.run(&["server", "add", &server.directory(), "--limits", "domain=1/1h"]), 0);
+    let (status, kind, detail) = (403, "unauthorized".into(), "no".into());
+    control.fail(rule("/finalize", Fault::Problem { status, kind, detail, retry_after: None }));
+    expect(&bench.issue_at(&server, &["failing.example.com"], &[]), 1);
+    assert_eq!((used(&bench, "orders"), used(&bench, "domain")), (1, 0));
+
+    control.fail(rule("/finalize", Fault::HoldBefore));
+    let mut first = bench.livecert.spawn(bench.words_at(&server, &["a.example.com"], &[])).unwrap();
+    assert!(control.until_held(|| first.try_wait().unwrap().is_none()));
+    assert_eq!(used(&bench, "domain"), 1);
+    let second = bench.issue_at(&server, &["b.example.com"], &[]);
+    control.release();
+    expect(&second, 1);
+    says(&second, &["new certificates below example.com are used up (1/1h)"]);
+    assert!(first.wait().unwrap().success());
+    assert_eq!((control.certificates().len(), used(&bench, "domain")), (1, 1));
+}

@@ -32,8 +32,9 @@ use crate::store::{
     PendingOrder,
 };
 
-/// How long an order that may still give a certificate keeps other servers from being asked.
-const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
+/// How long an order that may still give a certificate keeps other servers from being asked, and counts for rate limits as if
+/// it did.
+pub(super) const ORDER_CHANCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Names whose standing records are looked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -293,7 +294,11 @@ impl Service {
             let of = (draft, &key, &pending);
             self.store_checked(work, of, (&ready.output, &record), chains)
         };
-        let (generation, leftovers) = attempt.run(&mut draft, &csr, store).await.inspect_err(held)?;
+        let made = attempt.run(&mut draft, &csr, store).await.inspect_err(held);
+        if made.is_err() && !draft.stays() {
+            self.note_no_certificate(server, &pending.account, work.cert);
+        }
+        let (generation, leftovers) = made?;
         if !offers_windows && let Some(id) = &generation.info.certificate_id {
             self.note_no_window(work.cert, id);
         }
@@ -325,7 +330,7 @@ impl Service {
             return Err(CertificateError::Held { server, until, words });
         }
         if !left.as_ref().is_some_and(is_ours) {
-            self.within_limits(server, settings, work.current)?;
+            self.within_limits(cert, server, settings, work.current)?;
         }
 
         // 2. The key is on disk before the CA hears of it.
@@ -385,6 +390,7 @@ impl Service {
             kept: pending.kept && noted.is_ok(),
         };
         if let Err(error) = noted {
+            self.note_no_certificate(server, &pending.account, cert);
             attempt.give_up().await;
             return Err(error.into());
         }
@@ -475,10 +481,13 @@ impl Service {
         let (connected, more) = (account.server().clone(), work.settings.names.len().saturating_sub(1));
         let placing = self.place_order(work.cert, account, server, work.settings, &new_account, replaces);
         let (placed, ()) = tokio::join!(placing, connected.fetch_nonces_ahead(more));
-        if let (Some(id), Err(CertificateError::Acme { source, .. })) = (noted, &placed)
-            && source.problem().is_some()
-        {
-            self.note_no_order(server, &own, id);
+        match (noted, &placed) {
+            (Some(id), Err(CertificateError::Acme { source, .. })) if source.problem().is_some() => {
+                self.note_no_order(server, &own, id);
+            }
+            // If the CA has made it, nobody knows where it is.
+            (Some(_), Err(_)) => self.note_no_certificate(server, &own, work.cert),
+            _ => {}
         }
         placed
     }

@@ -54,6 +54,11 @@ pub enum AskedFor {
         /// The order's.
         id: String,
     },
+    /// The order that was noted last for this certificate gives none any more.
+    NoCertificate {
+        /// The certificate's name in the store.
+        cert: String,
+    },
     /// A certificate was got.
     Certificate {
         /// URL of its order: whoever was killed after the download gets it again.

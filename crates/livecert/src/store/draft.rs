@@ -185,6 +185,11 @@ impl Draft {
         self.keep = keep;
     }
 
+    /// Whether it stays for a later run.
+    pub fn stays(&self) -> bool {
+        self.keep
+    }
+
     /// Completes the generation with the files of `output`, reads back what matters most, opens it for its readers, and makes
     /// it the current one by one rename.
     ///

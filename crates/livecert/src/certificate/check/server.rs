@@ -82,7 +82,7 @@ impl Service {
     /// The limits of the server that our own requests have used up.
     pub(super) fn look_at_limits(&self, cert: &CertName, settings: &Settings) -> Option<Finding> {
         let current = self.store.current(cert).ok().flatten();
-        let reached = self.within_limits(settings.home(), settings, current.as_ref());
+        let reached = self.within_limits(cert, settings.home(), settings, current.as_ref());
         let CertificateError::LimitReached { reached, .. } = reached.err()? else { return None };
         let next = "wait until then, or give another server too (--server, repeated); `livecert limits` shows the rest";
         Some(Finding::new(Level::Bad, "rate-limit", settings.home().as_str(), reached.to_string(), next))

@@ -3,7 +3,8 @@
 //! The figures are those of <https://letsencrypt.org/docs/rate-limits/> (June 2025) and
 //! <https://letsencrypt.org/docs/staging-environment/> (June 2024). A token comes back at a steady rate. An order that names
 //! the certificate it replaces (RFC 9773) is exempt from all of them; one for the same names as a certificate before it is
-//! from those of the account and of the registered domain. Orders count when they are made, certificates when they are got.
+//! from those of the account and of the registered domain. Orders count when they are made, certificates when they are got; an order
+//! that may still give its certificate counts as if it gave it at this moment.
 //! Others who get certificates for a domain are not known here, so a limit may be reached earlier than we think; it is never
 //! reached later, unless the CA grants more.
 
@@ -12,18 +13,19 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::issue::ORDER_CHANCE;
 use super::servers::Servers;
 use super::settings::Settings;
 use super::work::Work;
 use super::{CertificateError, ServerUrl, Service, with_causes};
-use crate::store::{Asked, AskedFor, Exemption, Generation, Store};
+use crate::store::{Asked, AskedFor, CertName, Exemption, Generation, Store};
 
 pub use bucket::{Fill, Limit, LimitError};
 pub use report::{ServerLimits, Use, limits};
@@ -138,6 +140,8 @@ impl Limits {
     fn needs(&self, entry: &Asked, now: Timestamp) -> bool {
         let kinds: &[LimitKind] = match entry.what {
             AskedFor::Order { .. } | AskedFor::NoOrder { .. } => &[LimitKind::Orders],
+            // Of no use for longer than orders count as being under way.
+            AskedFor::NoCertificate { .. } => &[],
             AskedFor::Certificate { .. } => &[LimitKind::Domain, LimitKind::Set],
             AskedFor::Failure { .. } => &[LimitKind::Failures],
         };
@@ -145,12 +149,12 @@ impl Limits {
         now.duration_since(entry.at) <= periods.chain([SHOWN]).max().unwrap_or(SHOWN)
     }
 
-    /// The one of these limits that keeps an order for these names waiting longest.
+    /// The one of these limits that keeps an order for this certificate with these names waiting longest.
     fn reached(
         &self,
         asked: &[Asked],
         account: Option<&str>,
-        names: &[String],
+        (cert, names): (&str, &[String]),
         exemption: Exemption,
         now: Timestamp,
     ) -> Option<Reached> {
@@ -165,7 +169,7 @@ impl Limits {
             }
             wanted.extend(names.iter().map(|name| key(LimitKind::Failures, base(name).to_owned())));
         }
-        let mut counted = counted(asked);
+        let mut counted = counted(asked, now, Some(cert));
         let reached = wanted.into_iter().filter_map(|key| {
             let limit = self.of(key.kind)?;
             let until = limit.fill(counted.remove(&key)?, now).next?;
@@ -261,8 +265,36 @@ fn certificate_keys(names: &[String], renewal: bool) -> Vec<Key> {
     keys
 }
 
-/// The moments of all that counts, by what it counts for.
-fn counted(asked: &[Asked]) -> BTreeMap<Key, Vec<Timestamp>> {
+/// The orders that may still give a certificate, by that certificate's name. It has one order at a time: with the next one,
+/// the one before is given up. One of a run that was killed is not waited for longer than it has its chance.
+fn under_way<'a>(
+    asked: &'a [Asked],
+    refused: &HashSet<&str>,
+    now: Timestamp,
+) -> HashMap<&'a str, (&'a [String], Exemption)> {
+    let mut open = HashMap::new();
+    for entry in asked {
+        match &entry.what {
+            // Both ways, as a clock that was wrong must not hold anything back for longer.
+            AskedFor::Order { id, cert, names, exemption }
+                if !refused.contains(id.as_str()) && now.duration_since(entry.at).abs() < ORDER_CHANCE =>
+            {
+                open.insert(cert.as_str(), (names.as_slice(), *exemption));
+            }
+            AskedFor::Order { cert, .. }
+            | AskedFor::NoCertificate { cert }
+            | AskedFor::Certificate { cert, .. } => {
+                open.remove(cert.as_str());
+            }
+            AskedFor::NoOrder { .. } | AskedFor::Failure { .. } => {}
+        }
+    }
+    open
+}
+
+/// The moments of all that counts, by what it counts for. A `next` order for a certificate takes the place of the one that it
+/// has.
+fn counted(asked: &[Asked], now: Timestamp, next: Option<&str>) -> BTreeMap<Key, Vec<Timestamp>> {
     let refused: HashSet<&str> = asked
         .iter()
         .filter_map(|entry| match &entry.what {
@@ -279,7 +311,7 @@ fn counted(asked: &[Asked]) -> BTreeMap<Key, Vec<Timestamp>> {
             AskedFor::Order { id, exemption: Exemption::None, .. } if !refused.contains(id.as_str()) => {
                 vec![own(LimitKind::Orders, "")]
             }
-            AskedFor::Order { .. } | AskedFor::NoOrder { .. } => Vec::new(),
+            AskedFor::Order { .. } | AskedFor::NoOrder { .. } | AskedFor::NoCertificate { .. } => Vec::new(),
             AskedFor::Certificate { order, names, renewal, .. } if got.insert(order.as_str()) => {
                 certificate_keys(names, *renewal)
             }
@@ -289,6 +321,15 @@ fn counted(asked: &[Asked]) -> BTreeMap<Key, Vec<Timestamp>> {
             }
         };
         keys.into_iter().for_each(|key| counted.entry(key).or_default().push(entry.at));
+    }
+    for (cert, (names, exemption)) in under_way(asked, &refused, now) {
+        if next == Some(cert) {
+            continue;
+        }
+        // Its certificate comes now at the earliest: an earlier moment would give back too soon what it takes.
+        for key in certificate_keys(names, exemption != Exemption::None) {
+            counted.entry(key).or_default().push(now);
+        }
     }
     counted
 }
@@ -334,6 +375,7 @@ impl Service {
     /// Whether an order would pass a limit, before anything is asked. That it may name what it replaces counts for it.
     pub(super) fn within_limits(
         &self,
+        cert: &CertName,
         server: &ServerUrl,
         settings: &Settings,
         current: Option<&Generation>,
@@ -347,7 +389,8 @@ impl Service {
         let replaces = self.may_replace(server, settings, current, account.as_deref());
         let exemption = exemption(server, &names, current, replaces);
         let asked = self.store.asked(server.as_str()).unwrap_or_default();
-        let reached = limits.reached(&asked, account.as_deref(), &names, exemption, Timestamp::now());
+        let (wanted, now) = ((cert.as_str(), names.as_slice()), Timestamp::now());
+        let reached = limits.reached(&asked, account.as_deref(), wanted, exemption, now);
         reached.map_or(Ok(()), |reached| Err(limit_reached(server, reached)))
     }
 
@@ -368,7 +411,10 @@ impl Service {
         let cert = work.cert.to_string();
         let keep = |entry: &Asked| limits.needs(entry, now);
         let noted = self.store.note_asked(server.as_str(), keep, |asked| {
-            if let Some(reached) = limits.reached(asked, Some(account), &names, exemption, now) {
+            // What others noted while this one waited for its turn is not to come, but was.
+            let now = Timestamp::now();
+            let wanted = (cert.as_str(), names.as_slice());
+            if let Some(reached) = limits.reached(asked, Some(account), wanted, exemption, now) {
                 return Err(limit_reached(server, reached));
             }
             let what = AskedFor::Order { id: id.clone(), cert, names: names.clone(), exemption };
@@ -396,6 +442,11 @@ impl Service {
     /// Notes that the CA has refused to make an order, so that it does not count.
     pub(super) fn note_no_order(&self, server: &ServerUrl, account: &str, id: String) {
         self.note(server, account, AskedFor::NoOrder { id });
+    }
+
+    /// Notes that the order of a certificate gives none any more, so that it takes no place.
+    pub(super) fn note_no_certificate(&self, server: &ServerUrl, account: &str, cert: &CertName) {
+        self.note(server, account, AskedFor::NoCertificate { cert: cert.to_string() });
     }
 
     /// Notes that names could not be proved.

@@ -68,7 +68,7 @@ pub fn limits(
 }
 
 pub(super) fn uses(limits: &Limits, asked: &[crate::store::Asked], now: Timestamp) -> Vec<Use> {
-    let uses = counted(asked).into_iter().map(|(key, times)| {
+    let uses = counted(asked, now, None).into_iter().map(|(key, times)| {
         let (used, fill) = match limits.of(key.kind) {
             Some(limit) => {
                 let fill = limit.fill(times, now);

@@ -29,7 +29,7 @@ fn certificate(second: i64, order: &str, of: &str, renewal: bool) -> Asked {
 
 fn reached(limits: &str, asked: &[Asked], of: &str, exemption: Exemption) -> Option<LimitKind> {
     let limits: Limits = limits.parse().unwrap();
-    limits.reached(asked, Some(ACCOUNT), &names(of), exemption, at(100)).map(|reached| reached.kind)
+    limits.reached(asked, Some(ACCOUNT), ("next", &names(of)), exemption, at(100)).map(|reached| reached.kind)
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn each_limit_counts_what_is_its_own() {
 
 #[test]
 fn what_is_shown_is_what_counts() {
-    let asked = [certificate(1, "o1", "a.example.com", false), order(1, "1", Exemption::None)];
+    let asked = [order(1, "1", Exemption::None), certificate(1, "o1", "a.example.com", false)];
     let shown = uses(&"set=2/1h".parse().unwrap(), &asked, at(2));
     let rows: Vec<_> = shown.iter().map(|one| (one.kind, one.about.as_str(), one.used)).collect();
     let expected = [
@@ -118,10 +118,102 @@ fn what_is_shown_is_what_counts() {
     // A week later no limit and nobody cares.
     assert_eq!(uses(&"set=2/1h".parse().unwrap(), &asked, at(8 * 86_400)), []);
     let limits: Limits = "set=2/30d".parse().unwrap();
-    assert!(limits.needs(&asked[0], at(200 * 86_400)) && !limits.needs(&asked[1], at(8 * 86_400)));
+    assert!(limits.needs(&asked[1], at(200 * 86_400)) && !limits.needs(&asked[0], at(8 * 86_400)));
+}
+
+#[test]
+fn an_order_takes_its_place_until_it_can_give_no_certificate() {
+    let of = |second, id: &str, exemption| order(second, id, exemption);
+    let open = [of(1, "1", Exemption::None)];
+    let limits: Limits = "set=1/9h,domain=1/9h".parse().unwrap();
+    let holds_back = |asked: &[Asked], cert: &str, second| {
+        let names = names("b.example.com");
+        limits.reached(asked, Some(ACCOUNT), (cert, &names), Exemption::None, at(second)).is_some()
+    };
+    assert!(holds_back(&open, "b", 2));
+    assert_eq!(reached("set=1/9h", &open, "a.example.com", Exemption::SameNames), Some(LimitKind::Set));
+    assert_eq!(reached("set=1/9h", &open, "b.example.com", Exemption::None), None);
+    assert_eq!(uses(&limits, &open, at(2)).iter().filter(|one| one.used == 1).count(), 3);
+    // The next one for the same certificate is made in its stead.
+    assert!(!holds_back(&open, "a", 2));
+    // With its certificate it is one, not two.
+    let got = [open[0].clone(), certificate(5, "o1", "a.example.com", false)];
+    assert!(holds_back(&got, "b", 6));
+    assert_eq!(reached("domain=2/9h", &got, "b.example.com", Exemption::None), None);
+    // It can give none any more.
+    let no_certificate = |cert: &str| entry(5, AskedFor::NoCertificate { cert: cert.into() });
+    assert!(!holds_back(&[open[0].clone(), no_certificate("a")], "b", 6));
+    assert!(holds_back(&[open[0].clone(), no_certificate("other")], "b", 6));
+    assert!(!holds_back(&[open[0].clone(), entry(5, AskedFor::NoOrder { id: "1".into() })], "b", 6));
+    let again = [open[0].clone(), of(5, "2", Exemption::None)];
+    assert_eq!(reached("domain=2/9h", &again, "b.example.com", Exemption::None), None);
+    // Nobody said what became of it.
+    let chance = ORDER_CHANCE.as_secs();
+    assert!(holds_back(&open, "b", chance));
+    assert!(!holds_back(&open, "b", chance + 1));
+    // A renewal takes no place of the domain, and one that is late counts from now on, as its certificate will.
+    assert_eq!(
+        reached("domain=1/9h", &[of(1, "1", Exemption::SameNames)], "b.example.com", Exemption::None),
+        None
+    );
+    assert_eq!(
+        limits.reached(&open, None, ("b", &names("b.example.com")), Exemption::None, at(3000)).unwrap().until,
+        at(3000 + 9 * 3600)
+    );
 }
 
 proptest! {
+    /// Orders side by side, each of which may give its certificate late, or none: of those that came, no more came in any time
+    /// than the limit gives.
+    #[test]
+    fn orders_side_by_side_pass_no_limit(
+        steps in prop::collection::vec((0_i64..900, 0_usize..6, 0_u8..4), 1..120),
+        count in 1_u32..5,
+    ) {
+        let limits: Limits = format!("domain={count}/3h").parse().unwrap();
+        let (mut clock, mut asked) = (0, Vec::<Asked>::new());
+        let mut open: [Option<i64>; 6] = [None; 6];
+        let mut came = Vec::new();
+        for (number, (step, which, ends)) in steps.into_iter().enumerate() {
+            clock += step;
+            // Before its hour is over, each ends by itself.
+            let last = |since: i64| clock - since >= ORDER_CHANCE.as_secs() - 900;
+            for (which_one, since) in open.iter_mut().enumerate() {
+                let due = since.is_some_and(last);
+                if since.is_none() || !(due || which_one == which) {
+                    continue;
+                }
+                let cert = format!("c{which_one}");
+                let what = match ends {
+                    0 => AskedFor::NoCertificate { cert },
+                    _ => AskedFor::Certificate {
+                        order: format!("o{number}-{which_one}"),
+                        cert,
+                        names: names(&format!("h{which_one}.example.com")),
+                        renewal: false,
+                    },
+                };
+                if ends > 0 {
+                    came.push(clock);
+                }
+                asked.push(entry(clock, what));
+                *since = None;
+            }
+            let (cert, of) = (format!("c{which}"), names(&format!("h{which}.example.com")));
+            if limits.reached(&asked, Some(ACCOUNT), (&cert, &of), Exemption::None, at(clock)).is_none() {
+                let (id, exemption) = (number.to_string(), Exemption::None);
+                asked.push(entry(clock, AskedFor::Order { id, cert, names: of, exemption }));
+                open[which] = Some(clock);
+            }
+        }
+        let each = 3 * 3600 / i64::from(count);
+        for (first, begin) in came.iter().enumerate() {
+            for (last, end) in came.iter().enumerate().skip(first) {
+                prop_assert!(i64::try_from(last - first).unwrap() < i64::from(count) + (end - begin) / each);
+            }
+        }
+    }
+
     /// Whatever is asked for in whatever order, with other limits or none: of what was let through, no more came at once than
     /// the limit has, and in any time no more than that and what came back.
     #[test]
@@ -136,7 +228,7 @@ proptest! {
         for (number, (step, of, exemption)) in tries.into_iter().enumerate() {
             clock += step % 1500;
             let (of, exemption, now) = (&all[of], kinds[exemption], at(clock));
-            if limits.reached(&asked, Some(ACCOUNT), of, exemption, now).is_none() {
+            if limits.reached(&asked, Some(ACCOUNT), ("a", of), exemption, now).is_none() {
                 asked.push(order(clock, &number.to_string(), exemption));
                 let renewal = exemption != Exemption::None;
                 asked.push(certificate(clock, &number.to_string(), &of.join(" "), renewal));

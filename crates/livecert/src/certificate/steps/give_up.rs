@@ -51,6 +51,9 @@ impl Service {
             return Ok(GivenUp { cert: cert.clone(), url: None, deactivated: None, settings });
         };
         let deactivated = self.unless_interrupted(self.forsake(cert, &pending)).await?;
+        if let Ok(server) = pending.server.parse() {
+            self.note_no_certificate(&server, &pending.account, cert);
+        }
         let settings = self.settings_before(cert, &draft, &pending)?;
         draft.keep(false);
         drop(draft);

@@ -170,6 +170,9 @@ impl Service {
         };
         let end = current.map(|current| current.info.not_after);
         attempt.solve().await.inspect_err(|error| {
+            if matches!(error, CertificateError::Refused { .. }) {
+                self.note_no_certificate(&up.server, &up.pending.account, cert);
+            }
             self.remember_hold(cert, up.server.as_str(), work.names(), end, error);
         })
     }
