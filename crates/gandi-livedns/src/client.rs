@@ -127,7 +127,7 @@ impl Client {
         options: Options,
     ) -> Self {
         let (zones, turns, patch) = (ZoneCache::default(), Mutex::default(), PatchSupport::default());
-        let pace = Pace::shared(options.pace.as_deref());
+        let pace = Pace::shared(options.requests_per_minute, options.pace.as_deref());
         let multiplexed = AtomicBool::new(false);
         Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch, pace, multiplexed }))
     }

@@ -29,8 +29,11 @@ pub struct Options {
     /// How long one operation (one public call) goes on to retry. A request that is under way when the time is
     /// up may still finish. Default 60 s.
     pub retry_budget: Duration,
-    /// A file through which processes share one pace below Gandi's limit of 1000 requests a minute; it is made if it is
-    /// not there. Without one, each process keeps the pace for itself.
+    /// The most requests in any minute. Default 950, a little below the 1000 from one address that Gandi allows: hosts behind
+    /// one address have to share them.
+    pub requests_per_minute: u32,
+    /// A file through which processes share one pace; it is made if it is not there. Without one, each process keeps the
+    /// pace for itself.
     pub pace: Option<PathBuf>,
 }
 
@@ -43,6 +46,7 @@ impl Default for Options {
             ttl: Ttl::MIN,
             request_timeout: Duration::from_secs(30),
             retry_budget: Duration::from_secs(60),
+            requests_per_minute: 950,
             pace: None,
         }
     }

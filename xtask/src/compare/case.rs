@@ -16,6 +16,8 @@ pub(super) struct Case {
     pub(super) renewals: bool,
     /// The round trip to every server.
     pub(super) distance: Duration,
+    /// The clients that can be asked for it; none means all.
+    only: &'static [&'static str],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -24,17 +26,19 @@ enum Shape {
     Wildcard,
     /// So many names, over so many zones.
     Many(usize, usize),
+    /// One name, each certificate's in another of so many zones.
+    Spread(usize),
 }
 
 const NEAR: Duration = Duration::ZERO;
 const FAR: Duration = Duration::from_millis(50);
 
 const fn case(id: &'static str, title: &'static str, shape: Shape, distance: Duration) -> Case {
-    Case { id, title, shape, certificates: 1, renewals: false, distance }
+    Case { id, title, shape, certificates: 1, renewals: false, distance, only: &[] }
 }
 
 impl Case {
-    pub(super) const ALL: [Case; 7] = [
+    pub(super) const ALL: [Case; 8] = [
         case("one", "one name", Shape::One, NEAR),
         case("wildcard", "apex + wildcard", Shape::Wildcard, NEAR),
         case("twenty", "20 names, one zone", Shape::Many(20, 1), NEAR),
@@ -43,6 +47,11 @@ impl Case {
             certificates: 20,
             renewals: true,
             ..case("renewals", "20 certificates renewed", Shape::One, NEAR)
+        },
+        Case {
+            certificates: 1000,
+            only: &["livecert", "floor"],
+            ..case("thousand", "1,000 certificates, 100 zones", Shape::Spread(100), NEAR)
         },
         case("far-one", "one name, 50 ms away", Shape::One, FAR),
         case("far-twenty", "20 names, 50 ms away", Shape::Many(20, 1), FAR),
@@ -55,6 +64,9 @@ impl Case {
             let host = format!("r{round}c{number}.{client}.{}.example.com", self.id);
             match self.shape {
                 Shape::One => vec![host],
+                Shape::Spread(zones) => {
+                    vec![format!("r{round}c{number}.{client}.zone{}.example", number % zones)]
+                }
                 Shape::Wildcard => vec![format!("*.{host}"), host],
                 Shape::Many(names, zones) => (0..names)
                     .map(|name| match zones {
@@ -69,6 +81,11 @@ impl Case {
             if self.renewals { vec![format!("c{number}.{client}.renewed.example.com")] } else { one(number) }
         };
         (0..self.certificates).map(round_of).collect()
+    }
+
+    /// Whether this client can be asked for it.
+    pub(super) fn is_for(&self, client: &str) -> bool {
+        self.only.is_empty() || self.only.contains(&client)
     }
 
     /// How often a client is taken through it: what takes minutes is not repeated.

@@ -32,7 +32,7 @@ pub(crate) struct Words {
     /// How often each client is taken through each case
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Only these cases: one, wildcard, twenty, hundred, renewals, far-one, far-twenty
+    /// Only these cases: one, wildcard, twenty, hundred, renewals, thousand, far-one, far-twenty
     #[arg(long, value_name = "CASE")]
     case: Vec<String>,
     /// Only these clients: livecert, floor, lego, certbot, uacme, dehydrated
@@ -82,7 +82,7 @@ fn inside(words: &Words) -> Result<(), Failure> {
         let mut rows: Vec<Row> = peers.iter().map(|peer| Row::new(peer.title(), peer.version())).collect();
         for round in 0..words.runs {
             for (peer, row) in peers.iter().zip(&mut rows) {
-                if round >= case.rounds(peer.as_ref(), waits) {
+                if !case.is_for(peer.id()) || round >= case.rounds(peer.as_ref(), waits) {
                     continue;
                 }
                 row.add(measure(&world, peer.as_ref(), case, round, waits)?);

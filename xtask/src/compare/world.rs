@@ -28,7 +28,7 @@ pub(super) struct World {
 
 /// The zones of the cases.
 fn zones() -> Vec<String> {
-    let numbered = (0..10).map(|number| format!("zone{number}.example"));
+    let numbered = (0..100).map(|number| format!("zone{number}.example"));
     numbered.chain(["example.com".to_owned()]).collect()
 }
 

@@ -30,6 +30,7 @@ mod an_order_goes_step_by_step;
 mod an_own_name_server_is_updated;
 mod another_server_helps;
 mod bad_days_are_explained;
+mod certificates_share_what_they_can;
 mod credentials_come_from_their_sources;
 mod dns_works_where_the_network_does_not;
 mod documents_are_as_they_are_documented;

@@ -8,7 +8,7 @@ use livecert_acme::{Account, AccountStatus, ErrorClass, Server};
 use super::account::{AccountRequest, account_info, acme, generate, is_unknown, type_of};
 use super::settings::Settings;
 use super::{CertificateError, ServerUrl, Service};
-use crate::challenge::{DnsView, StandingRecord, standing_name};
+use crate::challenge::{StandingRecord, standing_name};
 use crate::progress::Event;
 use crate::store::CertName;
 
@@ -129,7 +129,7 @@ impl Service {
     /// cannot be looked up is not told.
     async fn names_of_account(&self, account: &str, settings: &Settings) -> Vec<String> {
         let mut found = Vec::new();
-        let Ok(view) = DnsView::new(&settings.propagation, &self.surroundings.http) else { return found };
+        let Ok(view) = self.view(&settings.propagation) else { return found };
         for (base, set) in self.caa_of(settings, &crate::challenge::Placement::default()).await {
             if let Ok(Some(set)) = set {
                 let named = set.records.iter().filter(|record| record.value.contains(account));

@@ -12,6 +12,7 @@ mod authz;
 mod back_off;
 mod bundle;
 mod check;
+mod connections;
 mod credential;
 mod deployment;
 mod due;

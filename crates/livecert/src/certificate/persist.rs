@@ -1,5 +1,6 @@
 //! The standing records of dns-persist-01: written once through a plugin, shown, and removed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -161,7 +162,7 @@ impl Service {
         propagation: &PropagationRequest,
     ) -> Result<Vec<Stands>, CertificateError> {
         let settings = super::settings::propagation(propagation, None)?;
-        let view = DnsView::new(&settings, &self.surroundings.http).map_err(ChallengeError::from)?;
+        let view = self.view(&settings)?;
         let mut shown = Vec::new();
         for name in names {
             let at = standing_name(name.base());
@@ -209,7 +210,7 @@ impl Service {
         let Some(account) = account else { return Ok(Vec::new()) };
         let settings =
             super::settings::propagation(&PropagationRequest::default(), Some(&record.propagation))?;
-        let view = DnsView::new(&settings, &self.surroundings.http).map_err(ChallengeError::from)?;
+        let view = self.view(&settings)?;
         let names = record.names.iter().filter_map(|name| name.parse::<SubjectName>().ok());
         let names: Vec<_> = names.filter(|name| name.address().is_none()).collect();
         let find = |name: &SubjectName| {
@@ -255,9 +256,9 @@ impl Service {
         }
     }
 
-    fn persist_view(&self, request: &PersistRequest) -> Result<DnsView, CertificateError> {
+    fn persist_view(&self, request: &PersistRequest) -> Result<Arc<DnsView>, CertificateError> {
         let settings = super::settings::propagation(&request.propagation, None)?;
-        Ok(DnsView::new(&settings, &self.surroundings.http).map_err(ChallengeError::from)?)
+        Ok(self.view(&settings)?)
     }
 }
 

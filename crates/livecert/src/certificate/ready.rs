@@ -185,7 +185,7 @@ impl Service {
                 continue;
             }
             let (plugin, name) = (publisher.name.plugin, publisher.name.to_string());
-            let connected = plugin.connect(&ready.arguments, &self.surroundings)?;
+            let connected = self.connected(plugin, &ready.arguments)?;
             if let Some(dns) = connected.dns() {
                 writers.push(Writer { name: name.clone(), plugin: dns.clone(), sweeps: plugin.sweeps });
                 writing.push(publisher);
@@ -197,8 +197,8 @@ impl Service {
         }
         let routes = Routes::new(proofs.routes(&writing));
         let standing = proofs.may_stand();
-        let http = &self.surroundings.http;
-        Ok(Solvers::new((writers, routes), showers, standing, &settings.propagation, http)?)
+        let view = self.view(&settings.propagation)?;
+        Ok(Solvers::new((writers, routes), showers, standing, view, &settings.propagation))
     }
 }
 

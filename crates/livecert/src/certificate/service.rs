@@ -8,6 +8,7 @@ use livecert_acme::{HttpTransport, Known, Server, Transport};
 use tokio_util::sync::CancellationToken;
 
 use super::account::acme;
+use super::connections::Connections;
 use super::{CertificateError, ServerUrl};
 use crate::plugin::{PluginState, Surroundings};
 use crate::progress::{Event, Progress};
@@ -37,6 +38,7 @@ pub struct Service {
     /// Nothing is kept, and nothing outside of DNS is to happen, such as a hook.
     pub(super) rehearsing: bool,
     servers: Connected,
+    pub(super) connections: Connections,
     pub(super) lock_patience: Duration,
 }
 
@@ -93,6 +95,7 @@ impl Service {
             interrupt,
             rehearsing,
             servers,
+            connections: Connections::default(),
             lock_patience,
         })
     }
@@ -117,6 +120,7 @@ impl Service {
             interrupt: self.interrupt.clone(),
             rehearsing: true,
             servers: Connected::default(),
+            connections: Connections::default(),
             lock_patience: self.lock_patience,
         }
     }

@@ -268,7 +268,7 @@ impl Service {
             let sources = plugin::stored_sources(info, &publication.plugin_args);
             let (place, key) = (&publication.sealed_for, &self.sealing_key);
             let arguments = Arguments::resolve(info, &sources, place, key, &self.surroundings).await?;
-            info.connect_dns(&arguments, &self.surroundings)
+            self.connected(info, &arguments)?.into_dns(info)
         };
         match connected.await {
             Ok(plugin) => {
@@ -292,7 +292,7 @@ impl Service {
             let sources = plugin::stored_sources(info, &publication.plugin_args);
             let (place, key) = (&publication.sealed_for, &self.sealing_key);
             let arguments = Arguments::resolve(info, &sources, place, key, &self.surroundings).await?;
-            info.connect(&arguments, &self.surroundings)
+            self.connected(info, &arguments)
         };
         let mut gone = Vec::new();
         let mut left = Vec::new();

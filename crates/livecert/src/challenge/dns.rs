@@ -164,6 +164,16 @@ pub struct PropagationSettings {
     pub patience: Patience,
 }
 
+impl PropagationSettings {
+    /// Whether a [`DnsView`] with these settings shows what one with the others shows.
+    pub fn looks_like(&self, other: &PropagationSettings) -> bool {
+        let seen = |settings: &PropagationSettings| {
+            (settings.mode, settings.resolvers.clone(), settings.authoritative.clone())
+        };
+        seen(self) == seen(other)
+    }
+}
+
 /// What is waited where nothing is looked at, and nothing else is said: several times what LiveDNS needs.
 const SLEEP: Duration = Duration::from_secs(120);
 /// What is waited before resolvers are asked without a look at the name servers: they would remember for hours that
@@ -174,7 +184,7 @@ const SLEEP_BEFORE_RESOLVERS: Duration = Duration::from_secs(60);
 pub struct DnsSolver {
     writers: Vec<Writer>,
     routes: Routes,
-    view: DnsView,
+    view: Arc<DnsView>,
     mode: PropagationMode,
     sleep: Option<Duration>,
     patience: Patience,
@@ -192,21 +202,19 @@ impl DnsSolver {
         http: &reqwest::Client,
     ) -> Result<Self, ChallengeError> {
         let writer = Writer { name: name.to_owned(), plugin, sweeps: true };
-        DnsSolver::routed(vec![writer], Routes::one(), settings, http)
+        let view = Arc::new(DnsView::new(settings, http)?);
+        Ok(DnsSolver::routed(vec![writer], Routes::one(), view, settings))
     }
 
-    /// A solver on several writers, which `routes` choose from.
-    ///
-    /// # Errors
-    /// The system names no resolver, and none was given.
+    /// A solver on several writers, which `routes` choose from, with a view of the same settings.
     pub fn routed(
         writers: Vec<Writer>,
         routes: Routes,
+        view: Arc<DnsView>,
         settings: &PropagationSettings,
-        http: &reqwest::Client,
-    ) -> Result<Self, ChallengeError> {
+    ) -> Self {
         let PropagationSettings { mode, sleep, patience, .. } = settings.clone();
-        Ok(DnsSolver { writers, routes, view: DnsView::new(settings, http)?, mode, sleep, patience })
+        DnsSolver { writers, routes, view, mode, sleep, patience }
     }
 
     /// All that write records.

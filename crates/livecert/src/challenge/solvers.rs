@@ -1,6 +1,8 @@
 //! All that may be needed to solve the challenges of one order.
 
-use super::{ChallengeError, DnsSolver, DnsView, PropagationSettings, Routes, Shower, WebSolver, Writer};
+use std::sync::Arc;
+
+use super::{DnsSolver, DnsView, PropagationSettings, Routes, Shower, WebSolver, Writer};
 
 /// What publishes the proofs, and the view for standing records.
 pub struct Solvers {
@@ -9,27 +11,21 @@ pub struct Solvers {
     /// Files and certificates at hosts, where some are shown.
     pub web: Option<WebSolver>,
     /// Where standing records are looked for, where they may be used.
-    pub standing: Option<DnsView>,
+    pub standing: Option<Arc<DnsView>>,
 }
 
 impl Solvers {
-    /// Solvers with these writers and showers; `standing` where standing records may be used.
-    ///
-    /// # Errors
-    /// The system names no resolver, and none was given.
+    /// Solvers with these writers and showers, and a view of the same settings; `standing` where standing records may be
+    /// used.
     pub fn new(
         (writers, routes): (Vec<Writer>, Routes),
         showers: Vec<Shower>,
         standing: bool,
+        view: Arc<DnsView>,
         settings: &PropagationSettings,
-        http: &reqwest::Client,
-    ) -> Result<Self, ChallengeError> {
-        let dns = match writers.is_empty() {
-            true => None,
-            false => Some(DnsSolver::routed(writers, routes, settings, http)?),
-        };
-        let standing = standing.then(|| DnsView::new(settings, http)).transpose()?;
+    ) -> Self {
+        let dns = (!writers.is_empty()).then(|| DnsSolver::routed(writers, routes, view.clone(), settings));
         let web = (!showers.is_empty()).then_some(WebSolver { showers });
-        Ok(Solvers { dns, web, standing })
+        Solvers { dns, web, standing: standing.then_some(view) }
     }
 }

@@ -4,6 +4,7 @@
 //! nothing" would be remembered for hours (RFC 2308) and be the answer when the record is there.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_ok};
@@ -12,6 +13,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::exchange::{DnsError, absolute, ask};
 use super::resolver::{ResolveError, Resolver};
+use super::zones::KnownZones;
 
 /// How much later the next server is asked while one is silent; servers across the world answer within 0.3 s.
 const NEXT_SERVER: Duration = Duration::from_millis(300);
@@ -123,24 +125,26 @@ impl AuthorityError {
     }
 }
 
-/// Finds authorities.
+/// Finds authorities. Clones share what they have found.
 #[derive(Debug, Clone)]
 pub struct Locator {
     resolver: Option<Resolver>,
     fixed: Vec<NameServer>,
     port: u16,
+    known: Arc<KnownZones>,
 }
 
 impl Locator {
     /// Finds name servers through `resolver`, starting at the delegation.
     pub fn through(resolver: Resolver) -> Self {
-        Locator { resolver: Some(resolver), fixed: Vec::new(), port: 53 }
+        Locator { resolver: Some(resolver), fixed: Vec::new(), port: 53, known: Arc::default() }
     }
 
     /// Asks these servers, whatever the zone is delegated to (split horizon, tests).
     pub fn fixed(servers: &[SocketAddr]) -> Self {
         let server = |&address: &SocketAddr| NameServer { name: address.to_string(), address };
-        Locator { resolver: None, fixed: servers.iter().map(server).collect(), port: 53 }
+        let fixed = servers.iter().map(server).collect();
+        Locator { resolver: None, fixed, port: 53, known: Arc::default() }
     }
 
     /// The port that name servers are asked at: 53 everywhere but in tests.
@@ -254,16 +258,29 @@ impl Locator {
             if let Some(apex) = soa_owner(&answer)
                 && !apex.is_root()
                 && apex.zone_of(name)
+                && let Some(authority) = self.known.of(&apex, self.zone(resolver, &apex, name)).await?
             {
-                let answer = resolver.ask(&apex, RecordType::NS).await.map_err(failed)?;
-                let servers = name_servers(&answer.answers, &apex);
-                if !servers.is_empty() {
-                    return self.delegation(&apex, &servers, &answer).await;
-                }
+                return Ok(authority);
             }
             above = above.base_name();
         }
         Err(AuthorityError::NoZone { name: plain(name) })
+    }
+
+    /// The servers of the zone with this apex, which was found above `name`; `None` if the resolver knows none.
+    async fn zone(
+        &self,
+        resolver: &Resolver,
+        apex: &Name,
+        name: &Name,
+    ) -> Result<Option<Authority>, AuthorityError> {
+        let failed = |source| AuthorityError::Resolve { name: plain(name), source };
+        let answer = resolver.ask(apex, RecordType::NS).await.map_err(failed)?;
+        let servers = name_servers(&answer.answers, apex);
+        match servers.is_empty() {
+            true => Ok(None),
+            false => self.delegation(apex, &servers, &answer).await.map(Some),
+        }
     }
 
     /// All addresses of the servers of `zone`: glue where the answer has it, else asked for.

@@ -12,6 +12,7 @@ mod https;
 mod pattern;
 mod propagation;
 mod resolver;
+mod zones;
 
 pub use authority::{Authority, AuthorityError, Located, Locator, NameServer};
 pub use caa::{CaaApplicant, CaaError, CaaRecord, CaaSet, find_caa};

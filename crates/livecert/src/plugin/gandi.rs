@@ -9,8 +9,10 @@ use gandi_livedns::{
     Client, Credential, Error, NEEDED_SCOPE, Options, RemoveOutcome, SharingId, TokenInfo, Ttl, Zone,
 };
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use super::group::{Group, at_once, group, side_by_side};
+use super::together::{Kind, Together};
 use super::{
     ArgumentError, Arguments, Connected, CredentialEnd, CredentialLife, CredentialReport, CredentialState,
     EnvironmentCredential, Need, Parameter, ParameterKind, Pending, Plugin, PluginError, PluginInfo,
@@ -26,6 +28,7 @@ const SHARING_ID: &str = "GandiSharingId";
 const TTL: &str = "GandiTTL";
 const RETRY: &str = "GandiRetryTime";
 const EXPIRES: &str = "GandiExpires";
+const REQUESTS: &str = "GandiRequestsPerMinute";
 
 /// Longer than this a renewal should fail, and be tried again by the next run.
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
@@ -101,6 +104,11 @@ pub(super) static INFO: PluginInfo = PluginInfo {
             ParameterKind::Plain,
             "day on which the credential ends (YYYY-MM-DD), where Gandi cannot be asked",
         ),
+        Parameter::new(
+            REQUESTS,
+            ParameterKind::Number { of: "requests", least: 60, most: 1_000_000 },
+            "requests a minute at most, where hosts behind one address share Gandi's 1000 [default: 950]",
+        ),
         Parameter::new(BASE_URL, ParameterKind::Plain, "base URL of the API, for the sandbox and for tests"),
     ],
     environment: &[
@@ -109,6 +117,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     ],
     sweeps: true,
     alone: false,
+    shared: true,
     connect,
 };
 
@@ -120,7 +129,14 @@ fn connect(arguments: &Arguments, surroundings: &Surroundings) -> Result<Connect
         .map_err(|error| ArgumentError::Invalid { parameter: BASE_URL, reason: error.to_string() })?;
     let expires = expires(arguments)?;
     let is_token = arguments.secret(PAT).is_some();
-    Ok(Connected::Dns(Arc::new(Gandi { client, locks: surroundings.locks.clone(), is_token, expires })))
+    Ok(Connected::Dns(Arc::new(Gandi {
+        client,
+        locks: surroundings.locks.clone(),
+        is_token,
+        expires,
+        life: OnceCell::new(),
+        changes: Together::default(),
+    })))
 }
 
 /// The end of the day that was given, in UTC.
@@ -162,6 +178,9 @@ fn options(arguments: &Arguments) -> Result<Options, ArgumentError> {
     if let Some(time) = arguments.duration(RETRY) {
         options.retry_budget = time;
     }
+    if let Some(requests) = arguments.number(REQUESTS) {
+        options.requests_per_minute = u32::try_from(requests).unwrap_or(u32::MAX);
+    }
     if let Some(seconds) = arguments.number(TTL) {
         let ttl = u32::try_from(seconds).ok().and_then(|seconds| Ttl::from_seconds(seconds).ok());
         options.ttl = ttl.ok_or_else(|| invalid(TTL, format!("LiveDNS takes no TTL of {seconds} s")))?;
@@ -176,6 +195,17 @@ struct Gandi {
     is_token: bool,
     /// When the credential ends, as its owner says.
     expires: Option<Timestamp>,
+    /// When the token ends, as Gandi has said.
+    life: OnceCell<CredentialLife>,
+    changes: Together<Beside>,
+}
+
+/// Whose values are at a name after a change.
+#[derive(Debug, Clone, Copy)]
+enum Beside {
+    Nobody,
+    Others,
+    Unknown,
 }
 
 fn error(group: &Group<'_>, source: gandi_livedns::Error) -> PluginError {
@@ -203,20 +233,31 @@ impl Gandi {
 
     async fn add(&self, group: &Group<'_>) -> Result<(), PluginError> {
         let zone = self.zone(group).await?;
-        let _turn = self.turn(group).await?;
-        let added = self.client.add_txt(&zone, group.fqdn, &group.values()).await;
-        let added = added.map_err(|source| error(group, source))?;
-        tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?added, "published");
-        Ok(())
+        let add = async |values: &[String]| {
+            let _turn = self.turn(group).await?;
+            let added = self.client.add_txt(&zone, group.fqdn, values).await;
+            let added = added.map_err(|source| error(group, source))?;
+            let values = values.len();
+            tracing::info!(name = group.fqdn, zone = zone.fqdn(), values, ?added, "published");
+            Ok(Beside::Unknown)
+        };
+        self.changes.change(group.fqdn, Kind::Add, group.values(), add).await.map(drop)
     }
 
-    async fn remove(&self, group: &Group<'_>) -> Result<RemoveOutcome, PluginError> {
+    async fn remove(&self, group: &Group<'_>) -> Result<Beside, PluginError> {
         let zone = self.zone(group).await?;
-        let _turn = self.turn(group).await?;
-        let removed = self.client.remove_txt(&zone, group.fqdn, &group.values()).await;
-        let removed = removed.map_err(|source| error(group, source))?;
-        tracing::info!(name = group.fqdn, zone = zone.fqdn(), ?removed, "withdrawn");
-        Ok(removed.outcome)
+        let remove = async |values: &[String]| {
+            let _turn = self.turn(group).await?;
+            let removed = self.client.remove_txt(&zone, group.fqdn, values).await;
+            let removed = removed.map_err(|source| error(group, source))?;
+            let values = values.len();
+            tracing::info!(name = group.fqdn, zone = zone.fqdn(), values, ?removed, "withdrawn");
+            Ok(match removed.outcome {
+                RemoveOutcome::Kept(_) => Beside::Others,
+                _ => Beside::Nobody,
+            })
+        };
+        self.changes.change(group.fqdn, Kind::Remove, group.values(), remove).await
     }
 }
 
@@ -301,16 +342,19 @@ impl Plugin for Gandi {
             if !self.is_token {
                 return CredentialLife::Endless;
             }
-            match self.client.token_info().await {
-                Ok(info) => match info.expires {
-                    Some(at) => CredentialLife::Ends(CredentialEnd { kind, name: info.name, at }),
-                    None => CredentialLife::Endless,
-                },
-                Err(error) => {
-                    tracing::info!(%error, "the token service does not tell when the token ends");
-                    CredentialLife::Unknown
-                }
-            }
+            // All certificates with this token want to know, and one answer is for all of them.
+            let asked = self.life.get_or_try_init(|| async {
+                Ok::<_, gandi_livedns::Error>(match self.client.token_info().await? {
+                    TokenInfo { expires: Some(at), name, .. } => {
+                        CredentialLife::Ends(CredentialEnd { kind, name, at })
+                    }
+                    _ => CredentialLife::Endless,
+                })
+            });
+            asked.await.cloned().unwrap_or_else(|error| {
+                tracing::info!(%error, "the token service does not tell when the token ends");
+                CredentialLife::Unknown
+            })
         })
     }
 
@@ -376,7 +420,7 @@ impl Plugin for Gandi {
             let mut withdrawn = Withdrawn::default();
             for (group, removed) in groups.iter().zip(removed) {
                 match removed {
-                    Ok(RemoveOutcome::Kept(_)) => {
+                    Ok(Beside::Others) => {
                         withdrawn.shared.extend(group.records.iter().map(|&record| record.clone()));
                     }
                     Ok(_) => {}

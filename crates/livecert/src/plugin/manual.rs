@@ -80,6 +80,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     sweeps: false,
     // A person does one thing after the other.
     alone: true,
+    shared: false,
     connect,
 };
 

@@ -16,6 +16,7 @@ mod parameter;
 mod rfc2136;
 mod selfhost;
 mod state;
+mod together;
 mod web;
 mod webroot;
 
@@ -323,6 +324,17 @@ impl Connected {
         }
     }
 
+    /// The plugin, which has to publish TXT values.
+    ///
+    /// # Errors
+    /// [`ArgumentError::NoTxt`] where it does not.
+    pub(crate) fn into_dns(self, info: &PluginInfo) -> Result<Arc<dyn Plugin>, ArgumentError> {
+        match self {
+            Connected::Dns(plugin) | Connected::Both(plugin, _) => Ok(plugin),
+            Connected::Web(_) => Err(ArgumentError::NoTxt { plugin: info.name }),
+        }
+    }
+
     /// The plugin, if it publishes files or certificates at the host.
     pub fn web(&self) -> Option<&Arc<dyn WebPlugin>> {
         match self {
@@ -351,6 +363,9 @@ pub struct PluginInfo {
     pub sweeps: bool,
     /// Whether it can do one piece of work at a time only, so that certificates which use it follow one another.
     pub alone: bool,
+    /// Whether certificates with the same arguments use one plugin, so that what it has learned of its service serves all of
+    /// them: for plugins that keep nothing for a single certificate.
+    pub shared: bool,
     connect: Connect,
 }
 
@@ -444,9 +459,6 @@ impl PluginInfo {
         arguments: &Arguments,
         surroundings: &Surroundings,
     ) -> Result<Arc<dyn Plugin>, ArgumentError> {
-        match self.connect(arguments, surroundings)? {
-            Connected::Dns(plugin) | Connected::Both(plugin, _) => Ok(plugin),
-            Connected::Web(_) => Err(ArgumentError::NoTxt { plugin: self.name }),
-        }
+        self.connect(arguments, surroundings)?.into_dns(self)
     }
 }

@@ -50,6 +50,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     environment: &[],
     sweeps: true,
     alone: false,
+    shared: false,
     connect,
 };
 

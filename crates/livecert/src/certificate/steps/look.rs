@@ -258,10 +258,10 @@ impl Service {
             return Ok(None);
         }
         let settings = Settings::new(&request_of(cert, &record)?, Some(&record))?;
-        let http = &self.surroundings.http;
         let nobody = (Vec::new(), Routes::default());
         let standing = settings.proofs.may_stand();
-        let solvers = Solvers::new(nobody, Vec::new(), standing, &settings.propagation, http)?;
+        let view = self.view(&settings.propagation)?;
+        let solvers = Solvers::new(nobody, Vec::new(), standing, view, &settings.propagation);
         Ok(Some((settings, solvers)))
     }
 

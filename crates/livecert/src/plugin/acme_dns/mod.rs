@@ -94,6 +94,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     environment: &[],
     sweeps: false,
     alone: false,
+    shared: false,
     connect,
 };
 

@@ -82,6 +82,7 @@ pub(super) static INFO: PluginInfo = PluginInfo {
     sweeps: false,
     // It listens on a port.
     alone: true,
+    shared: false,
     connect,
 };
 

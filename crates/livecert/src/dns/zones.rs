@@ -1,0 +1,88 @@
+//! The servers of zones that were found already. Names of one zone, of whatever certificates, ask for them once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::authority::{Authority, AuthorityError};
+
+/// How long the servers of a zone are believed: for the names of a run. A resolver remembers them for hours.
+const LIFE: Duration = Duration::from_secs(60);
+
+type Cell = Arc<OnceCell<Authority>>;
+
+/// Servers of zones, by the apex. Errors are never kept.
+#[derive(Debug, Default)]
+pub(super) struct KnownZones(Mutex<HashMap<Name, (Instant, Cell)>>);
+
+impl KnownZones {
+    /// What is known of the zone, or what `find` finds: names that need the same zone at the same time wait for one answer.
+    pub(super) async fn of(
+        &self,
+        apex: &Name,
+        find: impl Future<Output = Result<Option<Authority>, AuthorityError>>,
+    ) -> Result<Option<Authority>, AuthorityError> {
+        let cell = self.cell(apex);
+        let found = cell.get_or_try_init(|| async { find.await.map_err(Some)?.ok_or(None) }).await;
+        match found {
+            Ok(authority) => Ok(Some(authority.clone())),
+            Err(Some(error)) => Err(error),
+            Err(None) => Ok(None),
+        }
+    }
+
+    fn cell(&self, apex: &Name) -> Cell {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|_, (since, _)| since.elapsed() < LIFE);
+        cells.entry(apex.clone()).or_insert_with(|| (Instant::now(), Cell::default())).1.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::super::authority::NameServer;
+    use super::*;
+
+    fn example() -> Name {
+        Name::from_ascii("example.com.").unwrap()
+    }
+
+    fn authority() -> Authority {
+        let server = NameServer { name: "ns1.example".into(), address: ([192, 0, 2, 1], 53).into() };
+        Authority { zone: "example.com".into(), servers: vec![server] }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_of_a_zone_ask_once_until_it_is_forgotten() {
+        let (known, asked, apex) = (KnownZones::default(), AtomicU32::new(0), example());
+        let asked = &asked;
+        let find = || async move {
+            asked.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(Some(authority()))
+        };
+        let all = join_all((0..50).map(|_| known.of(&apex, find()))).await;
+        assert!(all.into_iter().all(|found| found.unwrap() == Some(authority())));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        tokio::time::advance(LIFE).await;
+        known.of(&apex, find()).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_found_is_looked_for_again() {
+        let known = KnownZones::default();
+        assert_eq!(known.of(&example(), async { Ok(None) }).await.unwrap(), None);
+        let error = || AuthorityError::NoZone { name: "example.com".into() };
+        assert!(known.of(&example(), async { Err(error()) }).await.is_err());
+        assert_eq!(known.of(&example(), async { Ok(Some(authority())) }).await.unwrap(), Some(authority()));
+    }
+}
