@@ -20,10 +20,23 @@ const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The servers, and a folder for what the clients keep.
 #[derive(Debug)]
 pub(super) struct World {
+    // Dropped first: the files that are shown are in the testbed's folder.
+    mounts: Vec<Mount>,
     testbed: Testbed,
     directory: String,
     // Dropped after the rest: the clients' ways to the servers.
     _ways: Vec<Distance>,
+}
+
+/// A file that is shown in the place of one of the system.
+#[derive(Debug)]
+struct Mount(&'static str);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // The network of its own ends with the process in any case.
+        let _ = Command::new("umount").arg(self.0).status();
+    }
 }
 
 /// The zones of the cases.
@@ -63,7 +76,7 @@ impl World {
             ways.push(way);
             ways.push(Distance::start(front, SocketAddr::from(([127, 0, 0, 2], 443)), distance)?);
         }
-        let world = World { testbed, directory, _ways: ways };
+        let mut world = World { mounts: Vec::new(), testbed, directory, _ways: ways };
         world.mount("/etc/hosts", &format!("127.0.0.1 localhost {}\n", GANDI.join(" ")))?;
         let roots = std::fs::read_to_string(ROOTS).unwrap_or_default();
         world.mount(ROOTS, &(roots + &std::fs::read_to_string(world.testbed.ca())?))?;
@@ -71,11 +84,15 @@ impl World {
     }
 
     /// Puts a file with this text in the place of a file of the system; only this network's processes see it.
-    fn mount(&self, place: &str, text: &str) -> Result<(), Failure> {
+    fn mount(&mut self, place: &'static str, text: &str) -> Result<(), Failure> {
         let file = self.folder().join(place.trim_start_matches('/').replace('/', "-"));
         std::fs::write(&file, text)?;
         let status = Command::new("mount").arg("--bind").arg(&file).arg(place).status()?;
-        if status.success() { Ok(()) } else { Err(format!("{place} could not be mounted").into()) }
+        if !status.success() {
+            return Err(format!("{place} could not be mounted").into());
+        }
+        self.mounts.push(Mount(place));
+        Ok(())
     }
 
     /// The directory of the ACME server, as the clients reach it.
