@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::back_off::Occasion;
 use super::intention::{ApplyRequest, Intention, Step, intentions};
-use super::renew::in_lanes;
+use super::lanes::in_lanes;
 use super::{Amended, CertificateError, DeployRun, IssueRequest, Issued, Outcome, Service, publishers_of};
 use crate::progress::Event;
 use crate::store::CertName;

@@ -23,6 +23,7 @@ mod hold;
 mod import;
 mod intention;
 mod issue;
+mod lanes;
 mod ledger;
 mod limit;
 mod lost_account;

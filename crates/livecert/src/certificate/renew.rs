@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use futures_util::future::{join, join_all};
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::back_off::Occasion;
+use super::lanes::in_lanes;
 use super::outlook::Outlook;
 use super::proof::Proofs;
 use super::{CertificateError, DeployRun, IssueRequest, Issued, Service, SubjectName};
@@ -17,22 +16,6 @@ use crate::store::{CertName, CertificateRecord, StoreError};
 /// Certificates that are renewed at a time, unless something else is asked for: enough that waiting for DNS and for the CA
 /// overlaps, and few enough that no server takes it for a flood. It is a choice, and not a measured optimum.
 const SIDE_BY_SIDE: NonZeroUsize = NonZeroUsize::new(8).unwrap();
-
-/// The sets without those that have something in common: these are one.
-fn joined(sets: impl Iterator<Item = BTreeSet<&'static str>>) -> Vec<BTreeSet<&'static str>> {
-    let mut joined: Vec<BTreeSet<&'static str>> = Vec::new();
-    for mut set in sets.filter(|set| !set.is_empty()) {
-        joined.retain(|other| {
-            let apart = other.is_disjoint(&set);
-            if !apart {
-                set.extend(other);
-            }
-            apart
-        });
-        joined.push(set);
-    }
-    joined
-}
 
 /// What a renewal run is asked for.
 #[derive(Debug, Clone)]
@@ -265,41 +248,5 @@ impl Service {
             super::Outcome::NotDue(at) => RenewalResult::NotDue(at),
             super::Outcome::New => RenewalResult::Renewed(Box::new(issued)),
         })
-    }
-}
-
-/// Does all `jobs`, so many at a time; those that have something in common in their lanes follow one another, and are not
-/// counted.
-pub(super) async fn in_lanes<J, T, F: Future<Output = T>>(
-    jobs: Vec<(BTreeSet<&'static str>, J)>,
-    parallel: NonZeroUsize,
-    work: impl Fn(J) -> F,
-) -> Vec<T> {
-    let mut free = Vec::new();
-    let ways = joined(jobs.iter().map(|(lane, _)| lane.clone()));
-    let mut lanes: Vec<Vec<J>> = ways.iter().map(|_| Vec::new()).collect();
-    for (lane, job) in jobs {
-        match ways.iter().position(|way| !way.is_disjoint(&lane)) {
-            Some(way) => lanes[way].push(job),
-            None => free.push(job),
-        }
-    }
-    let work = &work;
-    let free = stream::iter(free).map(work).buffer_unordered(parallel.get()).collect::<Vec<_>>();
-    let lanes = lanes.into_iter().map(|jobs| stream::iter(jobs).then(work).collect::<Vec<_>>());
-    let (mut done, lanes) = join(free, join_all(lanes)).await;
-    done.extend(lanes.into_iter().flatten());
-    done
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plugins_of_one_certificate_share_a_lane() {
-        let sets = [&["a"][..], &["b"], &[], &["c"], &["b", "a"], &["c"]];
-        let joined = joined(sets.into_iter().map(|set| set.iter().copied().collect()));
-        assert_eq!(joined, [BTreeSet::from(["a", "b"]), BTreeSet::from(["c"])]);
     }
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::access::close_others;
-use super::file::{entries, private_folder, read_json, remove, replace, replace_as, sync_folder, write_json};
+use super::file::{
+    entries, json_text, private_folder, read_json, remove, replace, sync_folder, write_json, write_new,
+};
 use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, point};
 use super::record::RECORD_VERSION;
 use super::{CertificateRecord, Output, StoreError};
@@ -205,10 +207,16 @@ impl Draft {
         std::fs::remove_file(&reserve).map_err(StoreError::write(&reserve))?;
         remove(&self.folder.join(BEFORE))?;
         let access = &output.access;
-        let write = |name: &str, bytes: &[u8], secret: bool| {
-            replace_as(&self.folder.join(name), bytes, |file| access.give(file, secret))
+        // Nobody looks into a draft, so its files need no temporary ones, and are synced together: that is one wait for the
+        // disk, and not one for each of them.
+        let mut written = Vec::new();
+        let mut write = |name: &str, bytes: &[u8], secret: bool| {
+            let path = self.folder.join(name);
+            let file = write_new(&path, bytes, |file| access.give(file, secret))?;
+            written.push((path, file));
+            Ok::<_, StoreError>(())
         };
-        let file = |name: &str, text: &str| write(name, text.as_bytes(), false);
+        let mut file = |name: &str, text: &str| write(name, text.as_bytes(), false);
         file(FILES[1], &bundle.leaf)?;
         file(FILES[2], &bundle.chain)?;
         let fullchain = format!("{}{}", bundle.leaf, bundle.chain);
@@ -222,12 +230,20 @@ impl Draft {
         let key = self.folder.join(FILES[0]);
         match std::fs::File::open(&key) {
             Ok(file) => {
-                access.give(&file, true).and_then(|()| file.sync_all()).map_err(StoreError::write(&key))?
+                access.give(&file, true).map_err(StoreError::write(&key))?;
+                written.push((key, file));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::read(&key)(error)),
         }
-        write_json(&self.folder.join("generation.json"), &info)?;
+        let path = self.folder.join("generation.json");
+        let text = json_text(&path, &info)?;
+        let file = write_new(&path, text.as_bytes(), |_| Ok(()))?;
+        written.push((path, file));
+        for (path, file) in &written {
+            file.sync_all().map_err(StoreError::write(path))?;
+        }
+        sync_folder(&self.folder).map_err(StoreError::write(&self.folder))?;
         if let Some(key) = &self.key {
             self.read_back(FILES[0], key.expose_secret())?;
         }

@@ -49,6 +49,24 @@ pub(super) fn replace_as(
     write().map_err(StoreError::write(path))
 }
 
+/// Writes a file into a folder that nobody looks into yet, in the place of what a dead process may have left there. Owner
+/// and mode are set by `settle`. The file and the folder are still to be synced.
+pub(super) fn write_new(
+    path: &Path,
+    bytes: &[u8],
+    settle: impl FnOnce(&File) -> std::io::Result<()>,
+) -> Result<File, StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    remove(path)?;
+    let write = || -> std::io::Result<File> {
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        settle(&file)?;
+        Ok(file)
+    };
+    write().map_err(StoreError::write(path))
+}
+
 /// Writes a secret for its owner's eyes alone (mode 0600): the file is either the old one or the new one.
 ///
 /// # Errors
@@ -158,8 +176,7 @@ pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
 /// is one that cannot be read.
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
     let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
-    let mut text = serde_json::to_string_pretty(value).map_err(damaged)?;
-    text.push('\n');
+    let text = json_text(path, value)?;
     if let Ok(old) = std::fs::read(path) {
         match version(&old) {
             Ok(old_version) if old_version == version(text.as_bytes()).map_err(damaged)? => {}
@@ -168,6 +185,14 @@ pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Sto
         }
     }
     replace(path, text.as_bytes(), 0o600)
+}
+
+/// A state file's text, as a person can read it.
+pub(super) fn json_text<T: Serialize>(path: &Path, value: &T) -> Result<String, StoreError> {
+    let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
+    let mut text = serde_json::to_string_pretty(value).map_err(damaged)?;
+    text.push('\n');
+    Ok(text)
 }
 
 /// Reads a state file of at most version `known`, and gives an older one as one of that version; `None` if it is not there.
