@@ -3,8 +3,12 @@
 //! The first line names the server. Each other line is one entry, appended and synced; one that was torn by a crash is passed
 //! over. It lies beside the accounts, not among them: the CA forgets nothing when a server is removed here.
 
-use std::io::Write;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read as _, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +20,7 @@ pub(super) const ASKED_VERSION: u32 = 1;
 /// A file with fewer entries is not worth being written anew.
 const WORTH_PRUNING: usize = 1000;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Header {
     version: u32,
     server: String,
@@ -90,7 +94,7 @@ pub enum Exemption {
 }
 
 /// A file as it is read.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct AskedFile {
     /// None where there is none, or none that can be read.
     header: Option<Header>,
@@ -113,7 +117,7 @@ impl Store {
     /// # Errors
     /// The file cannot be read, or is from a newer version.
     pub fn asked(&self, server: &str) -> Result<Vec<Asked>, StoreError> {
-        Ok(read(&self.asked_path(server))?.entries)
+        self.asked_read.with(&self.asked_path(server), |file| file.entries.clone())
     }
 
     /// Directory URLs of the servers that anything was noted about.
@@ -124,9 +128,11 @@ impl Store {
         let mut servers = Vec::new();
         for (path, name) in entries(&self.asked_folder())? {
             if name.ends_with(".jsonl")
-                && let Some(header) = read(&path)?.header
+                && let Some(server) = self
+                    .asked_read
+                    .with(&path, |file| file.header.as_ref().map(|header| header.server.clone()))?
             {
-                servers.push(header.server);
+                servers.push(server);
             }
         }
         servers.sort();
@@ -146,21 +152,29 @@ impl Store {
     ) -> Result<(), E> {
         let folder = self.asked_folder();
         private_folder(&folder).map_err(StoreError::write(&folder))?;
-        let _lock = Lock::hold(&self.locks(), &format!("limits@{}", server_folder(server)))?;
+        let lock = Lock::hold(&self.locks(), &format!("limits@{}", server_folder(server)))?;
         let path = self.asked_path(server);
-        let file = read(&path)?;
-        let next = next(&file.entries)?;
-        let kept = file.entries.iter().filter(|entry| keep(entry));
-        let prunes = file.entries.len() >= WORTH_PRUNING && kept.clone().count() * 2 < file.entries.len();
-        if file.header.is_some() && !prunes {
-            return Ok(append(&path, &next, file.ends_well)?);
+        let noted = self.asked_read.with(&path, |file| {
+            let next = next(&file.entries)?;
+            let kept = file.entries.iter().filter(|entry| keep(entry));
+            let prunes = file.entries.len() >= WORTH_PRUNING && kept.clone().count() * 2 < file.entries.len();
+            if file.header.is_some() && !prunes {
+                return Ok(Some(append(&path, &next, file.ends_well)?));
+            }
+            let header = Header { version: ASKED_VERSION, server: server.to_owned() };
+            let mut text = line(&path, &header)?;
+            for entry in kept.chain([&next]) {
+                text.push_str(&line(&path, entry)?);
+            }
+            replace(&path, text.as_bytes(), 0o600)?;
+            Ok::<_, E>(None)
+        })?;
+        // Nobody has to wait for the disk who only wants to note something too.
+        drop(lock);
+        if let Some(file) = noted? {
+            file.sync_data().map_err(StoreError::write(&path))?;
         }
-        let header = Header { version: ASKED_VERSION, server: server.to_owned() };
-        let mut text = line(&path, &header)?;
-        for entry in kept.chain([&next]) {
-            text.push_str(&line(&path, entry)?);
-        }
-        Ok(replace(&path, text.as_bytes(), 0o600)?)
+        Ok(())
     }
 }
 
@@ -169,36 +183,109 @@ fn line(path: &Path, value: &impl Serialize) -> Result<String, StoreError> {
     Ok(serde_json::to_string(value).map_err(damaged)? + "\n")
 }
 
-fn append(path: &Path, entry: &Asked, ends_well: bool) -> Result<(), StoreError> {
+/// Adds a line to the file, which is still to be synced.
+fn append(path: &Path, entry: &Asked, ends_well: bool) -> Result<File, StoreError> {
     let mut text = line(path, entry)?;
     if !ends_well {
         text.insert(0, '\n');
     }
-    let write = || -> std::io::Result<()> {
+    let write = || -> std::io::Result<File> {
         let mut file = std::fs::OpenOptions::new().append(true).open(path)?;
         file.write_all(text.as_bytes())?;
-        file.sync_data()
+        Ok(file)
     };
     write().map_err(StoreError::write(path))
 }
 
-fn read(path: &Path) -> Result<AskedFile, StoreError> {
-    let text = match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(AskedFile::default()),
-        read => read.map_err(StoreError::read(path))?,
-    };
-    let ends_well = text.ends_with(b"\n");
-    let mut lines = text.split(|byte| *byte == b'\n');
-    let header = lines.next().and_then(|line| serde_json::from_slice::<Header>(line).ok());
-    if let Some(header) = &header
-        && header.version > ASKED_VERSION
-    {
-        let (path, found) = (path.to_owned(), header.version);
-        return Err(StoreError::NewerVersion { path, found, known: ASKED_VERSION });
+/// What this process has read of the files, so that each time only what was added is read: a run over a thousand certificates
+/// looks three times for each of them.
+#[derive(Debug, Default)]
+pub(super) struct AskedRead(Mutex<HashMap<PathBuf, Read>>);
+
+/// A file as far as it was read.
+#[derive(Debug, Default)]
+struct Read {
+    /// Device and inode: a file that was pruned is another one.
+    id: (u64, u64),
+    /// Bytes.
+    length: u64,
+    /// The last of these bytes, by which it is known again.
+    last: Vec<u8>,
+    file: AskedFile,
+}
+
+/// So many bytes tell a file from another one that was given its inode.
+const LAST: usize = 64;
+
+impl AskedRead {
+    /// The file as it is now.
+    fn with<T>(&self, path: &Path, look: impl FnOnce(&AskedFile) -> T) -> Result<T, StoreError> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = all.entry(path.to_owned()).or_default();
+        if let Err(error) = read.refresh(path) {
+            *read = Read::default();
+            return Err(error);
+        }
+        Ok(look(&read.file))
     }
-    // What cannot be read is not counted: one request too many does less harm than a renewal that does not come.
-    let entries = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    Ok(AskedFile { header, entries, ends_well })
+}
+
+impl Read {
+    fn refresh(&mut self, path: &Path) -> Result<(), StoreError> {
+        let mut opened = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                *self = Read::default();
+                return Ok(());
+            }
+            opened => opened.map_err(StoreError::read(path))?,
+        };
+        let facts = opened.metadata().map_err(StoreError::read(path))?;
+        let id = (facts.dev(), facts.ino());
+        if id != self.id || facts.len() < self.length || !self.file.ends_well {
+            *self = Read { id, ..Read::default() };
+        }
+        let mut text = self.rest(&mut opened).map_err(StoreError::read(path))?;
+        if !text.starts_with(&self.last) {
+            *self = Read { id, ..Read::default() };
+            text = self.rest(&mut opened).map_err(StoreError::read(path))?;
+        }
+        let new = &text[self.last.len()..];
+        self.length += new.len() as u64;
+        self.file.take(path, new)?;
+        self.last = text[text.len().saturating_sub(LAST)..].to_vec();
+        Ok(())
+    }
+
+    /// What comes after the bytes that were read, with the last of these.
+    fn rest(&self, opened: &mut File) -> std::io::Result<Vec<u8>> {
+        opened.seek(SeekFrom::Start(self.length - self.last.len() as u64))?;
+        let mut text = Vec::new();
+        opened.read_to_end(&mut text)?;
+        Ok(text)
+    }
+}
+
+impl AskedFile {
+    /// Takes in what was added.
+    fn take(&mut self, path: &Path, text: &[u8]) -> Result<(), StoreError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.ends_well = text.ends_with(b"\n");
+        let mut lines = text.split(|byte| *byte == b'\n');
+        if self.header.is_none() && self.entries.is_empty() {
+            self.header = lines.next().and_then(|line| serde_json::from_slice::<Header>(line).ok());
+        }
+        if let Some(header) = &self.header
+            && header.version > ASKED_VERSION
+        {
+            let (path, found) = (path.to_owned(), header.version);
+            return Err(StoreError::NewerVersion { path, found, known: ASKED_VERSION });
+        }
+        // What cannot be read is not counted: one request too many does less harm than a renewal that does not come.
+        self.entries.extend(lines.filter_map(|line| serde_json::from_slice::<Asked>(line).ok()));
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -259,6 +346,33 @@ mod tests {
         note(&store, failure(20, "new.example"), 10);
         let left: Vec<i64> = store.asked(SERVER).unwrap().iter().map(|entry| entry.at.as_second()).collect();
         assert_eq!((left.len(), left.iter().min(), left.last()), (3, Some(&10), Some(&20)));
+    }
+
+    #[test]
+    fn what_others_note_and_leave_out_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (Store::open(folder.path()).unwrap(), Store::open(folder.path()).unwrap());
+        let path = one.asked_path(SERVER);
+        let mut noted = Vec::new();
+        for number in 0..20 {
+            let store = if number % 3 == 0 { &other } else { &one };
+            let entry = failure(number, &format!("host{number}.example"));
+            noted.push(entry.clone());
+            note(store, entry, 0);
+            assert_eq!(
+                (one.asked(SERVER).unwrap(), other.asked(SERVER).unwrap()),
+                (noted.clone(), noted.clone())
+            );
+        }
+        // Another file in its place, as long as the old one, with or without its inode.
+        let text = std::fs::read_to_string(&path).unwrap().replace("host3.", "host9.");
+        replace(&path, text.as_bytes(), 0o600).unwrap();
+        assert!(!one.asked(SERVER).unwrap().contains(&noted[3]));
+        std::fs::write(&path, text.replace("host19.", "host18.")).unwrap();
+        let last = one.asked(SERVER).unwrap().pop();
+        assert!(matches!(last.unwrap().what, AskedFor::Failure { names } if names == ["host18.example"]));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(one.asked(SERVER).unwrap(), []);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use super::asked::AskedRead;
 use super::file::{entries, private_folder, read_json, sync_folder, write_json};
 use super::record::{RECORD, RECORD_VERSION};
 use super::{
@@ -75,17 +77,18 @@ pub struct Store {
     home: PathBuf,
     /// Where `certs/` and `accounts/` are: in the home, but for a rehearsal.
     things: PathBuf,
+    pub(super) asked_read: Arc<AskedRead>,
 }
 
 impl Store {
     /// Opens the folder for reading; nothing is made.
     pub fn read_only(home: &Path) -> Self {
-        Store { home: home.to_owned(), things: home.to_owned() }
+        Store { home: home.to_owned(), things: home.to_owned(), asked_read: Arc::default() }
     }
 
     /// The same store with certificates and accounts in another folder; nothing is made.
     pub(super) fn with_things_in(&self, folder: &Path) -> Self {
-        Store { home: self.home.clone(), things: folder.to_owned() }
+        Store { things: folder.to_owned(), ..self.clone() }
     }
 
     /// Opens the folder, makes what is missing in it (mode 0700) and proves that it can be written.
