@@ -129,10 +129,12 @@ mod tests {
 
     async fn check() {
         let seen = &Seen::default();
-        let lane = |number: usize| if number % 5 == 0 { BTreeSet::from(["alone"]) } else { BTreeSet::new() };
+        let lane = |number: usize| {
+            if number.is_multiple_of(5) { BTreeSet::from(["alone"]) } else { BTreeSet::new() }
+        };
         let jobs = (0..50).map(|number| (lane(number), number)).collect();
         let work = |number: usize| async move {
-            let alone = number % 5 == 0;
+            let alone = number.is_multiple_of(5);
             let now = if alone { &seen.alone } else { &seen.working };
             let most = now.fetch_add(1, Ordering::SeqCst) + 1;
             if alone {
