@@ -1,8 +1,10 @@
 //! Knot: a real authoritative name server that takes dynamic updates, and whose zones can be written by others too.
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -10,6 +12,9 @@ use crate::process::{Process, at_free_ports};
 use crate::{Error, io};
 
 const INSTALL: &str = "on Debian: apt-get install knot";
+
+/// How long it may take until it listens.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keys that may change TXT records: name, algorithm, and secret (base64).
 pub const KEYS: [(&str, &str, &str); 3] = [
@@ -61,7 +66,21 @@ impl Knot {
             command.arg("-c").arg(path);
             Ok((Process::start(command, INSTALL, address)?, address))
         })?;
-        Ok(Knot { process, address, folder })
+        let knot = Knot { process, address, folder };
+        knot.until_it_listens()?;
+        Ok(knot)
+    }
+
+    /// It answers questions a moment before it listens on its socket.
+    fn until_it_listens(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        while let Err(error) = UnixStream::connect(self.control()) {
+            if begun.elapsed() > PATIENCE {
+                return Err(Error::Silent { program: "knotd".to_owned(), said: error.to_string() });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Where it answers, over UDP and TCP.
