@@ -78,29 +78,38 @@ fn on_threads<J: Send, T: Send, F: Future<Output = T>>(
     work: &(impl Fn(J) -> F + Sync),
 ) -> Vec<T> {
     let threads = parallel.get().min(free.len());
-    let mut queues = vec![Mutex::new(free.into_iter())];
-    queues.extend(lanes.into_iter().map(|jobs| Mutex::new(jobs.into_iter())));
+    let free = Mutex::new(free.into_iter());
+    let lanes: Vec<_> = lanes.into_iter().map(|jobs| Mutex::new(jobs.into_iter())).collect();
     let done = Mutex::new(Vec::new());
-    let serve = |queue: &Mutex<std::vec::IntoIter<J>>| {
+    let finish = |job: J| {
+        let one = runtime.block_on(work(job));
+        done.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+    };
+    let serve_free = || {
         loop {
             // Not held while the job is done.
-            let job = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let job = free.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(job) = job else { return };
-            let one = runtime.block_on(work(job));
-            done.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            finish(job);
         }
     };
+    // Held from the first to the last: whoever comes second finds nothing left.
+    let serve_lane = |lane: &Mutex<std::vec::IntoIter<J>>| {
+        lane.lock().unwrap_or_else(PoisonError::into_inner).by_ref().for_each(&finish);
+    };
     std::thread::scope(|scope| {
-        let (serve, queues) = (&serve, &queues);
-        let begin = |queue| {
-            let thread = std::thread::Builder::new().name("certificate".to_owned()).stack_size(STACK);
-            // Where there can be no more threads, there are fewer.
-            let _ = thread.spawn_scoped(scope, move || serve(queue));
-        };
-        queues[1..].iter().for_each(begin);
-        (1..threads).for_each(|_| begin(&queues[0]));
+        let (serve_free, serve_lane) = (&serve_free, &serve_lane);
+        // Where there can be no more threads, there are fewer.
+        let thread = || std::thread::Builder::new().name("certificate".to_owned()).stack_size(STACK);
+        for lane in &lanes {
+            let _ = thread().spawn_scoped(scope, move || serve_lane(lane));
+        }
+        for _ in 1..threads {
+            let _ = thread().spawn_scoped(scope, serve_free);
+        }
         // This one works too, and sees to it that nothing is left even where it is the only one.
-        queues.iter().for_each(serve);
+        serve_free();
+        lanes.iter().for_each(serve_lane);
     });
     done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
