@@ -1,7 +1,5 @@
 //! The same as a picture: bars on a scale by powers of ten, since the clients are that far apart.
 
-use super::report::Row;
-
 const WIDTH: f64 = 760.0;
 const LABELS: f64 = 210.0;
 const BAR: f64 = 14.0;
@@ -10,15 +8,15 @@ const LEAST: f64 = 0.01;
 const MOST: f64 = 1000.0;
 
 /// An SVG picture, readable on a light and on a dark page.
-pub(super) fn svg(cases: &[(&'static str, Vec<Row>)]) -> String {
+pub(super) fn svg(cases: &[(&str, Vec<(String, f64)>)]) -> String {
     let mut body = String::new();
     let mut top = 10.0;
     for (title, rows) in cases {
         top += 22.0;
         body += &format!("<text class='case' x='0' y='{top}'>{title}</text>\n");
         top += 8.0;
-        for row in rows {
-            body += &bar(row, top);
+        for (client, wall) in rows {
+            body += &bar(client, *wall, top);
             top += BAR + 5.0;
         }
     }
@@ -40,15 +38,14 @@ pub(super) fn svg(cases: &[(&'static str, Vec<Row>)]) -> String {
     )
 }
 
-fn bar(row: &Row, top: f64) -> String {
-    let (wall, middle) = (row.wall(), top + BAR - 3.0);
-    let end = place(wall);
-    let class = if row.title() == "livecert" { "ours" } else { "other" };
+fn bar(client: &str, wall: f64, top: f64) -> String {
+    let (end, middle) = (place(wall), top + BAR - 3.0);
+    let class = if client == "livecert" { "ours" } else { "other" };
     format!(
         "<text x='{LABELS}' y='{middle}' text-anchor='end' dx='-6'>{}</text>\
          <rect class='{class}' x='{LABELS}' y='{top}' width='{:.1}' height='{BAR}'/>\
          <text x='{:.1}' y='{middle}' dx='4'>{wall:.2} s</text>\n",
-        row.title(),
+        client,
         end - LABELS,
         end,
     )

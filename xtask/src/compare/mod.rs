@@ -32,7 +32,8 @@ pub(crate) struct Words {
     /// How often each client is taken through each case
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Only these cases: one, wildcard, twenty, hundred, renewals, thousand, far-one, far-twenty
+    /// Only these cases: one, wildcard, twenty, hundred, renewals, thousand, far-one, far-twenty,
+    /// bad-days. What is not among them stays in the document as it is
     #[arg(long, value_name = "CASE")]
     case: Vec<String>,
     /// Only these clients: livecert, floor, lego, certbot, uacme, dehydrated
@@ -41,9 +42,6 @@ pub(crate) struct Words {
     /// Let the others wait as they do by themselves; this takes half an hour
     #[arg(long)]
     default_waits: bool,
-    /// Leave out the bad days
-    #[arg(long)]
-    no_faults: bool,
     /// Leave the documents as they are
     #[arg(long)]
     dry_run: bool,
@@ -89,9 +87,9 @@ fn inside(words: &Words) -> Result<(), Failure> {
             }
         }
         rows.retain(|row| !row.is_empty());
-        say(&report.add(case, rows));
+        say(&report.add(case, &rows));
     }
-    if !words.no_faults {
+    if wanted(&words.case, "bad-days") {
         let world = World::start(Duration::ZERO)?;
         warm_up(&world, &peers)?;
         let row = |peer: &dyn Peer| Ok((peer.title(), faults::row(&world, peer)?));

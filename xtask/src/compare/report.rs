@@ -40,10 +40,6 @@ impl Row {
         self.samples.is_empty()
     }
 
-    pub(super) fn title(&self) -> &'static str {
-        self.title
-    }
-
     /// The median of what is looked at, and its spread.
     fn spread(&self, look: impl Fn(&Sample) -> f64) -> [f64; 3] {
         let mut all: Vec<f64> = self.samples.iter().map(look).collect();
@@ -77,49 +73,57 @@ impl Row {
     }
 }
 
-/// What the whole comparison came to.
+/// What the comparison came to: a table for each case, under its heading.
 #[derive(Debug)]
 pub(super) struct Report {
     runs: u32,
     waits: Waits,
+    tables: Vec<Table>,
+}
+
+/// A table, as it is in the document.
+#[derive(Debug, PartialEq)]
+struct Table {
+    title: String,
     text: String,
-    cases: Vec<(&'static str, Vec<Row>)>,
 }
 
 impl Report {
     pub(super) fn new(runs: u32, waits: Waits) -> Self {
-        Report { runs, waits, text: String::new(), cases: Vec::new() }
+        Report { runs, waits, tables: Vec::new() }
     }
 
     /// Adds a case, and gives its table.
-    pub(super) fn add(&mut self, case: &Case, rows: Vec<Row>) -> String {
+    pub(super) fn add(&mut self, case: &Case, rows: &[Row]) -> String {
         let ours = rows.iter().find(|row| row.title == "livecert").map_or(f64::NAN, Row::wall);
-        let mut text = format!("### {}\n\n", capital(case.title));
-        text += "| client | runs | wall time | times livecert's | CPU | memory | ACME requests | Gandi requests |\n";
+        let mut text = WALL_HEADS.to_owned();
         text += "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
         text += &rows.iter().map(|row| row.markdown(ours) + "\n").collect::<String>();
-        self.text += &format!("{text}\n");
-        self.cases.push((case.title, rows));
-        text
+        self.push(&capital(case.title), text)
     }
 
     /// Adds the bad days, and gives their table.
     pub(super) fn add_faults(&mut self, heads: &[&str], rows: &[(&'static str, Vec<String>)]) -> String {
-        let mut text = format!("### Bad days\n\n| client | {} |\n", heads.join(" | "));
+        let mut text = format!("| client | {} |\n", heads.join(" | "));
         text += &format!("| --- |{}\n", " --- |".repeat(heads.len()));
         text += &rows
             .iter()
             .map(|(title, cells)| format!("| {title} | {} |\n", cells.join(" | ")))
             .collect::<String>();
-        self.text += &text;
-        text
+        self.push(BAD_DAYS, text)
     }
 
-    /// Writes the tables into the document, and the chart beside it.
-    pub(super) fn write(&self, document: &Path, picture: &Path) -> Result<(), Failure> {
+    fn push(&mut self, title: &str, text: String) -> String {
+        let shown = format!("### {title}\n\n{text}");
+        self.tables.push(Table { title: title.to_owned(), text });
+        shown
+    }
+
+    /// Writes the tables into the document, beside those of cases that were not run, and the chart of all of them.
+    pub(super) fn write(self, document: &Path, picture: &Path) -> Result<(), Failure> {
         let text = std::fs::read_to_string(document)?;
         let (head, rest) = text.split_once(BEGIN).ok_or("no place for the tables in the document")?;
-        let (_, tail) = rest.split_once(END).ok_or("no place for the tables in the document")?;
+        let (old, tail) = rest.split_once(END).ok_or("no place for the tables in the document")?;
         let waits = match self.waits {
             Waits::Least => "the others told to wait as little as they can, without any check of propagation",
             Waits::Default => "the others with the waits that they have by themselves",
@@ -129,9 +133,55 @@ impl Report {
             "Up to {} runs each, medians with spreads; livecert with its defaults, {waits}.\n\n![{}]({chart})\n",
             self.runs, "Wall time of each client in each case"
         );
-        std::fs::write(document, format!("{head}{BEGIN}\n\n{words}\n{}{END}{tail}", self.text))?;
-        Ok(std::fs::write(picture, chart::svg(&self.cases))?)
+        let tables = merged(tables_in(old), self.tables);
+        let shown: String =
+            tables.iter().map(|table| format!("\n### {}\n\n{}", table.title, table.text)).collect();
+        std::fs::write(document, format!("{head}{BEGIN}\n\n{words}{shown}\n{END}{tail}"))?;
+        let bars: Vec<_> =
+            tables.iter().filter_map(|table| Some((table.title.as_str(), bars(table)?))).collect();
+        Ok(std::fs::write(picture, chart::svg(&bars))?)
     }
+}
+
+const WALL_HEADS: &str =
+    "| client | runs | wall time | times livecert's | CPU | memory | ACME requests | Gandi requests |\n";
+const BAD_DAYS: &str = "Bad days";
+
+/// The tables that a document has.
+fn tables_in(text: &str) -> Vec<Table> {
+    let parts = text.split("\n### ").skip(1);
+    let table = |part: &str| {
+        let (title, text) = part.split_once('\n')?;
+        Some(Table { title: title.to_owned(), text: text.trim().to_owned() + "\n" })
+    };
+    parts.filter_map(table).collect()
+}
+
+/// The new tables in the place of the old ones, in the order of the cases.
+fn merged(old: Vec<Table>, new: Vec<Table>) -> Vec<Table> {
+    let mut all = new;
+    for table in old {
+        if all.iter().all(|other| other.title != table.title) {
+            all.push(table);
+        }
+    }
+    let titles: Vec<String> = Case::ALL.iter().map(|case| capital(case.title)).collect();
+    all.sort_by_key(|table| titles.iter().position(|title| *title == table.title).unwrap_or(titles.len()));
+    all
+}
+
+/// The wall times of a table: who, and seconds; `None` for one without.
+fn bars(table: &Table) -> Option<Vec<(String, f64)>> {
+    let rows = table.text.strip_prefix(WALL_HEADS)?.lines().skip(1);
+    let bar = |row: &str| {
+        let mut cells = row.split('|').map(str::trim);
+        let client = cells.nth(1)?;
+        let name = client.rsplit_once(' ').map_or(client, |(name, _)| name);
+        let mut wall = cells.nth(1)?.split(' ');
+        let number: f64 = wall.next()?.parse().ok()?;
+        Some((name.to_owned(), if wall.next()? == "ms" { number / 1000.0 } else { number }))
+    };
+    Some(rows.filter_map(bar).collect())
 }
 
 fn capital(text: &str) -> String {
@@ -147,5 +197,36 @@ fn seconds(value: f64) -> String {
         value if value < 1.0 => format!("{:.0} ms", value * 1000.0),
         value if value < 10.0 => format!("{value:.2} s"),
         value => format!("{value:.1} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_one_case_leaves_the_others() {
+        let table = |title: &str, text: &str| Table { title: title.to_owned(), text: text.to_owned() };
+        let old = "\n\nwords\n\n### One name\n\n| old |\n\n### Bad days\n\n| bad |\n\n";
+        let old = tables_in(old);
+        assert_eq!(old, [table("One name", "| old |\n"), table("Bad days", "| bad |\n")]);
+        let new = vec![table("Apex + wildcard", "| b |\n"), table("One name", "| a |\n")];
+        let all = merged(old, new);
+        let texts: Vec<_> = all.iter().map(|table| table.text.as_str()).collect();
+        assert_eq!(texts, ["| a |\n", "| b |\n", "| bad |\n"]);
+    }
+
+    #[test]
+    fn a_chart_is_drawn_from_what_is_in_the_table() {
+        let taken = |wall: f64| Taken { wall, cpu: 0.1, memory: 20.0 };
+        let row = |title, wall: f64| {
+            let mut row = Row::new(title, "1.0".to_owned());
+            row.add(Sample { taken: taken(wall), acme: 9, gandi: 5 });
+            row
+        };
+        let mut report = Report::new(1, Waits::Least);
+        report.add(&Case::ALL[0], &[row("livecert", 0.075), row("some other client", 5.75)]);
+        let bars = bars(&report.tables[0]).unwrap();
+        assert_eq!(bars, [("livecert".to_owned(), 0.075), ("some other client".to_owned(), 5.75)]);
     }
 }
