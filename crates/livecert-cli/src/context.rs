@@ -92,22 +92,7 @@ pub(crate) fn account(
 
 /// Runs `work` on a runtime of one thread: it waits for servers nearly all of its time, and start-up counts.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    on_runtime(tokio::runtime::Builder::new_current_thread(), work)
-}
-
-/// The same for work on many certificates, with a thread for the network: they have threads of their own, which wait for
-/// the disk.
-pub(crate) fn block_on_many<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(1);
-    on_runtime(runtime, work)
-}
-
-fn on_runtime<T>(
-    mut runtime: tokio::runtime::Builder,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let runtime = runtime.enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::internal(&format!("the runtime cannot be started: {error}")))?;
     let result = runtime.block_on(work);

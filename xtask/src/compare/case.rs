@@ -95,7 +95,7 @@ impl Case {
     pub(super) fn is_for(&self, client: &str) -> bool {
         let takes_minutes = match client {
             "dehydrated" => self.names() > 2,
-            "certbot-multi" => self.certificates > 2,
+            "certbot" | "certbot-multi" => self.certificates > 2,
             _ => false,
         };
         !takes_minutes && (self.only.is_empty() || self.only.contains(&client))

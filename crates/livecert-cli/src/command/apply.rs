@@ -57,7 +57,7 @@ pub(super) fn run(words: Apply, globals: &Globals, output: &Output) -> Result<St
         let refused = intentions.iter().filter(|one| step(one) == "fail").count();
         return Ok(Status::of(intentions.len() - refused, refused));
     }
-    let applied = context::block_on_many(async { Ok(context::service(globals)?.apply(request).await?) })?;
+    let applied = context::block_on(async { Ok(context::service(globals)?.apply(request).await?) })?;
     if !output.is_json() {
         for one in &applied {
             if let AppliedResult::Failed(error) = &one.result {

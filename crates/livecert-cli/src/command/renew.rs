@@ -40,7 +40,7 @@ pub(super) fn run(words: &Renew, globals: &Globals, output: &Output) -> Result<S
     }
     let parallel = words.parallel.unwrap_or(RenewRequest::default().parallel);
     let request = RenewRequest { certs, force: words.force, parallel };
-    let renewals = context::block_on_many(async { Ok(context::service(globals)?.renew(&request).await?) })?;
+    let renewals = context::block_on(async { Ok(context::service(globals)?.renew(&request).await?) })?;
     let totals = Totals::of(&renewals);
     if !output.is_json() {
         for renewal in &renewals {
