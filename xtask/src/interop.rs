@@ -6,12 +6,12 @@ use std::path::Path;
 use clap::Args;
 use serde_json::Value;
 
+use crate::document::Marks;
 use crate::setup::{self, cargo_command, root, target};
 use crate::{Failure, say};
 
 const DOCUMENT: &str = "docs/acme-servers.md";
-const BEGIN: &str = "<!-- begin: written by `cargo xtask interop` -->";
-const END: &str = "<!-- end -->";
+const MARKS: Marks = Marks { begin: "<!-- begin: written by `cargo xtask interop` -->", end: "<!-- end -->" };
 
 #[derive(Debug, Args)]
 pub(crate) struct Words {
@@ -61,7 +61,7 @@ pub(crate) fn run(words: &Words) -> Result<(), Failure> {
     let text = table.markdown(words.runs);
     say(&text);
     if !words.dry_run {
-        write(&root().join(DOCUMENT), &text)?;
+        MARKS.fill(&root().join(DOCUMENT), &text)?;
     }
     if succeeded { Ok(()) } else { Err("a case is not as it has to be: see above".into()) }
 }
@@ -138,14 +138,4 @@ impl Cell {
             "yes".to_owned()
         }
     }
-}
-
-/// Puts the text between the marks.
-fn write(document: &Path, text: &str) -> Result<(), Failure> {
-    let old = std::fs::read_to_string(document)?;
-    let parts = old.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
-    let Some((head, tail)) = parts else {
-        return Err(format!("{} has lost the marks of the table", document.display()).into());
-    };
-    Ok(std::fs::write(document, format!("{head}{BEGIN}\n\n{text}\n\n{END}{tail}"))?)
 }

@@ -3,6 +3,7 @@
 mod compare;
 mod count;
 mod demo;
+mod document;
 mod fuzz;
 mod interop;
 mod measure;
@@ -10,6 +11,7 @@ mod package;
 mod setup;
 mod soak;
 mod test;
+mod usage;
 
 use std::process::ExitCode;
 

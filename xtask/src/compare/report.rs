@@ -7,9 +7,12 @@ use super::peer::Waits;
 use super::stopwatch::Taken;
 use super::{CHART, chart};
 use crate::Failure;
+use crate::document::Marks;
 
-const BEGIN: &str = "<!-- begin: written by `cargo xtask compare` -->";
-const END: &str = "<!-- end: written by `cargo xtask compare` -->";
+const MARKS: Marks = Marks {
+    begin: "<!-- begin: written by `cargo xtask compare` -->",
+    end: "<!-- end: written by `cargo xtask compare` -->",
+};
 
 /// One run of one client.
 #[derive(Debug, Clone, Copy)]
@@ -121,9 +124,6 @@ impl Report {
 
     /// Writes the tables into the document, beside those of cases that were not run, and the chart of all of them.
     pub(super) fn write(self, document: &Path, picture: &Path) -> Result<(), Failure> {
-        let text = std::fs::read_to_string(document)?;
-        let (head, rest) = text.split_once(BEGIN).ok_or("no place for the tables in the document")?;
-        let (old, tail) = rest.split_once(END).ok_or("no place for the tables in the document")?;
         let waits = match self.waits {
             Waits::Least => "the others told to wait as little as they can, without any check of propagation",
             Waits::Default => "the others with the waits that they have by themselves",
@@ -133,10 +133,10 @@ impl Report {
             "Up to {} runs each, medians with spreads; livecert with its defaults, {waits}.\n\n![{}]({chart})\n",
             self.runs, "Wall time of each client in each case"
         );
-        let tables = merged(tables_in(old), self.tables);
+        let tables = merged(tables_in(&MARKS.read(document)?), self.tables);
         let shown: String =
             tables.iter().map(|table| format!("\n### {}\n\n{}", table.title, table.text)).collect();
-        std::fs::write(document, format!("{head}{BEGIN}\n\n{words}{shown}\n{END}{tail}"))?;
+        MARKS.fill(document, &format!("{words}{shown}"))?;
         let bars: Vec<_> =
             tables.iter().filter_map(|table| Some((table.title.as_str(), bars(table)?))).collect();
         Ok(std::fs::write(picture, chart::svg(&bars))?)

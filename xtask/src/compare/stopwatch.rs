@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::world::World;
 use crate::Failure;
+use crate::usage::{self, Usage};
 
 /// What a client took.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +23,8 @@ pub(super) fn take(world: &World, commands: Vec<Command>) -> Result<Taken, Failu
     let note = world.folder().join("time.txt");
     let mut taken = Taken { wall: 0.0, cpu: 0.0, memory: 0.0 };
     for command in commands {
-        let mut timed = Command::new("/usr/bin/time");
-        timed.args(["--quiet", "-f", "%U %S %M", "-o"]).arg(&note).arg(command.get_program());
+        let mut timed = Command::new(usage::TIME);
+        timed.args(usage::WORDS).arg(&note).arg(command.get_program());
         timed.args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
@@ -34,13 +35,9 @@ pub(super) fn take(world: &World, commands: Vec<Command>) -> Result<Taken, Failu
         let begun = Instant::now();
         succeed(&mut timed)?;
         taken.wall += begun.elapsed().as_secs_f64();
-        let text = std::fs::read_to_string(&note)?;
-        let numbers: Vec<f64> = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        let [user, system, kilobytes] = numbers[..] else {
-            return Err(format!("no times in '{}'", text.trim()).into());
-        };
-        taken.cpu += user + system;
-        taken.memory = taken.memory.max(kilobytes / 1024.0);
+        let used = Usage::read(&note)?;
+        taken.cpu += used.cpu;
+        taken.memory = taken.memory.max(used.memory);
     }
     Ok(taken)
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::World;
 use crate::Failure;
+use crate::usage::{self, Usage};
 
 const RUNS: usize = 7;
 
@@ -49,19 +50,15 @@ pub(super) fn table(world: &World, count: usize) -> Result<String, Failure> {
 fn cost(world: &World, own: &[String]) -> Result<Cost, Failure> {
     let note = world.testbed.folder().join("note.txt");
     let (mut walls, mut cpu, mut memory) = (Vec::new(), f64::MAX, 0.0_f64);
-    let words = ["--quiet", "-f", "%U %S %M", "-o"].map(str::to_owned);
+    let words = usage::WORDS.map(str::to_owned);
     let words = [&words[..], &[note.display().to_string()]].concat();
     for _ in 0..RUNS {
         let begun = Instant::now();
-        world.below("/usr/bin/time", &words, own)?;
+        world.below(usage::TIME, &words, own)?;
         walls.push(begun.elapsed().as_secs_f64());
-        let text = std::fs::read_to_string(&note)?;
-        let numbers: Vec<f64> = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        let [user, system, kilobytes] = numbers[..] else {
-            return Err(format!("no times in '{}'", text.trim()).into());
-        };
-        cpu = cpu.min(user + system);
-        memory = memory.max(kilobytes / 1024.0);
+        let used = Usage::read(&note)?;
+        cpu = cpu.min(used.cpu);
+        memory = memory.max(used.memory);
     }
     walls.sort_by(f64::total_cmp);
     Ok(Cost { wall: walls[RUNS / 2], cpu, memory, calls: calls(world, own)? })

@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use testbed::{Livecert, Options, PAT, PebbleOptions, Testbed, name_in_a_thousand_zones};
 
+use crate::document::Marks;
 use crate::setup::{self, build, root};
 use crate::{Failure, say};
 
 const DOCUMENT: &str = "docs/performance.md";
-const BEGIN: &str = "<!-- begin: written by `cargo xtask count` -->";
-const END: &str = "<!-- end: written by `cargo xtask count` -->";
+const MARKS: Marks = Marks {
+    begin: "<!-- begin: written by `cargo xtask count` -->",
+    end: "<!-- end: written by `cargo xtask count` -->",
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Words {
@@ -61,16 +64,7 @@ pub(crate) fn run(words: &Words) -> Result<(), Failure> {
     if let Some(folder) = &words.keep {
         std::fs::rename(world.testbed.home(), folder)?;
     }
-    if words.dry_run { Ok(()) } else { write(&root().join(DOCUMENT), &text) }
-}
-
-fn write(document: &Path, text: &str) -> Result<(), Failure> {
-    let old = std::fs::read_to_string(document)?;
-    let parts = old.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
-    let Some((head, tail)) = parts else {
-        return Err(format!("{} has lost the marks of the tables", document.display()).into());
-    };
-    Ok(std::fs::write(document, format!("{head}{BEGIN}\n\n{text}\n{END}{tail}"))?)
+    if words.dry_run { Ok(()) } else { MARKS.fill(&root().join(DOCUMENT), &text) }
 }
 
 /// Servers, and a store on which livecert is run.

@@ -10,9 +10,12 @@ use super::service::Sample;
 use super::storm::Storm;
 use super::world::World;
 use crate::Failure;
+use crate::document::Marks;
 
-const BEGIN: &str = "<!-- begin: written by `cargo xtask soak` -->";
-const END: &str = "<!-- end: written by `cargo xtask soak` -->";
+const MARKS: Marks = Marks {
+    begin: "<!-- begin: written by `cargo xtask soak` -->",
+    end: "<!-- end: written by `cargo xtask soak` -->",
+};
 /// What the memory of the long-lived process may differ by at the end from what it was in the middle: a part of it, and some
 /// pages of the allocator.
 const GROWTH: f64 = 0.10;
@@ -89,10 +92,7 @@ impl Report {
 
     /// Writes it into the document.
     pub(super) fn write(&self, document: &Path) -> Result<(), Failure> {
-        let text = std::fs::read_to_string(document)?;
-        let (head, rest) = text.split_once(BEGIN).ok_or("no place for the report in the document")?;
-        let (_, tail) = rest.split_once(END).ok_or("no place for the report in the document")?;
-        Ok(std::fs::write(document, format!("{head}{BEGIN}\n\n{}\n{END}{tail}", self.text))?)
+        MARKS.fill(document, &self.text)
     }
 }
 

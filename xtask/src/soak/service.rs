@@ -9,7 +9,7 @@ use std::sync::Arc;
 use livecert::certificate::{CertificateError, RenewRequest, Renewal, RenewalResult, Service};
 use livecert::plugin::Surroundings;
 use livecert::progress::Silent;
-use livecert::secret::Prompter;
+use livecert::secret::Nobody;
 use livecert::store::Store;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -23,22 +23,6 @@ const SIDE_BY_SIDE: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 pub(crate) struct Words {
     home: PathBuf,
     ca_bundle: PathBuf,
-}
-
-struct Nobody;
-
-impl Prompter for Nobody {
-    fn interactive(&self) -> bool {
-        false
-    }
-
-    fn ask_secret(&self, _: &str) -> Option<std::io::Result<secrecy::SecretString>> {
-        None
-    }
-
-    fn confirm(&self, _: &str) -> bool {
-        false
-    }
 }
 
 /// The inside of the process: a round for each line that comes in, and a report of it as a line.

@@ -8,4 +8,4 @@ mod source;
 pub use key_place::KeyPlace;
 pub use keyring::{KeyringError, KeyringItem};
 pub use sealed::{KeyMaterial, Keys, SealError, Sealed, SealingKey};
-pub use source::{Prompter, SecretError, Source};
+pub use source::{Nobody, Prompter, SecretError, Source};

@@ -55,6 +55,24 @@ pub trait Prompter: Send + Sync {
     }
 }
 
+/// Nobody is there to answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nobody;
+
+impl Prompter for Nobody {
+    fn interactive(&self) -> bool {
+        false
+    }
+
+    fn ask_secret(&self, _: &str) -> Option<std::io::Result<SecretString>> {
+        None
+    }
+
+    fn confirm(&self, _: &str) -> bool {
+        false
+    }
+}
+
 /// Why a secret could not be had. No variant carries the secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -285,19 +303,6 @@ async fn run_command(command: &str) -> Result<SecretString, SecretError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Nobody;
-    impl Prompter for Nobody {
-        fn interactive(&self) -> bool {
-            false
-        }
-        fn ask_secret(&self, _: &str) -> Option<std::io::Result<SecretString>> {
-            None
-        }
-        fn confirm(&self, _: &str) -> bool {
-            false
-        }
-    }
 
     fn read(source: &Source) -> Result<SecretString, SecretError> {
         tokio::runtime::Builder::new_current_thread()

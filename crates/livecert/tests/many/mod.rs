@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use livecert::certificate::Service;
 use livecert::plugin::Surroundings;
 use livecert::progress::Silent;
-use livecert::secret::Prompter;
+use livecert::secret::Nobody;
 use livecert::store::{
     Bundle, CertName, CertificateRecord, CredentialRecord, Deployed, DeploymentState, GenerationInfo, Output,
     RenewalRecord, RenewalWindow, Store, StoredArgument,
@@ -62,23 +62,6 @@ async fn add(store: &Store, cert: &CertName, token: &Path) {
     state.deployed = Some(Deployed { generation: 1, at: now, served: false });
     store.save_deployment(cert, &lock, &state).unwrap();
     store.save_credential_end(cert, &CredentialRecord::new("personal access token", days(300))).unwrap();
-}
-
-/// Nobody is at a terminal.
-struct Nobody;
-
-impl Prompter for Nobody {
-    fn interactive(&self) -> bool {
-        false
-    }
-
-    fn ask_secret(&self, _: &str) -> Option<std::io::Result<SecretString>> {
-        None
-    }
-
-    fn confirm(&self, _: &str) -> bool {
-        false
-    }
 }
 
 /// A service on the store.

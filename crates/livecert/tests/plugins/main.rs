@@ -13,26 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use livecert::plugin::{self, Arguments, Plugin, PluginState, Surroundings};
-use livecert::secret::{KeyMaterial, KeyPlace, Prompter, SealingKey};
+use livecert::secret::{KeyMaterial, KeyPlace, Nobody, SealingKey};
 use livecert::store::Store;
-use secrecy::SecretString;
-
-/// Nobody is at the terminal.
-struct Nobody;
-
-impl Prompter for Nobody {
-    fn interactive(&self) -> bool {
-        false
-    }
-
-    fn ask_secret(&self, _: &str) -> Option<std::io::Result<SecretString>> {
-        None
-    }
-
-    fn confirm(&self, _: &str) -> bool {
-        false
-    }
-}
 
 /// The sealing key of a folder, the same each time.
 fn key_of(folder: &Path) -> KeyMaterial {
