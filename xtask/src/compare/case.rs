@@ -18,6 +18,8 @@ pub(super) struct Case {
     pub(super) distance: Duration,
     /// The clients that can be asked for it; none means all.
     only: &'static [&'static str],
+    /// After so long Pebble has come to a halt, and a run is begun anew; `None` where few requests are under way at once.
+    pub(super) halted: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +36,7 @@ const NEAR: Duration = Duration::ZERO;
 const FAR: Duration = Duration::from_millis(50);
 
 const fn case(id: &'static str, title: &'static str, shape: Shape, distance: Duration) -> Case {
-    Case { id, title, shape, certificates: 1, renewals: false, distance, only: &[] }
+    Case { id, title, shape, certificates: 1, renewals: false, distance, only: &[], halted: None }
 }
 
 impl Case {
@@ -50,6 +52,7 @@ impl Case {
         },
         Case {
             certificates: 1000,
+            halted: Some(Duration::from_secs(60)),
             only: &["livecert", "floor"],
             ..case("thousand", "1,000 certificates, 100 zones", Shape::Spread(100), NEAR)
         },

@@ -79,7 +79,6 @@ impl Row {
 /// What the comparison came to: a table for each case, under its heading.
 #[derive(Debug)]
 pub(super) struct Report {
-    runs: u32,
     waits: Waits,
     tables: Vec<Table>,
 }
@@ -92,17 +91,21 @@ struct Table {
 }
 
 impl Report {
-    pub(super) fn new(runs: u32, waits: Waits) -> Self {
-        Report { runs, waits, tables: Vec::new() }
+    pub(super) fn new(waits: Waits) -> Self {
+        Report { waits, tables: Vec::new() }
     }
 
-    /// Adds a case, and gives its table.
-    pub(super) fn add(&mut self, case: &Case, rows: &[Row]) -> String {
+    /// Adds a case, and gives its table. `halts` is how often a run was begun anew.
+    pub(super) fn add(&mut self, case: &Case, rows: &[Row], halts: u32) -> String {
         let ours = rows.iter().find(|row| row.title == "livecert").map_or(f64::NAN, Row::wall);
         let mut text = WALL_HEADS.to_owned();
         text += "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
         text += &rows.iter().map(|row| row.markdown(ours) + "\n").collect::<String>();
-        self.push(&capital(case.title), text)
+        if halts > 0 {
+            let runs = if halts == 1 { "A run was".to_owned() } else { format!("{halts} runs were") };
+            text += &format!("\n{runs} begun anew after Pebble had come to a halt.\n");
+        }
+        self.push(&heading(case, self.waits), text)
     }
 
     /// Adds the bad days, and gives their table.
@@ -124,14 +127,11 @@ impl Report {
 
     /// Writes the tables into the document, beside those of cases that were not run, and the chart of all of them.
     pub(super) fn write(self, document: &Path, picture: &Path) -> Result<(), Failure> {
-        let waits = match self.waits {
-            Waits::Least => "the others told to wait as little as they can, without any check of propagation",
-            Waits::Default => "the others with the waits that they have by themselves",
-        };
         let chart = CHART.trim_start_matches("docs/");
         let words = format!(
-            "Up to {} runs each, medians with spreads; livecert with its defaults, {waits}.\n\n![{}]({chart})\n",
-            self.runs, "Wall time of each client in each case"
+            "Medians with spreads; livecert with its defaults, the others told to wait as little as they can, \
+             without any check of propagation, where nothing else is said.\n\n![{}]({chart})\n",
+            "Wall time of each client in each case"
         );
         let tables = merged(tables_in(&MARKS.read(document)?), self.tables);
         let shown: String =
@@ -165,7 +165,8 @@ fn merged(old: Vec<Table>, new: Vec<Table>) -> Vec<Table> {
             all.push(table);
         }
     }
-    let titles: Vec<String> = Case::ALL.iter().map(|case| capital(case.title)).collect();
+    let of = |case: &Case| [heading(case, Waits::Least), heading(case, Waits::Default)];
+    let titles: Vec<String> = Case::ALL.iter().flat_map(of).collect();
     all.sort_by_key(|table| titles.iter().position(|title| *title == table.title).unwrap_or(titles.len()));
     all
 }
@@ -182,6 +183,15 @@ fn bars(table: &Table) -> Option<Vec<(String, f64)>> {
         Some((name.to_owned(), if wall.next()? == "ms" { number / 1000.0 } else { number }))
     };
     Some(rows.filter_map(bar).collect())
+}
+
+/// What a case is called over its table. With the waits that the others have by themselves it is another one.
+fn heading(case: &Case, waits: Waits) -> String {
+    let title = capital(case.title);
+    match waits {
+        Waits::Least => title,
+        Waits::Default => format!("{title}, everybody's own waits"),
+    }
 }
 
 fn capital(text: &str) -> String {
@@ -224,8 +234,8 @@ mod tests {
             row.add(Sample { taken: taken(wall), acme: 9, gandi: 5 });
             row
         };
-        let mut report = Report::new(1, Waits::Least);
-        report.add(&Case::ALL[0], &[row("livecert", 0.075), row("some other client", 5.75)]);
+        let mut report = Report::new(Waits::Least);
+        report.add(&Case::ALL[0], &[row("livecert", 0.075), row("some other client", 5.75)], 1);
         let bars = bars(&report.tables[0]).unwrap();
         assert_eq!(bars, [("livecert".to_owned(), 0.075), ("some other client".to_owned(), 5.75)]);
     }

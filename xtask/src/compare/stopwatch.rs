@@ -1,11 +1,14 @@
 //! Wall time, processor time and memory of commands.
 
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use super::world::World;
 use crate::Failure;
 use crate::usage::{self, Usage};
+
+/// Letters of a command that failed.
+const SHOWN: usize = 500;
 
 /// What a client took.
 #[derive(Debug, Clone, Copy)]
@@ -18,13 +21,24 @@ pub(super) struct Taken {
     pub(super) memory: f64,
 }
 
-/// Runs the commands one after another, and takes their time as a whole.
-pub(super) fn take(world: &World, commands: Vec<Command>) -> Result<Taken, Failure> {
+/// The exit status of a program that `timeout` has killed.
+const KILLED: i32 = 128 + 9;
+
+/// Runs the commands one after another, and takes their time as a whole; `None` if one was not done within `limit`.
+pub(super) fn take(
+    world: &World,
+    commands: Vec<Command>,
+    limit: Option<Duration>,
+) -> Result<Option<Taken>, Failure> {
     let note = world.folder().join("time.txt");
     let mut taken = Taken { wall: 0.0, cpu: 0.0, memory: 0.0 };
     for command in commands {
         let mut timed = Command::new(usage::TIME);
-        timed.args(usage::WORDS).arg(&note).arg(command.get_program());
+        timed.args(usage::WORDS).arg(&note);
+        if let Some(limit) = limit {
+            timed.args(["timeout", "--signal=KILL", &limit.as_secs().to_string()]);
+        }
+        timed.arg(command.get_program());
         timed.args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
@@ -33,13 +47,17 @@ pub(super) fn take(world: &World, commands: Vec<Command>) -> Result<Taken, Failu
             };
         }
         let begun = Instant::now();
-        succeed(&mut timed)?;
+        let output = timed.stdin(Stdio::null()).output()?;
+        if limit.is_some() && output.status.code() == Some(KILLED) {
+            return Ok(None);
+        }
+        check(&timed, output)?;
         taken.wall += begun.elapsed().as_secs_f64();
         let used = Usage::read(&note)?;
         taken.cpu += used.cpu;
         taken.memory = taken.memory.max(used.memory);
     }
-    Ok(taken)
+    Ok(Some(taken))
 }
 
 /// Runs the commands one after another.
@@ -50,9 +68,15 @@ pub(super) fn succeed_all(commands: Vec<Command>) -> Result<(), Failure> {
 /// Runs a command to its end.
 pub(super) fn succeed(command: &mut Command) -> Result<(), Failure> {
     let output = command.stdin(Stdio::null()).output()?;
+    check(command, output)
+}
+
+fn check(command: &Command, output: Output) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    Err(format!("{command:?} ended with {}: {}", output.status, said.concat()).into())
+    // There may be a thousand names in it.
+    let command: String = format!("{command:?}").chars().take(SHOWN).collect();
+    Err(format!("{command} ended with {}: {}", output.status, said.concat()).into())
 }

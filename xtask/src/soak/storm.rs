@@ -436,7 +436,13 @@ fn generations(home: &std::path::Path) -> Result<Vec<String>, Failure> {
     for cert in std::fs::read_dir(home.join("certs"))? {
         let Ok(generations) = std::fs::read_dir(cert?.path().join("generations")) else { continue };
         for generation in generations {
-            let Ok(text) = std::fs::read(generation?.path().join("generation.json")) else { continue };
+            let generation = generation?;
+            // A draft is none yet.
+            let is_whole = generation.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+            let Ok(text) = std::fs::read(generation.path().join("generation.json")) else { continue };
+            if !is_whole {
+                continue;
+            }
             let document: serde_json::Value = serde_json::from_slice(&text)?;
             ids.extend(document["certificate_id"].as_str().map(str::to_owned));
         }

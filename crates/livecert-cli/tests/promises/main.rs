@@ -63,6 +63,7 @@ mod the_old_host_of_livedns_is_explained;
 mod the_page_shows_how_everything_stands;
 mod the_sealing_key_moves_and_changes;
 mod two_at_once_do_no_harm;
+mod what_counts_is_synced_and_no_more;
 mod wrong_words_do_nothing;
 
 use std::path::{Path, PathBuf};

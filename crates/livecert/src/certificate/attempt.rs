@@ -41,7 +41,7 @@ impl Attempt<'_> {
         mut self,
         draft: &mut Draft,
         csr: &[u8],
-        store: impl FnOnce(&mut Draft, &[Certificate]) -> Result<Generation, CertificateError>,
+        store: impl AsyncFnOnce(&mut Draft, &[Certificate]) -> Result<Generation, CertificateError>,
     ) -> Result<(Generation, Vec<Leftover>), CertificateError> {
         if let Err(error) = self.prove().await {
             draft.keep(self.kept);
@@ -55,10 +55,10 @@ impl Attempt<'_> {
         // It is on disk as soon as it is here: the removal may take longer.
         let certificate = async {
             let chains = self.certificate(draft, csr).await?;
-            store(draft, &chains)
+            store(draft, &chains).await
         };
         let (stored, (withdrawn, shown)) = tokio::join!(certificate, self.clean_up());
-        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]));
+        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]).await);
         if self.service.rehearsing {
             // What is proved now must not make the next rehearsal easier than it looks.
             let statuses = [AuthorizationStatus::Pending, AuthorizationStatus::Valid];
@@ -72,7 +72,7 @@ impl Attempt<'_> {
     pub(super) async fn solve(mut self) -> Result<Vec<Leftover>, CertificateError> {
         let proved = self.prove().await;
         let (withdrawn, shown) = self.clean_up().await;
-        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]));
+        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &[]).await);
         proved.map(|()| withdrawn.leftovers)
     }
 
@@ -90,14 +90,17 @@ impl Attempt<'_> {
         let event = |event: Event<'_>| service.progress.event(cert, event);
         // A sweep must not end what a person goes on with.
         if !self.kept {
-            self.ledger.order(self.server, &self.order.account, &self.order.order)?;
+            self.ledger.order(self.server, &self.order.account, &self.order.order);
         }
+        let noting = async { if self.kept { Ok(()) } else { self.ledger.save().await } };
         let account = &self.order.account;
         let allows = |base: &str, wildcard: bool, kind: &ChallengeType| {
             service.caa_allows(account, &self.caa, (base, wildcard), kind)
         };
         let opening = self.order.open(&self.settings.proofs, self.solvers, allows);
-        let open = service.unless_interrupted(opening).await??;
+        let (noted, open) = tokio::join!(noting, service.unless_interrupted(opening));
+        noted?;
+        let open = open??;
         event(Event::Ordered { names: self.settings.names.len(), open: open.len() });
         self.order.tell_choice(service, cert, &self.settings.proofs, &open);
         if open.is_empty() && self.order.order.status != OrderStatus::Pending {
@@ -195,7 +198,7 @@ impl Attempt<'_> {
             // What an earlier name's proof left is noted as long as it is there.
             let mut all = self.records.clone();
             all.extend(records);
-            self.ledger.records(&dns.by_writer(&self.placement, &all)?)?;
+            self.ledger.records(&dns.by_writer(&self.placement, &all)?).await?;
             self.records = all;
             // Who is asked at a terminal and goes says no.
             let interrupted = |error: ChallengeError| match self.service.interrupt.is_cancelled() {
@@ -208,7 +211,7 @@ impl Attempt<'_> {
             && !web.is_empty()
         {
             self.web.extend_from_slice(&web);
-            self.ledger.files(&solver.by_shower(&self.web))?;
+            self.ledger.files(&solver.by_shower(&self.web)).await?;
             solver.publish(&web).await?;
         }
         let values = self.records.len() - before + web.len();
@@ -236,7 +239,7 @@ impl Attempt<'_> {
             tokio::time::timeout(COURTESY, work).await.unwrap_or_else(|_| urls.to_vec())
         };
         let ((withdrawn, shown), pending) = tokio::join!(self.clean_up(), deactivation);
-        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &pending));
+        settled(self.cert, self.ledger.settle(&withdrawn, &shown, &pending).await);
     }
 
     /// Removes what was published. Gives what may still be there: in DNS, and at hosts.

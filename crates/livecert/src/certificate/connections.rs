@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Service;
+use super::check::named_resolvers;
+use super::settings::Settings;
+use super::{CertificateError, Service};
 use crate::challenge::{ChallengeError, DnsView, PropagationSettings};
+use crate::dns::{CaaView, ResolverAddress};
 use crate::plugin::{ArgumentError, Arguments, Connected, PluginInfo};
 
 /// For the certificates of one run, and not for the life of a process: what was learned may have changed.
@@ -15,11 +18,15 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 /// A plugin with the arguments of which only a digest is kept.
 type Key = (&'static str, Vec<u8>);
 
+type Caa = (Instant, Vec<ResolverAddress>, Arc<CaaView>);
+
 /// Plugins and views that are in use.
 #[derive(Default)]
 pub(super) struct Connections {
     plugins: Mutex<BTreeMap<Key, (Instant, Connected)>>,
     views: Mutex<Vec<(Instant, PropagationSettings, Arc<DnsView>)>>,
+    /// By the resolvers that are asked.
+    caa: Mutex<Vec<Caa>>,
 }
 
 impl Service {
@@ -52,6 +59,19 @@ impl Service {
         }
         let view = Arc::new(DnsView::new(settings, &self.surroundings.http)?);
         views.push((Instant::now(), settings.clone(), view.clone()));
+        Ok(view)
+    }
+
+    /// What the resolvers of these settings say about CAA.
+    pub(super) fn caa_view(&self, settings: &Settings) -> Result<Arc<CaaView>, CertificateError> {
+        let named = named_resolvers(&settings.propagation);
+        let mut views = self.connections.caa.lock().unwrap_or_else(PoisonError::into_inner);
+        views.retain(|(since, ..)| since.elapsed() < LIFE);
+        if let Some((.., view)) = views.iter().find(|(_, of, _)| *of == named) {
+            return Ok(view.clone());
+        }
+        let view = Arc::new(CaaView::new(self.resolver(settings)?));
+        views.push((Instant::now(), named, view.clone()));
         Ok(view)
     }
 }

@@ -23,7 +23,8 @@ use crate::plugin::{
 use crate::progress::Event;
 use crate::secret::Source;
 use crate::store::{
-    CertName, CertificateRecord, CredentialRecord, StoreError, StoredArgument, replace_secret, write_secret,
+    CertName, CertificateRecord, CredentialRecord, Store, StoreError, StoredArgument, replace_secret,
+    write_secret,
 };
 
 /// With fewer days left than this, a run warns.
@@ -437,16 +438,7 @@ impl Service {
         cert: &CertName,
         record: &CertificateRecord,
     ) -> Result<(), StoreError> {
-        let stored = self.store.find_record(cert).ok().flatten();
-        self.store.save_record(cert, record)?;
-        let same = |stored: &CertificateRecord| {
-            (&stored.plugin, &stored.plugin_args, &stored.publishers)
-                == (&record.plugin, &record.plugin_args, &record.publishers)
-        };
-        if !stored.as_ref().is_some_and(same) {
-            self.forget_end(cert);
-        }
-        Ok(())
+        save_settings(&self.store, cert, record)
     }
 
     /// Tells what the credential says about itself, where that may explain why it was refused.
@@ -474,10 +466,8 @@ impl Service {
     }
 
     fn forget_end(&self, cert: &CertName) {
-        if !self.rehearsing
-            && let Err(error) = self.store.remove_credential_end(cert)
-        {
-            tracing::warn!(%cert, %error, "the end of a former credential is still noted");
+        if !self.rehearsing {
+            forget_end(&self.store, cert);
         }
     }
 
@@ -539,6 +529,34 @@ impl Service {
                 self.note_lives_after(&outlook.cert, lives, &outlook.credential_end);
             }
         }
+    }
+}
+
+/// [`Service::save_settings`], wherever it is done. What is stored already is not written again. The store of a rehearsal has
+/// other folders, so that nothing is forgotten for one.
+pub(super) fn save_settings(
+    store: &Store,
+    cert: &CertName,
+    record: &CertificateRecord,
+) -> Result<(), StoreError> {
+    let stored = store.find_record(cert).ok().flatten();
+    if stored.as_ref() == Some(record) {
+        return Ok(());
+    }
+    store.save_record(cert, record)?;
+    let same = |stored: &CertificateRecord| {
+        (&stored.plugin, &stored.plugin_args, &stored.publishers)
+            == (&record.plugin, &record.plugin_args, &record.publishers)
+    };
+    if !stored.as_ref().is_some_and(same) {
+        forget_end(store, cert);
+    }
+    Ok(())
+}
+
+fn forget_end(store: &Store, cert: &CertName) {
+    if let Err(error) = store.remove_credential_end(cert) {
+        tracing::warn!(%cert, %error, "the end of a former credential is still noted");
     }
 }
 

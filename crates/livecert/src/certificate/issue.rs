@@ -11,6 +11,7 @@ use super::amend::Amendment;
 use super::attempt::Attempt;
 use super::back_off::Occasion;
 use super::check::CaaSets;
+use super::credential::save_settings;
 use super::ledger::Ledger;
 use super::order::PlacedOrder;
 use super::output::ReadyOutput;
@@ -29,7 +30,7 @@ use crate::plugin::Leftover;
 use crate::progress::{Event, Step};
 use crate::store::{
     CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS, PendingDeployment,
-    PendingOrder,
+    PendingOrder, Store,
 };
 
 /// How long an order that may still give a certificate keeps other servers from being asked, and counts for rate limits as if
@@ -290,9 +291,9 @@ impl Service {
         };
         // 10. Checked, complete, and current by one rename, while the proofs are still being removed.
         let record = work.settings.record(&ready.stored(), ready.output.record());
-        let store = |draft: &mut Draft, chains: &[Certificate]| {
+        let store = async |draft: &mut Draft, chains: &[Certificate]| {
             let of = (draft, &key, &pending);
-            self.store_checked(work, of, (&ready.output, &record), chains)
+            self.store_checked(work, of, (&ready.output, &record), chains).await
         };
         let made = attempt.run(&mut draft, &csr, store).await.inspect_err(held);
         if made.is_err() && !draft.stays() {
@@ -345,9 +346,12 @@ impl Service {
 
         self.progress.event(cert, Event::Begins { step: Step::Order });
 
-        // 3. and 4. Directory and account; beside them, the zones of the names.
-        let prepared =
-            self.unless_interrupted(self.prepare(server, work, solvers, !pending.url.is_empty())).await?;
+        // 3. and 4. Directory and account; beside them, the zones of the names, and the disk.
+        let preparing = self.prepare(server, work, solvers, !pending.url.is_empty());
+        let (prepared, key_synced) =
+            tokio::join!(self.unless_interrupted(preparing), draft.sync_key_aside(&self.store, work.lock));
+        let prepared = prepared?;
+        key_synced?;
         if let Err(CertificateError::Challenge(ChallengeError::Prepare { publisher, .. })) = &prepared
             && let Some(writer) = ready.writers().iter().find(|writer| writer.name == *publisher)
         {
@@ -359,7 +363,7 @@ impl Service {
         let (account, placement, caa) = prepared.inspect_err(held)?;
 
         // 5. The order. Not to be interrupted while it is made: one that nobody knows of stays pending at the CA.
-        let ledger = Ledger::begin(&self.store, cert.into(), ready.publications())?;
+        let ledger = Ledger::begin(&self.store, cert, work.lock, ready.publications())?;
         let order = self.order(server, work, account, &pending).await.inspect_err(held)?;
         if pending.url != order.order.url.as_str() {
             pending.account = order.account.url().to_string();
@@ -367,7 +371,7 @@ impl Service {
             (pending.kept, pending.made) = (false, Timestamp::now());
         }
         pending.kept |= kept;
-        let noted = draft.write_order(&pending);
+        let noted = draft.write_order_aside(&self.store, work.lock, &pending).await;
         if noted.is_ok()
             && let Some(former) = former.filter(|former| former.url != pending.url)
         {
@@ -480,7 +484,8 @@ impl Service {
         // Each authorization takes a nonce; one comes with the order.
         let (connected, more) = (account.server().clone(), work.settings.names.len().saturating_sub(1));
         let placing = self.place_order(work.cert, account, server, work.settings, &new_account, replaces);
-        let (placed, ()) = tokio::join!(placing, connected.fetch_nonces_ahead(more));
+        let (placed, noted, ()) =
+            tokio::join!(placing, self.sync_order(server, noted), connected.fetch_nonces_ahead(more));
         match (noted, &placed) {
             (Some(id), Err(CertificateError::Acme { source, .. })) if source.problem().is_some() => {
                 self.note_no_order(server, &own, id);
@@ -517,14 +522,14 @@ impl Service {
     }
 
     /// Checks what the order has given, and makes it current.
-    pub(super) fn store_checked(
+    pub(super) async fn store_checked(
         &self,
         work: &Work<'_>,
         (draft, key, order): (&mut Draft, &Key, &PendingOrder),
         kept: (&ReadyOutput, &CertificateRecord),
         chains: &[Certificate],
     ) -> Result<Generation, CertificateError> {
-        let stored = self.store_if_good(work, (draft, key, order), kept, chains);
+        let stored = self.store_if_good(work, (draft, key, order), kept, chains).await;
         if let Err(CertificateError::Bundle(error)) = &stored {
             // What the order has given is of no use, and will not be another time; a wrong clock can be set.
             draft.keep(matches!(error, BundleError::NotYet(_)));
@@ -532,7 +537,7 @@ impl Service {
         stored
     }
 
-    fn store_if_good(
+    async fn store_if_good(
         &self,
         work: &Work<'_>,
         (draft, key, order): (&Draft, &Key, &PendingOrder),
@@ -540,28 +545,50 @@ impl Service {
         chains: &[Certificate],
     ) -> Result<Generation, CertificateError> {
         let (cert, settings) = (work.cert, work.settings);
-        self.note_certificate(&order.server, &order.account, &order.url, work);
+        let note = self.certificate_note(&order.server, &order.account, &order.url, work);
         let chains: Vec<&str> = chains.iter().map(|chain| chain.pem_chain.as_str()).collect();
         let preferred = settings.preferred_chain.as_deref();
         let (public_key, now) = (key.public_key_info(), Timestamp::now());
-        let checked = check_bundle(&chains, preferred, &public_key, &settings.names, &order.server, now)?;
-        self.tell_of_chain(cert, preferred, &checked);
-        let files = output.files(cert, key.private(), &checked.bundle)?;
+        let checked = check_bundle(&chains, preferred, &public_key, &settings.names, &order.server, now);
+        let made = checked.map_err(CertificateError::from).and_then(|checked| {
+            self.tell_of_chain(cert, preferred, &checked);
+            let files = output.files(cert, key.private(), &checked.bundle)?;
+            let before = work.current.map(|current| self.number_in_use(cert, current.number));
+            let pending = PendingDeployment::new(draft.number(), before);
+            let intended = self.intended_deployment(cert, &settings.deployment, pending)?;
+            Ok((checked, files, intended))
+        });
+        let (checked, files, intended) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // It counts, whatever it is worth.
+                self.store.aside(move |store| note.map(|note| note.write(store))).await;
+                return Err(error);
+            }
+        };
         let mut info = checked.info;
         info.account = Some(order.account.clone());
-        // The record first: a certificate that nobody knows how to renew would end unseen.
-        if let Some(csr) = &work.request.own_request {
-            self.store.save_own_request(cert, csr)?;
-        }
         let mut record = record.clone();
         if order.server == settings.home().as_str() {
             record.account = Some(order.account.clone());
         }
-        self.save_settings(cert, &record)?;
-        let before = work.current.map(|current| self.number_in_use(cert, current.number));
-        let pending = PendingDeployment::new(draft.number(), before);
-        self.intend_deployment(cert, work.lock, &settings.deployment, pending)?;
-        let generation = draft.complete(&checked.bundle, &files, info)?;
+        let own_request = work.request.own_request.clone();
+        let (name, lock, making) = (cert.clone(), work.lock.clone(), draft.making());
+        let write = move |store: &Store| {
+            if let Some(note) = note {
+                note.write(store);
+            }
+            // The record first: a certificate that nobody knows how to renew would end unseen.
+            if let Some(csr) = &own_request {
+                store.save_own_request(&name, csr)?;
+            }
+            save_settings(store, &name, &record)?;
+            if let Some(state) = &intended {
+                store.save_deployment(&name, &lock, state)?;
+            }
+            making.complete(&checked.bundle, &files, info)
+        };
+        let generation = self.store.aside(write).await?;
         self.store.close_unless_shared();
         self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });

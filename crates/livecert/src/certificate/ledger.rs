@@ -6,11 +6,15 @@ use livecert_acme::{Account, Order};
 use super::ServerUrl;
 use crate::challenge::{Shower, Writer};
 use crate::plugin::{Arguments, PluginInfo, TxtRecord, WebProof, Withdrawn};
-use crate::store::{JournalFile, JournalName, JournalOrder, JournalRecord, Publication, Store, StoreError};
+use crate::store::{
+    CertLock, CertName, JournalFile, JournalName, JournalOrder, JournalRecord, Publication, Store, StoreError,
+};
 
 /// Publications in the making, one for each publisher. What earlier attempts left stays in the journal beside them.
 pub(super) struct Ledger<'a> {
     store: &'a Store,
+    /// What is written aside holds it too, for as long as it takes.
+    lock: CertLock,
     name: JournalName,
     earlier: Vec<Publication>,
     /// By the publisher's name. The first one has the order, too.
@@ -33,12 +37,14 @@ pub(super) fn publication(plugin: &PluginInfo, arguments: &Arguments, sealed_for
 }
 
 impl<'a> Ledger<'a> {
-    /// Begins; nothing is written yet. The journal's lock must be held for as long as this lives.
+    /// Begins the journal of a certificate; nothing is written yet.
     pub(super) fn begin(
         store: &'a Store,
-        name: JournalName,
+        cert: &CertName,
+        lock: &CertLock,
         own: Vec<(String, Publication)>,
     ) -> Result<Self, StoreError> {
+        let (name, lock) = (JournalName::from(cert), lock.clone());
         let mut earlier = store.publications(&name)?;
         // What is left although it was swept may be so because the credential of that time is dead. Another publisher's
         // is no help, and not for that zone.
@@ -50,16 +56,11 @@ impl<'a> Ledger<'a> {
                 publication.plugin_args.clone_from(&own.plugin_args);
             }
         }
-        Ok(Ledger { store, name, earlier, own })
+        Ok(Ledger { store, lock, name, earlier, own })
     }
 
-    /// Notes the order, so that its authorizations do not stay pending.
-    pub(super) fn order(
-        &mut self,
-        server: &ServerUrl,
-        account: &Account,
-        order: &Order,
-    ) -> Result<(), StoreError> {
+    /// Takes in the order, so that its authorizations do not stay pending; it is still to be [saved](Self::save).
+    pub(super) fn order(&mut self, server: &ServerUrl, account: &Account, order: &Order) {
         if let Some((_, first)) = self.own.first_mut() {
             first.order = Some(JournalOrder {
                 server: server.to_string(),
@@ -68,32 +69,31 @@ impl<'a> Ledger<'a> {
                 authorizations: order.authorizations.iter().map(ToString::to_string).collect(),
             });
         }
-        self.save()
     }
 
     /// Notes what will be published by those that a later run can sweep for, all at once.
-    pub(super) fn records(&mut self, parts: &[(&Writer, Vec<TxtRecord>)]) -> Result<(), StoreError> {
+    pub(super) async fn records(&mut self, parts: &[(&Writer, Vec<TxtRecord>)]) -> Result<(), StoreError> {
         for (writer, records) in parts.iter().filter(|(writer, _)| writer.sweeps) {
             if let Some((_, own)) = self.own.iter_mut().find(|(name, _)| *name == writer.name) {
                 own.records = records.iter().map(journal_record).collect();
             }
         }
-        self.save()
+        self.save().await
     }
 
     /// The same for files at hosts.
-    pub(super) fn files(&mut self, parts: &[(&Shower, Vec<WebProof>)]) -> Result<(), StoreError> {
+    pub(super) async fn files(&mut self, parts: &[(&Shower, Vec<WebProof>)]) -> Result<(), StoreError> {
         for (shower, proofs) in parts.iter().filter(|(shower, _)| shower.sweeps) {
             if let Some((_, own)) = self.own.iter_mut().find(|(name, _)| *name == shower.name) {
                 own.files = proofs.iter().filter_map(journal_file).collect();
             }
         }
-        self.save()
+        self.save().await
     }
 
     /// Strikes off what is done: all records but those that are left, or that are worth a second look; all files but those
     /// in `shown`; and the order but for `pending` authorizations.
-    pub(super) fn settle(
+    pub(super) async fn settle(
         mut self,
         withdrawn: &Withdrawn,
         shown: &[WebProof],
@@ -113,16 +113,26 @@ impl<'a> Ledger<'a> {
                 }
             }
         }
-        self.save()
+        self.save().await
     }
 
-    fn save(&self) -> Result<(), StoreError> {
+    /// Writes what it has, and waits for the disk.
+    pub(super) async fn save(&self) -> Result<(), StoreError> {
         let mut all = self.earlier.clone();
         let own = self.own.iter().map(|(_, own)| own);
         let is_open =
             |own: &&Publication| own.order.is_some() || !own.records.is_empty() || !own.files.is_empty();
         all.extend(own.filter(is_open).cloned());
-        self.store.save_publications(&self.name, &all)
+        if all.is_empty() {
+            // Nothing to wait for.
+            return self.store.save_publications(&self.name, &all);
+        }
+        let (name, lock) = (self.name.clone(), self.lock.clone());
+        let write = move |store: &Store| {
+            let _lock = lock;
+            store.save_publications(&name, &all)
+        };
+        self.store.aside(write).await
     }
 }
 

@@ -12,8 +12,8 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::exchange::{DnsError, absolute, ask};
+use super::known::Known;
 use super::resolver::{ResolveError, Resolver};
-use super::zones::KnownZones;
 
 /// How much later the next server is asked while one is silent; servers across the world answer within 0.3 s.
 const NEXT_SERVER: Duration = Duration::from_millis(300);
@@ -131,7 +131,7 @@ pub struct Locator {
     resolver: Option<Resolver>,
     fixed: Vec<NameServer>,
     port: u16,
-    known: Arc<KnownZones>,
+    known: Arc<Known<Authority>>,
 }
 
 impl Locator {

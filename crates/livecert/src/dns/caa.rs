@@ -1,9 +1,15 @@
 //! CAA (RFC 8659, with the parameters of RFC 8657): who may give certificates for a domain.
 
+use std::convert::Infallible;
+use std::iter::successors;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use hickory_proto::op::Message;
-use hickory_proto::rr::{RData, Record, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::exchange::{DnsError, absolute};
+use super::known::Known;
 use super::resolver::{ResolveError, Resolver};
 
 /// The records of one domain.
@@ -49,28 +55,61 @@ pub struct CaaApplicant<'a> {
     pub methods: &'a [String],
 }
 
-/// Finds the records that count for `name` (without `*.`): its own, else those of the nearest domain above it that has
-/// any. The resolver follows CNAMEs, as RFC 8659 §3 wants it. `zone` is the apex of the zone that the name is in: a
-/// resolver that fails above it is not held against the domain.
-///
-/// # Errors
-/// Not every domain could be asked for; then nothing is known.
-pub async fn find_caa(resolver: &Resolver, name: &str, zone: &str) -> Result<Option<CaaSet>, CaaError> {
-    let mut at = absolute(name)?.to_lowercase();
-    let apex = absolute(zone)?.to_lowercase();
-    while !at.is_root() {
-        let answer = match resolver.ask(&at, RecordType::CAA).await {
-            Err(_) if !apex.zone_of(&at) => return Ok(None),
-            answer => answer?,
-        };
-        let records = caa_records(&answer);
-        if !records.is_empty() {
-            let domain = at.to_ascii().trim_end_matches('.').to_owned();
-            return Ok(Some(CaaSet { domain, records }));
-        }
-        at = at.base_name();
+/// What resolvers say about CAA. Names with domains in common ask for them once.
+#[derive(Debug)]
+pub struct CaaView {
+    resolver: Resolver,
+    known: Known<Result<Vec<CaaRecord>, ResolveError>>,
+}
+
+impl CaaView {
+    /// What this one says.
+    pub fn new(resolver: Resolver) -> Self {
+        CaaView { resolver, known: Known::default() }
     }
-    Ok(None)
+
+    /// Finds the records that count for `name` (without `*.`): its own, else those of the nearest domain above it that has
+    /// any (RFC 8659 §3). All of these are asked for at once, as mostly there is none at any of them. The resolver follows
+    /// CNAMEs. `zone` is the apex of the zone that the name is in: a resolver that fails above it is not held against the
+    /// domain.
+    ///
+    /// # Errors
+    /// Not every domain could be asked for; then nothing is known.
+    pub async fn find(&self, name: &str, zone: &str) -> Result<Option<CaaSet>, CaaError> {
+        let apex = absolute(zone)?.to_lowercase();
+        let name = absolute(name)?.to_lowercase();
+        let domains = successors(Some(name), |at| Some(at.base_name())).take_while(|at| !at.is_root());
+        let look = |at: Name| async {
+            let found = self.records(&at).await;
+            (at, found)
+        };
+        // What decides is not kept waiting by what is above it.
+        let mut looking: FuturesOrdered<_> = domains.map(look).collect();
+        while let Some((at, found)) = looking.next().await {
+            let records = match found {
+                Err(_) if !apex.zone_of(&at) => return Ok(None),
+                found => found?,
+            };
+            if !records.is_empty() {
+                let domain = at.to_ascii().trim_end_matches('.').to_owned();
+                return Ok(Some(CaaSet { domain, records }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn records(&self, at: &Name) -> Result<Vec<CaaRecord>, ResolveError> {
+        let ask = async {
+            let answer = self.resolver.ask(at, RecordType::CAA).await;
+            Ok::<_, Infallible>(Some(answer.map(|answer| caa_records(&answer))))
+        };
+        let Ok(found) = self.known.of(at, ask).await;
+        // Who has waited for it shares an error, and whoever comes later asks anew.
+        if let Some(Err(_)) = &found {
+            self.known.forget(at);
+        }
+        found.unwrap_or_else(|| Ok(Vec::new()))
+    }
 }
 
 pub(super) fn caa_records(answer: &Message) -> Vec<CaaRecord> {
@@ -121,6 +160,11 @@ fn grants(value: &str, applicant: &CaaApplicant<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use futures_util::future::join_all;
+    use hickory_proto::op::ResponseCode;
+
     use super::*;
 
     fn set(records: &[(&str, &str)]) -> CaaSet {
@@ -165,5 +209,52 @@ mod tests {
     fn what_is_critical_and_not_understood_forbids() {
         assert!(!allows(&[("issue", "letsencrypt.org"), ("newtag!", "x")], false));
         assert!(allows(&[("issue!", "letsencrypt.org"), ("newtag", "x")], false));
+    }
+
+    /// A resolver without any records, and the names that it was asked for.
+    async fn empty_resolver() -> (Resolver, Arc<Mutex<Vec<String>>>) {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap().into();
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let seen = asked.clone();
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
+                let question = Message::from_vec(&buffer[..length]).unwrap();
+                let name = question.queries[0].name().to_string();
+                let mut answer = question.into_response();
+                if name == "broken.example." {
+                    answer.metadata.response_code = ResponseCode::ServFail;
+                }
+                seen.lock().unwrap().push(name);
+                socket.send_to(&answer.to_vec().unwrap(), client).await.unwrap();
+            }
+        });
+        let http = crate::network::http_client(None).unwrap();
+        (Resolver::new(&[address], &http).unwrap(), asked)
+    }
+
+    #[tokio::test]
+    async fn domains_that_names_have_in_common_are_asked_for_once() {
+        let (resolver, asked) = empty_resolver().await;
+        let view = CaaView::new(resolver);
+        let names = ["a.shop.example", "b.shop.example", "shop.example"];
+        for found in join_all(names.map(|name| view.find(name, "shop.example"))).await {
+            assert_eq!(found.unwrap(), None);
+        }
+        let mut asked = asked.lock().unwrap().clone();
+        asked.sort();
+        assert_eq!(asked, ["a.shop.example.", "b.shop.example.", "example.", "shop.example."]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_counts_in_the_zone_and_not_above_it() {
+        let (resolver, asked) = empty_resolver().await;
+        let view = CaaView::new(resolver);
+        assert!(view.find("www.broken.example", "broken.example").await.is_err());
+        assert_eq!(view.find("www.broken.example", "www.broken.example").await.unwrap(), None);
+        // An error is not kept.
+        let again = asked.lock().unwrap().iter().filter(|name| *name == "broken.example.").count();
+        assert!(again >= 2, "{again}");
     }
 }

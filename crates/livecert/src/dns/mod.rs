@@ -9,13 +9,13 @@ mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod https;
+mod known;
 mod pattern;
 mod propagation;
 mod resolver;
-mod zones;
 
 pub use authority::{Authority, AuthorityError, Located, Locator, NameServer};
-pub use caa::{CaaApplicant, CaaError, CaaRecord, CaaSet, find_caa};
+pub use caa::{CaaApplicant, CaaError, CaaRecord, CaaSet, CaaView};
 pub use exchange::{DnsError, ask};
 pub use pattern::{NamePattern, NamePatternError};
 pub use propagation::{

@@ -170,6 +170,11 @@ impl Access {
         self.stranger().is_some() || self.group.is_some() || self.public
     }
 
+    /// Whether the key's file gets another owner, group or mode than that of a secret.
+    pub(super) fn changes_key(&self) -> bool {
+        self.owner.is_some() || self.group.is_some() || self.key_mode != 0o600
+    }
+
     /// What the folders of the certificate allow: a group sees what is there, others pass through.
     fn folder_mode(&self) -> u32 {
         let group = if self.group.is_some() { 0o050 } else { 0 };

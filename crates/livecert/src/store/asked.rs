@@ -1,6 +1,6 @@
 //! What was asked of a CA, and what came of it, for its rate limits: `limits/SERVER.jsonl`.
 //!
-//! The first line names the server. Each other line is one entry, appended and synced; one that was torn by a crash is passed
+//! The first line names the server. Each other line is one entry, appended and synced (that of an order while it is made); one that was torn by a crash is passed
 //! over. It lies beside the accounts, not among them: the CA forgets nothing when a server is removed here.
 
 use std::collections::HashMap;
@@ -140,16 +140,16 @@ impl Store {
     }
 
     /// Notes what `next` makes of all that was noted before; nobody else notes anything meanwhile. Now and then, what `keep`
-    /// does not want any more is left out.
+    /// does not want any more is left out. The note is still to be synced.
     ///
     /// # Errors
     /// Those of `next`; the file cannot be read or written.
-    pub fn note_asked<E: From<StoreError>>(
+    pub(crate) fn note_asked<E: From<StoreError>>(
         &self,
         server: &str,
         keep: impl Fn(&Asked) -> bool,
         next: impl FnOnce(&[Asked]) -> Result<Asked, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Unsynced, E> {
         let folder = self.asked_folder();
         private_folder(&folder).map_err(StoreError::write(&folder))?;
         let lock = Lock::hold(&self.locks(), &format!("limits@{}", server_folder(server)))?;
@@ -171,10 +171,29 @@ impl Store {
         })?;
         // Nobody has to wait for the disk who only wants to note something too.
         drop(lock);
-        if let Some(file) = noted? {
-            file.sync_data().map_err(StoreError::write(&path))?;
+        Ok(Unsynced { path, file: noted? })
+    }
+}
+
+/// A note that may not survive a power loss yet.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Unsynced {
+    path: PathBuf,
+    /// `None` where it is synced already.
+    file: Option<File>,
+}
+
+impl Unsynced {
+    /// Makes it survive one.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub(crate) fn sync(self) -> Result<(), StoreError> {
+        match self.file {
+            Some(file) => file.sync_data().map_err(StoreError::write(&self.path)),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -301,7 +320,8 @@ mod tests {
 
     fn note(store: &Store, entry: Asked, since: i64) {
         let since = Timestamp::from_second(since).unwrap();
-        store.note_asked(SERVER, |entry| entry.at >= since, |_| Ok::<_, StoreError>(entry)).unwrap();
+        let noted = store.note_asked(SERVER, |entry| entry.at >= since, |_| Ok::<_, StoreError>(entry));
+        noted.unwrap().sync().unwrap();
     }
 
     #[test]

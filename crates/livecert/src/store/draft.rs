@@ -1,6 +1,9 @@
 //! Generations in the making: the key and the order that a run works on, was killed at, or that a person goes on with.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,17 +12,18 @@ use zeroize::Zeroizing;
 
 use super::access::close_others;
 use super::file::{
-    entries, json_text, private_folder, read_json, remove, replace, sync_folder, write_json, write_new,
+    entries, json_text, private_folder, read_json, remove, sync_folder, write_json, write_new,
 };
 use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, point};
 use super::record::RECORD_VERSION;
-use super::{CertificateRecord, Output, StoreError};
+use super::{CertLock, CertificateRecord, Output, Store, StoreError};
 use crate::digest::sha256;
 
 pub(super) const ORDER_VERSION: u32 = 1;
 const PARTIAL: &str = ".partial";
-/// Holds room on the disk for the files to come: that it is full should be known before a certificate is ordered.
-const RESERVE: &str = "reserve";
+/// Written last; until then it holds room on the disk for the files to come, since that the disk is full should be known before
+/// a certificate is ordered.
+const INFO: &str = "generation.json";
 /// The order that a draft waits for.
 const ORDER: &str = "order.json";
 /// The settings that the certificate had before the order was made, where it had some.
@@ -75,12 +79,20 @@ impl PendingOrder {
 /// begin if its process died, unless there is an order that it waits for.
 #[derive(Debug)]
 pub struct Draft {
+    making: Making,
+    keep: bool,
+}
+
+/// What is written into a draft, wherever the draft itself is.
+#[derive(Debug, Clone)]
+pub(crate) struct Making {
     cert: PathBuf,
     folder: PathBuf,
     number: u32,
-    keep: bool,
     /// The private key that belongs in here, PEM; `None` if its owner keeps it.
     key: Option<SecretString>,
+    /// The key's file, as long as it may not survive a power loss.
+    unsynced_key: Option<Arc<File>>,
 }
 
 impl Draft {
@@ -100,8 +112,8 @@ impl Draft {
         let number = number + 1;
         let folder = generations.join(format!("{number}{PARTIAL}"));
         private_folder(&folder).map_err(StoreError::write(&folder))?;
-        sync_folder(&generations).map_err(StoreError::write(&generations))?;
-        let draft = Draft { cert: cert.to_owned(), folder, number, keep: false, key: None };
+        let making = Making { cert: cert.to_owned(), folder, number, key: None, unsynced_key: None };
+        let draft = Draft { making, keep: false };
         draft.reserve()?;
         Ok(draft)
     }
@@ -125,7 +137,9 @@ impl Draft {
                     }
                 }
                 let key = std::fs::read_to_string(folder.join(FILES[0])).ok().map(SecretString::from);
-                let draft = Draft { cert: cert.to_owned(), folder, number, keep: true, key };
+                // An order is noted after the key was synced.
+                let making = Making { cert: cert.to_owned(), folder, number, key, unsynced_key: None };
+                let draft = Draft { making, keep: true };
                 draft.reserve()?;
                 return Ok(Some((draft, order)));
             }
@@ -134,36 +148,78 @@ impl Draft {
     }
 
     fn reserve(&self) -> Result<(), StoreError> {
-        let reserve = self.folder.join(RESERVE);
-        std::fs::write(&reserve, vec![0; RESERVED]).map_err(StoreError::write(&reserve))
+        let info = self.making.folder.join(INFO);
+        write_new(&info, &vec![0; RESERVED], |_| Ok(())).map(drop)
     }
 
     /// The number that the generation will have.
     pub fn number(&self) -> u32 {
-        self.number
+        self.making.number
     }
 
-    /// Puts the private key (PEM, mode 0600) on disk. Before finalize, so that no certificate is ever without its key.
+    /// Writes the private key (PEM, mode 0600) of a new draft. It is synced at the latest with the order that it is for, or with
+    /// the certificate.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn write_key(&mut self, pem: &SecretString) -> Result<(), StoreError> {
-        replace(&self.folder.join(FILES[0]), pem.expose_secret().as_bytes(), 0o600)?;
-        self.key = Some(pem.clone());
+        let file = write_new(&self.making.folder.join(FILES[0]), pem.expose_secret().as_bytes(), |_| Ok(()))?;
+        (self.making.key, self.making.unsynced_key) = (Some(pem.clone()), Some(Arc::new(file)));
         Ok(())
     }
 
     /// The private key that was put here, PEM; `None` if its owner keeps it.
     pub fn key(&self) -> Option<SecretString> {
-        self.key.clone()
+        self.making.key.clone()
     }
 
-    /// Notes the order, so that a later run can go on with it.
+    /// Notes the order, so that a later run can go on with it. Key and order are synced when this returns: before finalize,
+    /// so that no certificate is ever without its key.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn write_order(&mut self, order: &PendingOrder) -> Result<(), StoreError> {
-        write_json(&self.folder.join(ORDER), order)
+        self.making.write_order(order)?;
+        self.making.unsynced_key = None;
+        Ok(())
+    }
+
+    /// The same [aside](Store::aside).
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) async fn write_order_aside(
+        &mut self,
+        store: &Store,
+        lock: &CertLock,
+        order: &PendingOrder,
+    ) -> Result<(), StoreError> {
+        let (making, lock, order) = (self.making.clone(), lock.clone(), order.clone());
+        let write = move |_: &Store| {
+            let _lock = lock;
+            making.write_order(&order)
+        };
+        store.aside(write).await?;
+        self.making.unsynced_key = None;
+        Ok(())
+    }
+
+    /// Syncs the key [aside](Store::aside), if it is not yet.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub(crate) async fn sync_key_aside(&mut self, store: &Store, lock: &CertLock) -> Result<(), StoreError> {
+        if self.making.unsynced_key.is_none() {
+            return Ok(());
+        }
+        let (making, lock) = (self.making.clone(), lock.clone());
+        let sync = move |_: &Store| {
+            let _lock = lock;
+            making.sync_key()
+        };
+        store.aside(sync).await?;
+        self.making.unsynced_key = None;
+        Ok(())
     }
 
     /// Keeps the settings that the certificate has now, so that giving the order up can bring them back.
@@ -171,7 +227,7 @@ impl Draft {
     /// # Errors
     /// It cannot be written.
     pub fn write_before(&mut self, record: &CertificateRecord) -> Result<(), StoreError> {
-        write_json(&self.folder.join(BEFORE), record)
+        write_json(&self.making.folder.join(BEFORE), record)
     }
 
     /// The settings that the certificate had before the order was made, where it had some.
@@ -179,7 +235,7 @@ impl Draft {
     /// # Errors
     /// The file is damaged, from a newer version, or cannot be read.
     pub fn before(&self) -> Result<Option<CertificateRecord>, StoreError> {
-        read_json(&self.folder.join(BEFORE), RECORD_VERSION)
+        read_json(&self.making.folder.join(BEFORE), RECORD_VERSION)
     }
 
     /// Whether the draft stays for a later run when this value goes.
@@ -190,6 +246,11 @@ impl Draft {
     /// Whether it stays for a later run.
     pub fn stays(&self) -> bool {
         self.keep
+    }
+
+    /// What completes the draft, wherever that is done.
+    pub(crate) fn making(&self) -> Making {
+        self.making.clone()
     }
 
     /// Completes the generation with the files of `output`, reads back what matters most, opens it for its readers, and makes
@@ -203,8 +264,41 @@ impl Draft {
         output: &Output,
         info: GenerationInfo,
     ) -> Result<Generation, StoreError> {
-        let reserve = self.folder.join(RESERVE);
-        std::fs::remove_file(&reserve).map_err(StoreError::write(&reserve))?;
+        self.making.complete(bundle, output, info)
+    }
+}
+
+impl Making {
+    fn sync_key(&self) -> Result<(), StoreError> {
+        match &self.unsynced_key {
+            Some(file) => file.sync_all().map_err(StoreError::write(&self.folder.join(FILES[0]))),
+            None => Ok(()),
+        }
+    }
+
+    fn write_order(&self, order: &PendingOrder) -> Result<(), StoreError> {
+        self.sync_key()?;
+        write_json(&self.folder.join(ORDER), order)?;
+        let sync = |folder: &Path| sync_folder(folder).map_err(StoreError::write(folder));
+        sync(&generations(&self.cert))?;
+        // The folders of the first certificate are new themselves.
+        if !self.cert.join("current").is_symlink() {
+            sync(&self.cert)?;
+            self.cert.parent().map_or(Ok(()), sync)?;
+        }
+        Ok(())
+    }
+
+    /// [`Draft::complete`], wherever it is done.
+    pub(crate) fn complete(
+        &self,
+        bundle: &Bundle,
+        output: &Output,
+        info: GenerationInfo,
+    ) -> Result<Generation, StoreError> {
+        let path = self.folder.join(INFO);
+        let info_file =
+            File::options().write(true).truncate(true).open(&path).map_err(StoreError::write(&path))?;
         remove(&self.folder.join(BEFORE))?;
         let access = &output.access;
         // Nobody looks into a draft, so its files need no temporary ones, and are synced together: that is one wait for the
@@ -228,18 +322,19 @@ impl Draft {
             write(file.name, &file.bytes, file.secret)?;
         }
         let key = self.folder.join(FILES[0]);
-        match std::fs::File::open(&key) {
+        match File::open(&key) {
             Ok(file) => {
                 access.give(&file, true).map_err(StoreError::write(&key))?;
-                written.push((key, file));
+                if self.unsynced_key.is_some() || access.changes_key() {
+                    written.push((key, file));
+                }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::read(&key)(error)),
         }
-        let path = self.folder.join("generation.json");
         let text = json_text(&path, &info)?;
-        let file = write_new(&path, text.as_bytes(), |_| Ok(()))?;
-        written.push((path, file));
+        (&info_file).write_all(text.as_bytes()).map_err(StoreError::write(&path))?;
+        written.push((path, info_file));
         for (path, file) in &written {
             file.sync_all().map_err(StoreError::write(path))?;
         }
@@ -324,7 +419,7 @@ impl Drop for Draft {
         // After `complete` the folder has another name and there is nothing to remove. A key without a certificate
         // or an order is of no use to anybody.
         if !self.keep {
-            let _ = std::fs::remove_dir_all(&self.folder);
+            let _ = std::fs::remove_dir_all(&self.making.folder);
         }
     }
 }
@@ -437,7 +532,7 @@ mod tests {
         };
         let refused = |draft: Draft, output: &Output, file: &str| {
             let completed = draft.complete(&bundle("1"), output, info("01"));
-            let path = draft.folder.join(file);
+            let path = draft.making.folder.join(file);
             assert!(
                 matches!(completed, Err(StoreError::NotAsWritten { path: named }) if named == path),
                 "{file}"
@@ -445,7 +540,7 @@ mod tests {
             assert_eq!(Generation::current(folder.path()).unwrap(), None);
         };
         let draft = begin();
-        std::fs::write(draft.folder.join("privkey.pem"), "another key").unwrap();
+        std::fs::write(draft.making.folder.join("privkey.pem"), "another key").unwrap();
         refused(draft, &Output::default(), "privkey.pem");
         for name in ["cert.pem", "fullchain.pem"] {
             // Written last, it is what another process would put there.

@@ -35,8 +35,7 @@ pub(super) fn replace_as(
     bytes: &[u8],
     settle: impl FnOnce(&File) -> std::io::Result<()>,
 ) -> Result<(), StoreError> {
-    // A name alone has an empty parent, which is no folder.
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let write = || -> std::io::Result<()> {
         // Made with mode 0600.
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
@@ -47,6 +46,11 @@ pub(super) fn replace_as(
         sync_folder(folder)
     };
     write().map_err(StoreError::write(path))
+}
+
+/// The folder that a file is in. A name alone has an empty parent, which is no folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// Writes a file into a folder that nobody looks into yet, in the place of what a dead process may have left there. Owner
@@ -175,16 +179,44 @@ pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
 /// Writes a state file, as JSON that a person can read. One of another version that is in its place is kept beside it, as
 /// is one that cannot be read.
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    replace(path, text_for(path, value, true)?.as_bytes(), 0o600)
+}
+
+/// The same for what can be asked for again, and is not worth a wait for the disk. What a power loss leaves of it is for
+/// [`if_whole`].
+pub(super) fn write_json_unsynced<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let text = text_for(path, value, false)?;
+    let write = || -> std::io::Result<()> {
+        // Made with mode 0600.
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder_of(path))?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(StoreError::write(path))
+}
+
+/// What was read of a file that is not synced: one that a power loss has cut off is as good as none.
+pub(super) fn if_whole<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Damaged { source, .. }) if source.is_eof() => Ok(None),
+        read => read,
+    }
+}
+
+/// The text of a state file that is about to be written, after what is in its place was kept where it has to be: one of another
+/// version, and a damaged one if it is `precious`.
+fn text_for<T: Serialize>(path: &Path, value: &T, precious: bool) -> Result<String, StoreError> {
     let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
     let text = json_text(path, value)?;
     if let Ok(old) = std::fs::read(path) {
         match version(&old) {
             Ok(old_version) if old_version == version(text.as_bytes()).map_err(damaged)? => {}
             Ok(old_version) => replace(&beside(path, &format!("v{old_version}")), &old, 0o600)?,
-            Err(_) => replace(&beside(path, "damaged"), &old, 0o600)?,
+            Err(_) if precious => replace(&beside(path, "damaged"), &old, 0o600)?,
+            Err(_) => {}
         }
     }
-    replace(path, text.as_bytes(), 0o600)
+    Ok(text)
 }
 
 /// A state file's text, as a person can read it.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -129,6 +130,9 @@ struct Journal {
     publications: Vec<Publication>,
 }
 
+/// Held while the folder is made.
+static MAKING: Mutex<()> = Mutex::new(());
+
 impl Store {
     fn journals_folder(&self) -> PathBuf {
         self.home().join("journal")
@@ -177,10 +181,13 @@ impl Store {
             // That a file which is struck off comes back after a power loss does no harm: it is looked at again.
             return remove(&path);
         }
+        // Whoever finds it there has to be sure that it stays.
+        let making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if !folder.is_dir() {
             private_folder(&folder).map_err(StoreError::write(&folder))?;
             sync_folder(self.home()).map_err(StoreError::write(&folder))?;
         }
+        drop(making);
         write_json(&path, &Journal { version: JOURNAL_VERSION, publications: publications.to_vec() })
     }
 

@@ -5,7 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{CertName, StoreError};
@@ -17,11 +17,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockHolder(pub String);
 
-/// The lock of one certificate, held until dropped.
-#[derive(Debug)]
+/// The lock of one certificate, held until the last of its clones is dropped.
+#[derive(Debug, Clone)]
 pub struct CertLock {
     name: CertName,
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 /// A lock file, held until dropped.
@@ -48,7 +48,7 @@ impl CertLock {
         waiting: impl FnOnce(&LockHolder),
     ) -> Result<Self, StoreError> {
         let lock = Lock::take(folder, name.as_str(), patience, waiting).await?;
-        Ok(CertLock { name: name.clone(), _lock: lock })
+        Ok(CertLock { name: name.clone(), _lock: Arc::new(lock) })
     }
 }
 

@@ -28,11 +28,13 @@
 //! ```
 //!
 //! A state file is JSON with a `version`, written to a temporary file, synced, renamed, and its folder synced. An older
-//! version is read, and kept beside the new file (`certificate.json.v2`) when that is first written.
+//! version is read, and kept beside the new file (`certificate.json.v2`) when that is first written. What can be asked for again
+//! at any time (`renewal.json`, `credential.json`) is not synced.
 
 mod access;
 mod account;
 mod archive;
+mod aside;
 mod asked;
 mod deployment;
 mod directory;
@@ -61,6 +63,7 @@ mod version_tests;
 
 pub use access::{Access, AccessError, Obstacle, cert_mode, key_mode};
 pub use account::{AccountRecord, server_folder};
+pub(crate) use asked::Unsynced;
 pub use asked::{Asked, AskedFor, Exemption};
 pub use deployment::{
     Deployed, DeploymentProblem, DeploymentRecord, DeploymentState, PendingDeployment, Return,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::file::{read_json, write_json};
+use super::file::{read_json, write_json_unsynced};
 use super::{CertName, Store, StoreError};
 
 pub(super) const RENEWAL_VERSION: u32 = 1;
@@ -85,7 +85,7 @@ impl Store {
     /// # Errors
     /// It cannot be written.
     pub fn save_renewal(&self, cert: &CertName, record: &RenewalRecord) -> Result<(), StoreError> {
-        write_json(&self.renewal_path(cert), record)
+        write_json_unsynced(&self.renewal_path(cert), record)
     }
 }
 

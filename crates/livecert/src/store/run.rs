@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::file::{read_json, remove, write_json};
+use super::file::{if_whole, read_json, remove, write_json, write_json_unsynced};
 use super::{CertName, Store, StoreError};
 
 pub(super) const RUN_VERSION: u32 = 1;
@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// The file is damaged, from a newer version, or cannot be read.
     pub fn credential_end(&self, cert: &CertName) -> Result<Option<CredentialRecord>, StoreError> {
-        read_json(&self.credential_path(cert), RUN_VERSION)
+        if_whole(read_json(&self.credential_path(cert), RUN_VERSION))
     }
 
     /// Notes when the credential of a certificate ends, where that is [news](CredentialRecord::is_news).
@@ -117,7 +117,7 @@ impl Store {
         if !record.is_news(self.credential_end(cert).ok().flatten().as_ref()) {
             return Ok(());
         }
-        write_json(&self.credential_path(cert), record)
+        write_json_unsynced(&self.credential_path(cert), record)
     }
 
     /// Forgets when the credential of a certificate ends: it has no end, or is another one now.

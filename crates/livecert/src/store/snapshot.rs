@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::deployment::{DEPLOYMENT, DEPLOYMENT_VERSION};
 use super::failure::{FAILURES, FAILURES_VERSION};
-use super::file::{Folder, entries};
+use super::file::{Folder, entries, if_whole};
 use super::record::{RECORD, RECORD_VERSION};
 use super::renewal::{RENEWAL, RENEWAL_VERSION, usable};
 use super::run::{CREDENTIAL, RUN_VERSION};
@@ -76,7 +76,7 @@ impl Store {
             renewal: usable(folder.read_json(RENEWAL, RENEWAL_VERSION)),
             deployment: folder.read_json(DEPLOYMENT, DEPLOYMENT_VERSION).map(Option::unwrap_or_default),
             failures: folder.read_json(FAILURES, FAILURES_VERSION),
-            credential: folder.read_json(CREDENTIAL, RUN_VERSION),
+            credential: if_whole(folder.read_json(CREDENTIAL, RUN_VERSION)),
         }))
     }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use testbed::API_KEY;
 
 use super::super::world::World;
-use super::{Order, Peer, Waits, version_of};
+use super::{Order, Peer, Waits, packaged};
 use crate::Failure;
 
 pub(super) struct Lego;
@@ -16,7 +16,7 @@ impl Peer for Lego {
     }
 
     fn version(&self) -> String {
-        version_of("lego")
+        packaged("lego")
     }
 
     fn warm_up(&self, world: &World) -> Result<Vec<Command>, Failure> {

@@ -80,6 +80,12 @@ pub(super) fn set_up() -> Result<(), Failure> {
     if build.status()?.success() { Ok(()) } else { Err("benches/floor could not be built".into()) }
 }
 
+/// The version of a Debian package, whose program does not tell.
+fn packaged(package: &str) -> String {
+    let asked = Command::new("dpkg-query").args(["-W", "-f", "${Version}", package]).output();
+    asked.map_or("?".to_owned(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// What a program prints about its version, from the first word with a digit in it.
 fn version_of(program: impl AsRef<OsStr>) -> String {
     let Ok(output) = Command::new(program).arg("--version").output() else { return "?".to_owned() };

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
+use futures_util::{Stream, StreamExt};
 use livecert_acme::Server;
 
 use super::super::proof::NameProof;
 use super::super::{CertificateError, Service, with_causes};
 use super::{Finding, Level, Settings};
 use crate::challenge::{ChallengeError, Placed, Placement, PropagationSettings, validation_name};
-use crate::dns::{CaaApplicant, CaaError, CaaSet, Health, Resolver, find_caa};
+use crate::dns::{CaaApplicant, CaaError, CaaSet, CaaView, Health, Resolver, ResolverAddress};
 
 /// Names whose CAA records are looked for at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -48,14 +48,14 @@ impl Service {
     ) -> Vec<Finding> {
         let Some(server) = server else { return Vec::new() };
         let identities = &server.directory().meta.caa_identities;
-        let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
+        let Ok(view) = self.caa_view(settings) else { return Vec::new() };
         let domains = settings.domains();
         let zones = domains.iter().map(|base| {
             let located = placed.iter().find(|(other, _)| other == base);
             let zone = located.map(|(_, placed)| placed.located.authority.zone.as_str());
             (base.as_str(), zone.unwrap_or(base))
         });
-        let sets = caa_sets(&resolver, zones).await;
+        let sets: CaaSets = caa_sets(&view, zones).buffered(SIDE_BY_SIDE).collect().await;
         let refusals = caa_refusals(settings, server, account, &sets);
         let mut findings = Vec::new();
         for (base, set) in &sets {
@@ -142,13 +142,13 @@ impl Service {
 
     /// The CAA records for an issue, with what its solver has found.
     pub(in crate::certificate) async fn caa_of(&self, settings: &Settings, placement: &Placement) -> CaaSets {
-        let Ok(resolver) = self.resolver(settings) else { return Vec::new() };
+        let Ok(view) = self.caa_view(settings) else { return Vec::new() };
         let domains = settings.domains();
         let zones = domains
             .iter()
             .map(|base| (base.as_str(), placement.zone(&validation_name(base)).unwrap_or(base)));
-        let looking = caa_sets(&resolver, zones);
-        tokio::time::timeout(CAA_LIMIT, looking).await.unwrap_or_default()
+        let looking = caa_sets(&view, zones).buffer_unordered(SIDE_BY_SIDE);
+        looking.take_until(tokio::time::sleep(CAA_LIMIT)).collect().await
     }
 
     /// Stops an issue that CAA forbids, before there is an order.
@@ -167,15 +167,18 @@ impl Service {
         Err(CertificateError::Caa { identity, refusals })
     }
 
-    pub(super) fn resolver(&self, settings: &Settings) -> Result<Resolver, CertificateError> {
-        let PropagationSettings { resolvers, authoritative, .. } = &settings.propagation;
-        // Whoever names the servers to ask does not want the system's resolvers to be asked.
-        let named = if resolvers.is_empty() {
-            authoritative.iter().map(|&address| address.into()).collect()
-        } else {
-            resolvers.clone()
-        };
+    pub(in crate::certificate) fn resolver(&self, settings: &Settings) -> Result<Resolver, CertificateError> {
+        let named = named_resolvers(&settings.propagation);
         Resolver::new(&named, &self.surroundings.http).map_err(|error| ChallengeError::from(error).into())
+    }
+}
+
+/// The resolvers that are to be asked; none means the system's. Whoever names the servers to ask does not want those.
+pub(in crate::certificate) fn named_resolvers(settings: &PropagationSettings) -> Vec<ResolverAddress> {
+    let PropagationSettings { resolvers, authoritative, .. } = settings;
+    match resolvers.is_empty() {
+        true => authoritative.iter().map(|&address| address.into()).collect(),
+        false => resolvers.clone(),
     }
 }
 
@@ -209,14 +212,17 @@ fn refusing<'a>(
     (!applicant.identities.is_empty() && !set.allows(applicant, wildcard)).then_some(set)
 }
 
-async fn caa_sets<'a>(resolver: &Resolver, bases: impl Iterator<Item = (&'a str, &'a str)>) -> CaaSets {
+/// Looks for the records of each base name, with the apex of its zone.
+fn caa_sets<'a>(
+    view: &CaaView,
+    bases: impl Iterator<Item = (&'a str, &'a str)>,
+) -> impl Stream<Item = impl Future<Output = (String, Result<Option<CaaSet>, CaaError>)>> {
     let find = |(base, zone): (&str, &str)| {
         let (base, zone) = (base.to_owned(), zone.to_owned());
         async move {
-            let found = find_caa(resolver, &base, &zone).await;
+            let found = view.find(&base, &zone).await;
             (base, found)
         }
     };
-    let bases: Vec<_> = bases.map(find).collect();
-    stream::iter(bases).buffered(SIDE_BY_SIDE).collect().await
+    stream::iter(bases.map(find).collect::<Vec<_>>())
 }

@@ -13,7 +13,7 @@ use crate::progress::Event;
 use crate::store::CertName;
 
 pub use caa::CaaRefusal;
-pub(super) use caa::CaaSets;
+pub(super) use caa::{CaaSets, named_resolvers};
 use publication::{look_at_credential, look_at_host, look_at_standing, look_at_zones};
 use server::{look_at_clock, look_at_profile, look_at_terms};
 

@@ -40,13 +40,26 @@ impl Service {
         record: &DeploymentRecord,
         pending: PendingDeployment,
     ) -> Result<(), StoreError> {
+        match self.intended_deployment(cert, record, pending)? {
+            Some(state) => self.store.save_deployment(cert, lock, &state),
+            None => Ok(()),
+        }
+    }
+
+    /// What is to be stored before a generation becomes current; `None` if there is nothing to deploy and nothing waits.
+    pub(super) fn intended_deployment(
+        &self,
+        cert: &CertName,
+        record: &DeploymentRecord,
+        pending: PendingDeployment,
+    ) -> Result<Option<DeploymentState>, StoreError> {
         let mut state = self.deployment(cert)?;
         let pending = self.has_steps(record).then_some(pending);
         if pending.is_none() && state.pending.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         state.pending = pending;
-        self.store.save_deployment(cert, lock, &state)
+        Ok(Some(state))
     }
 
     /// Notes that the current generation is wanted as it is: what waits to be put in its place does not any more.

@@ -25,7 +25,7 @@ use super::servers::Servers;
 use super::settings::Settings;
 use super::work::Work;
 use super::{CertificateError, ServerUrl, Service, with_causes};
-use crate::store::{Asked, AskedFor, CertName, Exemption, Generation, Store};
+use crate::store::{Asked, AskedFor, CertName, Exemption, Generation, Store, StoreError, Unsynced};
 
 pub use bucket::{Fill, Limit, LimitError};
 pub use report::{ServerLimits, Use, limits};
@@ -364,10 +364,38 @@ fn limits_of(store: &Store, server: &ServerUrl) -> Limits {
 }
 
 /// A note that cannot be made costs one request too many, and must not cost a renewal.
-fn noted(server: &ServerUrl, noted: Result<(), crate::store::StoreError>) {
+fn noted(server: &ServerUrl, noted: Result<(), StoreError>) {
     if let Err(error) = noted {
         let error = with_causes(&error);
         tracing::warn!(%server, error, "what was asked of the CA is not noted for its rate limits");
+    }
+}
+
+/// An order that is noted, and may be made.
+pub(super) struct NotedOrder {
+    id: String,
+    unsynced: Unsynced,
+}
+
+/// Something that is to be noted about a server.
+pub(super) struct Note {
+    server: ServerUrl,
+    entry: Asked,
+}
+
+impl Note {
+    fn new(server: &ServerUrl, account: &str, what: AskedFor) -> Self {
+        let entry = Asked { at: Timestamp::now(), account: account.to_owned(), what };
+        Note { server: server.clone(), entry }
+    }
+
+    /// Writes it, and waits for the disk.
+    pub(super) fn write(self, store: &Store) {
+        let Note { server, entry } = self;
+        let (limits, now) = (limits_of(store, &server), entry.at);
+        let keep = |entry: &Asked| limits.needs(entry, now);
+        let written = store.note_asked(server.as_str(), keep, |_| Ok(entry)).and_then(Unsynced::sync);
+        noted(&server, written);
     }
 }
 
@@ -394,14 +422,15 @@ impl Service {
         reached.map_or(Ok(()), |reached| Err(limit_reached(server, reached)))
     }
 
-    /// Notes an order before it is made, unless it would pass a limit. Gives what it is called in the notes.
+    /// Notes an order before it is made, unless it would pass a limit. Gives what it is called in the notes, which is to be
+    /// [synced](Service::sync_order) while it is made.
     pub(super) fn note_order(
         &self,
         server: &ServerUrl,
         account: &str,
         work: &Work<'_>,
         replaces: bool,
-    ) -> Result<Option<String>, CertificateError> {
+    ) -> Result<Option<NotedOrder>, CertificateError> {
         if self.rehearsing {
             return Ok(None);
         }
@@ -425,18 +454,21 @@ impl Service {
                 self::noted(server, Err(error));
                 Ok(None)
             }
-            noted => noted.map(|()| Some(id)),
+            noted => noted.map(|unsynced| Some(NotedOrder { id, unsynced })),
         }
     }
 
+    /// Syncs the note of an order. Gives what it is called in the notes.
+    pub(super) async fn sync_order(&self, server: &ServerUrl, order: Option<NotedOrder>) -> Option<String> {
+        let NotedOrder { id, unsynced } = order?;
+        noted(server, self.store.aside(|_| unsynced.sync()).await);
+        Some(id)
+    }
+
     fn note(&self, server: &ServerUrl, account: &str, what: AskedFor) {
-        if self.rehearsing {
-            return;
+        if !self.rehearsing {
+            Note::new(server, account, what).write(&self.store);
         }
-        let (limits, now) = (limits_of(&self.store, server), Timestamp::now());
-        let entry = Asked { at: now, account: account.to_owned(), what };
-        let keep = |entry: &Asked| limits.needs(entry, now);
-        noted(server, self.store.note_asked(server.as_str(), keep, |_| Ok(entry)));
     }
 
     /// Notes that the CA has refused to make an order, so that it does not count.
@@ -456,14 +488,20 @@ impl Service {
         self.note(server, account, AskedFor::Failure { names: names.into_iter().collect() });
     }
 
-    /// Notes that an order has given its certificate.
-    pub(super) fn note_certificate(&self, server: &str, account: &str, order: &str, work: &Work<'_>) {
-        let Ok(server) = server.parse::<ServerUrl>() else { return };
+    /// The note that an order has given its certificate.
+    pub(super) fn certificate_note(
+        &self,
+        server: &str,
+        account: &str,
+        order: &str,
+        work: &Work<'_>,
+    ) -> Option<Note> {
+        let server = server.parse::<ServerUrl>().ok().filter(|_| !self.rehearsing)?;
         let (order, cert) = (order.to_owned(), work.cert.to_string());
         let names = sorted(&work.names());
         let replaces = self.may_replace(&server, work.settings, work.current, Some(account));
         let renewal = exemption(&server, &names, work.current, replaces) != Exemption::None;
-        self.note(&server, account, AskedFor::Certificate { order, cert, names, renewal });
+        Some(Note::new(&server, account, AskedFor::Certificate { order, cert, names, renewal }))
     }
 }
 

@@ -152,7 +152,7 @@ impl Service {
         let reading = self.read_order(&account, &up.server, &up.pending.url);
         let gone = || OrderError::over(cert, &up.pending, OrderStanding::Gone, None);
         let order = self.unless_interrupted(reading).await??.ok_or_else(gone)?;
-        let ledger = Ledger::begin(&self.store, cert.into(), ready.publications())?;
+        let ledger = Ledger::begin(&self.store, cert, lock, ready.publications())?;
         let (records, web) = (Vec::new(), Vec::new());
         let attempt = Attempt {
             service: self,
@@ -198,7 +198,7 @@ impl Service {
         let url = self.unless_interrupted(placed.finalize(&csr)).await??;
         let chains = self.unless_interrupted(placed.download(&url)).await??;
         let of = (&mut draft, &key, &pending);
-        let generation = self.store_checked(&work, of, (&output, &record), &chains)?;
+        let generation = self.store_checked(&work, of, (&output, &record), &chains).await?;
         self.forget_failures(cert);
         self.deploy(cert, &generation, run).await?;
         Ok(generation)

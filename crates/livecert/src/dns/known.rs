@@ -1,4 +1,4 @@
-//! The servers of zones that were found already. Names of one zone, of whatever certificates, ask for them once.
+//! What was found in DNS already: names that need the same, of whatever certificates, ask for it once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,37 +8,46 @@ use hickory_proto::rr::Name;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::authority::{Authority, AuthorityError};
-
-/// How long the servers of a zone are believed: for the names of a run. A resolver remembers them for hours.
+/// How long it is believed: for the names of a run. A resolver remembers most of it for hours.
 const LIFE: Duration = Duration::from_secs(60);
 
-type Cell = Arc<OnceCell<Authority>>;
+type Cell<V> = Arc<OnceCell<V>>;
 
-/// Servers of zones, by the apex. Errors are never kept.
-#[derive(Debug, Default)]
-pub(super) struct KnownZones(Mutex<HashMap<Name, (Instant, Cell)>>);
+/// What was found, by the domain. Errors of `find` are never kept.
+#[derive(Debug)]
+pub(super) struct Known<V>(Mutex<HashMap<Name, (Instant, Cell<V>)>>);
 
-impl KnownZones {
-    /// What is known of the zone, or what `find` finds: names that need the same zone at the same time wait for one answer.
-    pub(super) async fn of(
+impl<V> Default for Known<V> {
+    fn default() -> Self {
+        Known(Mutex::default())
+    }
+}
+
+impl<V: Clone> Known<V> {
+    /// What is known of the domain, or what `find` finds: those that need the same at the same time wait for one answer.
+    pub(super) async fn of<E>(
         &self,
-        apex: &Name,
-        find: impl Future<Output = Result<Option<Authority>, AuthorityError>>,
-    ) -> Result<Option<Authority>, AuthorityError> {
-        let cell = self.cell(apex);
+        domain: &Name,
+        find: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<V>, E> {
+        let cell = self.cell(domain);
         let found = cell.get_or_try_init(|| async { find.await.map_err(Some)?.ok_or(None) }).await;
         match found {
-            Ok(authority) => Ok(Some(authority.clone())),
+            Ok(known) => Ok(Some(known.clone())),
             Err(Some(error)) => Err(error),
             Err(None) => Ok(None),
         }
     }
 
-    fn cell(&self, apex: &Name) -> Cell {
+    /// Forgets what is known of the domain.
+    pub(super) fn forget(&self, domain: &Name) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(domain);
+    }
+
+    fn cell(&self, domain: &Name) -> Cell<V> {
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         cells.retain(|_, (since, _)| since.elapsed() < LIFE);
-        cells.entry(apex.clone()).or_insert_with(|| (Instant::now(), Cell::default())).1.clone()
+        cells.entry(domain.clone()).or_insert_with(|| (Instant::now(), Cell::default())).1.clone()
     }
 }
 
@@ -48,7 +57,7 @@ mod tests {
 
     use futures_util::future::join_all;
 
-    use super::super::authority::NameServer;
+    use super::super::authority::{Authority, AuthorityError, NameServer};
     use super::*;
 
     fn example() -> Name {
@@ -62,12 +71,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn names_of_a_zone_ask_once_until_it_is_forgotten() {
-        let (known, asked, apex) = (KnownZones::default(), AtomicU32::new(0), example());
+        let (known, asked, apex) = (Known::default(), AtomicU32::new(0), example());
         let asked = &asked;
         let find = || async move {
             asked.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(20)).await;
-            Ok(Some(authority()))
+            Ok::<_, AuthorityError>(Some(authority()))
         };
         let all = join_all((0..50).map(|_| known.of(&apex, find()))).await;
         assert!(all.into_iter().all(|found| found.unwrap() == Some(authority())));
@@ -79,10 +88,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_not_found_is_looked_for_again() {
-        let known = KnownZones::default();
-        assert_eq!(known.of(&example(), async { Ok(None) }).await.unwrap(), None);
+        let known = Known::default();
+        assert_eq!(known.of(&example(), async { Ok::<_, AuthorityError>(None) }).await.unwrap(), None);
         let error = || AuthorityError::NoZone { name: "example.com".into() };
         assert!(known.of(&example(), async { Err(error()) }).await.is_err());
-        assert_eq!(known.of(&example(), async { Ok(Some(authority())) }).await.unwrap(), Some(authority()));
+        assert_eq!(
+            known.of(&example(), async { Ok::<_, AuthorityError>(Some(authority())) }).await.unwrap(),
+            Some(authority())
+        );
     }
 }
