@@ -96,7 +96,8 @@ fn each_certificate_is_renewed_with_its_own() {
     expect(&bench.run(&["renew", "one.example.com", "--force"]), 0);
     assert_eq!(last_orderer(&control), second);
     let id = first.rsplit('/').next().unwrap();
-    let other = bench.issue_at(&server, &["two.example.com"], &["--account", id, "--json"]);
+    // An id may begin with a hyphen.
+    let other = bench.issue_at(&server, &["two.example.com"], &[&format!("--account={id}"), "--json"]);
     expect(&other, 0);
     assert_eq!(document(&other)["result"], "new", "another account is another certificate");
     assert_eq!(last_orderer(&control), first);

@@ -351,7 +351,7 @@ impl Service {
         let used = match uses.entry(arguments.identity()) {
             Entry::Occupied(used) => used.into_mut(),
             Entry::Vacant(free) => {
-                let plugin = info.connect_dns(arguments, &self.surroundings)?;
+                let plugin = self.connected(info, arguments)?.into_dns(info)?;
                 let (parameter, source) = arguments.credential_source();
                 let stored = arguments.stored().clone();
                 free.insert(Use {

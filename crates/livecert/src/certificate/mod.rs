@@ -12,6 +12,7 @@ mod authz;
 mod back_off;
 mod bundle;
 mod check;
+mod connect;
 mod connections;
 mod credential;
 mod deployment;

@@ -197,15 +197,8 @@ struct Gandi {
     expires: Option<Timestamp>,
     /// When the token ends, as Gandi has said.
     life: OnceCell<CredentialLife>,
-    changes: Together<Beside>,
-}
-
-/// Whose values are at a name after a change.
-#[derive(Debug, Clone, Copy)]
-enum Beside {
-    Nobody,
-    Others,
-    Unknown,
+    /// What a removal did; nothing for an addition.
+    changes: Together<Option<RemoveOutcome>>,
 }
 
 fn error(group: &Group<'_>, source: gandi_livedns::Error) -> PluginError {
@@ -239,12 +232,12 @@ impl Gandi {
             let added = added.map_err(|source| error(group, source))?;
             let values = values.len();
             tracing::info!(name = group.fqdn, zone = zone.fqdn(), values, ?added, "published");
-            Ok(Beside::Unknown)
+            Ok(None)
         };
         self.changes.change(group.fqdn, Kind::Add, group.values(), add).await.map(drop)
     }
 
-    async fn remove(&self, group: &Group<'_>) -> Result<Beside, PluginError> {
+    async fn remove(&self, group: &Group<'_>) -> Result<Option<RemoveOutcome>, PluginError> {
         let zone = self.zone(group).await?;
         let remove = async |values: &[String]| {
             let _turn = self.turn(group).await?;
@@ -252,10 +245,7 @@ impl Gandi {
             let removed = removed.map_err(|source| error(group, source))?;
             let values = values.len();
             tracing::info!(name = group.fqdn, zone = zone.fqdn(), values, ?removed, "withdrawn");
-            Ok(match removed.outcome {
-                RemoveOutcome::Kept(_) => Beside::Others,
-                _ => Beside::Nobody,
-            })
+            Ok(Some(removed.outcome))
         };
         self.changes.change(group.fqdn, Kind::Remove, group.values(), remove).await
     }
@@ -420,7 +410,7 @@ impl Plugin for Gandi {
             let mut withdrawn = Withdrawn::default();
             for (group, removed) in groups.iter().zip(removed) {
                 match removed {
-                    Ok(Beside::Others) => {
+                    Ok(Some(RemoveOutcome::Kept(_))) => {
                         withdrawn.shared.extend(group.records.iter().map(|&record| record.clone()));
                     }
                     Ok(_) => {}
