@@ -263,8 +263,12 @@ fn read(opened: std::io::Result<File>) -> std::io::Result<Option<Vec<u8>>> {
         opened => opened?,
     };
     let mut text = Vec::with_capacity(2048);
-    // A `Take` is not asked for its length by the library either.
-    file.take(u64::MAX).read_to_end(&mut text)?;
+    rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text))?;
+    // What ends like this is whole: inside of an object, a brace does not begin a line. Anything else is read on.
+    if !text.ends_with(b"\n}\n") {
+        // A `Take` is not asked for its length by the library either.
+        file.take(u64::MAX).read_to_end(&mut text)?;
+    }
     Ok(Some(text))
 }
 
@@ -368,4 +372,23 @@ pub(super) fn backup(path: &Path) -> Option<PathBuf> {
         Some((version, path))
     });
     versions.max().map(|(_, path)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_length_is_read_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for length in [0, 1, 100, 2043, 2044, 2045, 2046, 2047, 2048, 2049, 2050, 5000] {
+            // The end of an object falls on each place around the first read's end.
+            for text in ["x".repeat(length) + "\n}\n", "x".repeat(length), "\n}\n".repeat(length / 3)] {
+                std::fs::write(&path, &text).unwrap();
+                let whole = read(File::open(&path)).unwrap().unwrap();
+                assert_eq!(whole, text.as_bytes(), "{length}");
+            }
+        }
+    }
 }
