@@ -71,6 +71,8 @@ fn is_root() -> Result<bool, Failure> {
 pub(crate) fn run() -> Result<(), Failure> {
     // The CA, and the ACME clients that have livecert as their hook.
     programs(&["pebble", "certbot", "lego"])?;
+    // What the commands in the documents are tried with.
+    programs(&["curl", "python3"])?;
     // Readers of PFX files.
     programs_of(&[("openssl", "openssl"), ("keytool", "default-jre-headless")])?;
     // The server that a deploy hook reloads.

@@ -283,6 +283,11 @@ impl Change<'_> {
                 self.missed += 1;
                 Ok(None)
             }
+            // A service that is out of order for as long as we wait has not said that there is no PATCH: whoever wrote the
+            // other way from then on would drop what others write at the same time.
+            Err(Error::Server { refusal, retry_at, request }) if refusal.status != 501 => {
+                Err(Error::Server { refusal, retry_at, request })
+            }
             // 400, 403, 404, 405, 501: what is written the other way tells whether it is the credential or the zone.
             Err(
                 Error::Invalid { .. }
@@ -290,13 +295,13 @@ impl Change<'_> {
                 | Error::ZoneNotVisible { .. }
                 | Error::Conflict { .. }
                 | Error::Unexpected { .. }
-                | Error::Server { retry_at: None, .. },
+                | Error::Server { .. },
             ) => {
                 self.patch = false;
                 let known = self.client.patch();
                 let last = add.is_empty() && remove.len() == rrset.rrset_values.len();
                 if last { &known.unfit_for_last } else { &known.unfit }.store(true, Relaxed);
-                tracing::debug!(name = %self.name, "PATCH is not offered");
+                tracing::info!(name = %self.name, "PATCH is not offered");
                 Ok(None)
             }
             reply => reply,

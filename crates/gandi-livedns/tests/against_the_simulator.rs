@@ -39,6 +39,10 @@ impl Bench {
     }
 
     fn client_with(&self, token: &str, trusted: &str) -> Client {
+        self.client_that_waits(token, trusted, Options::default().retry_budget)
+    }
+
+    fn client_that_waits(&self, token: &str, trusted: &str, retry_budget: Duration) -> Client {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -54,9 +58,8 @@ impl Bench {
             .build()
             .unwrap();
         let credential = Credential::new_personal_access_token(&SecretString::from(token)).unwrap();
-        let options =
-            Options { base_url: self.simulator.api_base_url().parse().unwrap(), ..Options::default() };
-        Client::new(http, credential, options).unwrap()
+        let base_url = self.simulator.api_base_url().parse().unwrap();
+        Client::new(http, credential, Options { base_url, retry_budget, ..Options::default() }).unwrap()
     }
 
     fn fail(&self, method: &str, after: u32, fault: Fault) {
@@ -114,6 +117,24 @@ async fn three_requests_for_a_new_rrset_and_five_beside_a_neighbour_read_back() 
     client.remove_txt(&zone, NAME, &ours).await.unwrap();
     assert_eq!(bench.txt(), Some((7200, values(&["\"theirs\""]))));
     assert_eq!(requests(), ["POST", "GET", "PATCH", "GET", "PUT", "GET", "GET", "PUT", "GET"]);
+}
+
+#[tokio::test]
+async fn a_service_that_is_out_of_order_for_too_long_still_has_patch() {
+    let bench = Bench::new().await;
+    let theirs = livedns_sim::Rrset { ttl: 7200, values: values(&["\"theirs\""]) };
+    bench.control().set_rrset("example.com", "_acme-challenge", "TXT", Some(theirs));
+    let client = bench.client_that_waits(TOKEN, &bench.ca.pem(), Duration::ZERO);
+    let (zone, ours) = (zone(&client).await, values(&["ours"]));
+    for status in [500, 502, 503, 504] {
+        bench.fail("PATCH", 0, Fault::Answer { status, body: "{}".into(), retry_after: None });
+        let error = client.add_txt(&zone, NAME, &ours).await.unwrap_err();
+        assert!(matches!(error, Error::Server { .. }), "{status}: {error}");
+    }
+    bench.control().clear_requests();
+    client.add_txt(&zone, NAME, &ours).await.unwrap();
+    let requests: Vec<_> = bench.control().requests().iter().map(|one| one.method.clone()).collect();
+    assert_eq!(requests, ["POST", "GET", "PATCH", "GET"]);
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub(super) struct Case {
     pub(super) renewals: bool,
     /// The round trip to every server.
     pub(super) distance: Duration,
+    /// What the clients write is kept in memory: what is left is the protocol's share.
+    pub(super) in_memory: bool,
     /// The clients that can be asked for it; none means all.
     only: &'static [&'static str],
     /// After so long Pebble has come to a halt, and a run is begun anew; `None` where few requests are under way at once.
@@ -36,11 +38,19 @@ const NEAR: Duration = Duration::ZERO;
 const FAR: Duration = Duration::from_millis(50);
 
 const fn case(id: &'static str, title: &'static str, shape: Shape, distance: Duration) -> Case {
-    Case { id, title, shape, certificates: 1, renewals: false, distance, only: &[], halted: None }
+    let (renewals, in_memory) = (false, false);
+    Case { id, title, shape, certificates: 1, renewals, distance, in_memory, only: &[], halted: None }
 }
 
 impl Case {
-    pub(super) const ALL: [Case; 8] = [
+    const THOUSAND: Case = Case {
+        certificates: 1000,
+        halted: Some(Duration::from_secs(60)),
+        only: &["livecert", "floor"],
+        ..case("thousand", "1,000 certificates, 100 zones", Shape::Spread(100), NEAR)
+    };
+
+    pub(super) const ALL: [Case; 9] = [
         case("one", "one name", Shape::One, NEAR),
         case("wildcard", "apex + wildcard", Shape::Wildcard, NEAR),
         case("twenty", "20 names, one zone", Shape::Many(20, 1), NEAR),
@@ -50,11 +60,12 @@ impl Case {
             renewals: true,
             ..case("renewals", "20 certificates renewed", Shape::One, NEAR)
         },
+        Self::THOUSAND,
         Case {
-            certificates: 1000,
-            halted: Some(Duration::from_secs(60)),
-            only: &["livecert", "floor"],
-            ..case("thousand", "1,000 certificates, 100 zones", Shape::Spread(100), NEAR)
+            id: "thousand-in-memory",
+            title: "1,000 certificates, 100 zones, without a disk",
+            in_memory: true,
+            ..Self::THOUSAND
         },
         case("far-one", "one name, 50 ms away", Shape::One, FAR),
         case("far-twenty", "20 names, 50 ms away", Shape::Many(20, 1), FAR),

@@ -35,8 +35,9 @@ pub(crate) struct Words {
     /// How often each client is taken through each case
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Only these cases: one, wildcard, twenty, hundred, renewals, thousand, far-one, far-twenty,
-    /// bad-days. What is not among them stays in the document as it is
+    /// Only these cases: one, wildcard, twenty, hundred, renewals, thousand,
+    /// thousand-in-memory, far-one, far-twenty, bad-days. What is not among them stays in the document
+    /// as it is
     #[arg(long, value_name = "CASE")]
     case: Vec<String>,
     /// Only these clients: livecert, floor, lego, certbot, uacme, dehydrated
@@ -78,7 +79,7 @@ fn inside(words: &Words) -> Result<(), Failure> {
     let mut peers = peer::all();
     peers.retain(|peer| wanted(&words.client, peer.id()));
     for case in Case::ALL.iter().filter(|case| wanted(&words.case, case.id)) {
-        let mut world = World::start(case.distance)?;
+        let mut world = World::start(case.distance, case.in_memory)?;
         warm_up(&world, &peers)?;
         let mut halts = 0;
         let mut rows: Vec<Row> = peers.iter().map(|peer| Row::new(peer.title(), peer.version())).collect();
@@ -97,7 +98,7 @@ fn inside(words: &Words) -> Result<(), Failure> {
                     }
                     // Both would have the same addresses.
                     drop(world);
-                    world = World::start(case.distance)?;
+                    world = World::start(case.distance, case.in_memory)?;
                     warm_up(&world, &peers)?;
                 };
                 row.add(sample);
@@ -107,7 +108,7 @@ fn inside(words: &Words) -> Result<(), Failure> {
         say(&report.add(case, &rows, halts));
     }
     if wanted(&words.case, "bad-days") {
-        let world = World::start(Duration::ZERO)?;
+        let world = World::start(Duration::ZERO, false)?;
         warm_up(&world, &peers)?;
         let row = |peer: &dyn Peer| Ok((peer.title(), faults::row(&world, peer)?));
         let clients = peers.iter().map(AsRef::as_ref).filter(|peer| peer.id() != "floor");

@@ -16,6 +16,8 @@ use crate::Failure;
 const GANDI: [&str; 3] = ["api.gandi.net", "dns.api.gandi.net", "id.gandi.net"];
 /// Where Debian's programs find the roots that they trust.
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// A folder in memory, on every Linux.
+const MEMORY: &str = "/dev/shm";
 
 /// The servers, and a folder for what the clients keep.
 #[derive(Debug)]
@@ -53,7 +55,8 @@ pub(super) struct Counts {
 }
 
 impl World {
-    pub(super) fn start(distance: Duration) -> Result<Self, Failure> {
+    /// In memory, nothing that anybody writes waits for a disk.
+    pub(super) fn start(distance: Duration, in_memory: bool) -> Result<Self, Failure> {
         let far = !distance.is_zero();
         let front = SocketAddr::from(([127, 0, 0, 1], 443));
         let testbed = Testbed::start(&Options {
@@ -63,6 +66,7 @@ impl World {
             // The peers are not to pay for nonces that Pebble refuses at random, which some of them do not survive.
             pebble: PebbleOptions { nonce_reject: 0, strict: false, ..PebbleOptions::default() },
             hosts: GANDI.map(str::to_owned).to_vec(),
+            place: in_memory.then(|| MEMORY.into()),
             ..Options::default()
         })?;
         let mut directory = testbed.pebble().directory();
