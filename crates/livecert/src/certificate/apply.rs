@@ -52,6 +52,7 @@ impl Service {
     /// # Errors
     /// As [`intentions`]; nothing was done then.
     pub async fn apply(&self, request: ApplyRequest) -> Result<Vec<Applied>, CertificateError> {
+        self.connections.begin_run();
         let (file, parallel, named) = (request.file.clone(), request.parallel, !request.only.is_empty());
         let occasion = if named { Occasion::Issue } else { Occasion::Declared };
         let intentions = intentions(&self.store, request)?;

@@ -29,6 +29,13 @@ pub(super) struct Connections {
     caa: Mutex<Vec<Caa>>,
 }
 
+impl Connections {
+    /// Forgets what earlier runs have learned of services: what was refused then may be offered now, and the other way round.
+    pub(super) fn begin_run(&self) {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
 impl Service {
     /// The plugin with these arguments: the one that another certificate uses, where it can be shared.
     pub(super) fn connected(

@@ -111,6 +111,7 @@ impl Service {
     /// A name that is not in the store (nothing was done then), or the store as a whole cannot be read.
     pub async fn renew(&self, request: &RenewRequest) -> Result<Vec<Renewal>, CertificateError> {
         let began = Timestamp::now();
+        self.connections.begin_run();
         for cert in &request.certs {
             if let Err(error @ StoreError::NoSuchCertificate { .. }) = self.store.record(cert)
                 && !self.store.cert_folder(cert).exists()
