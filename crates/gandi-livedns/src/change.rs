@@ -285,9 +285,7 @@ impl Change<'_> {
             }
             // A service that is out of order for as long as we wait has not said that there is no PATCH: whoever wrote the
             // other way from then on would drop what others write at the same time.
-            Err(Error::Server { refusal, retry_at, request }) if refusal.status != 501 => {
-                Err(Error::Server { refusal, retry_at, request })
-            }
+            Err(error) if error.is_out_of_order() => Err(error),
             // 400, 403, 404, 405, 501: what is written the other way tells whether it is the credential or the zone.
             Err(
                 Error::Invalid { .. }

@@ -251,6 +251,11 @@ impl Error {
     pub(crate) fn is_missing_record(&self) -> bool {
         matches!(self, Error::ZoneNotVisible { kind: NotFoundKind::Record, .. })
     }
+
+    /// Whether the service failed; that it does not know a method (501) is no failure.
+    pub(crate) fn is_out_of_order(&self) -> bool {
+        matches!(self, Error::Server { refusal, .. } if refusal.status != 501)
+    }
 }
 
 /// The path of an rrset.

@@ -439,10 +439,10 @@ fn generations(home: &std::path::Path) -> Result<Vec<String>, Failure> {
             let generation = generation?;
             // A draft is none yet.
             let is_whole = generation.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
-            let Ok(text) = std::fs::read(generation.path().join("generation.json")) else { continue };
             if !is_whole {
                 continue;
             }
+            let Ok(text) = std::fs::read(generation.path().join("generation.json")) else { continue };
             let document: serde_json::Value = serde_json::from_slice(&text)?;
             ids.extend(document["certificate_id"].as_str().map(str::to_owned));
         }
