@@ -377,7 +377,7 @@ impl Change<'_> {
 
     /// Sends a write once; `None`, after a pause, when another try may go better.
     async fn attempt(&mut self, call: &Call) -> Result<Option<Reply>, Error> {
-        match self.client.attempt(call).await {
+        match self.client.attempt(call, &self.budget).await {
             Ok(reply) => Ok(Some(reply)),
             Err(setback) => pause(setback, &mut self.budget).await.map(|()| None),
         }

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::Method;
 use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::credential::{Credential, CredentialFacts};
@@ -21,6 +22,7 @@ use crate::options::Options;
 use crate::pace::Pace;
 use crate::refusal::{NotFoundKind, Refusal, excerpt, says_error};
 use crate::retry::{Budget, retry_after, retry_at};
+use crate::throttle::{Closed, Throttle};
 use crate::zone::{Zone, ZoneCache};
 
 /// A client of LiveDNS. Cheap to clone; clones share what they know about zones, and take turns at one rrset.
@@ -35,6 +37,7 @@ struct Inner {
     turns: Mutex<HashMap<(String, String), Turn>>,
     patch: PatchSupport,
     pace: Pace,
+    throttle: Throttle,
     /// The last answer came over HTTP/2.
     multiplexed: AtomicBool,
 }
@@ -69,6 +72,8 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 pub(crate) enum Setback {
     /// The same request would end the same way.
     Final(Error),
+    /// There are too many requests. This one was not carried out, and nobody asks until `end`.
+    Limited { error: Error, end: Instant },
     /// Another try may go better.
     Passing {
         error: Error,
@@ -88,7 +93,7 @@ impl From<Error> for Setback {
 impl From<Setback> for Error {
     fn from(setback: Setback) -> Self {
         match setback {
-            Setback::Final(error) | Setback::Passing { error, .. } => error,
+            Setback::Final(error) | Setback::Limited { error, .. } | Setback::Passing { error, .. } => error,
         }
     }
 }
@@ -128,8 +133,8 @@ impl Client {
     ) -> Self {
         let (zones, turns, patch) = (ZoneCache::default(), Mutex::default(), PatchSupport::default());
         let pace = Pace::shared(options.requests_per_minute, options.pace.as_deref());
-        let multiplexed = AtomicBool::new(false);
-        Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch, pace, multiplexed }))
+        let (throttle, multiplexed) = (Throttle::default(), AtomicBool::new(false));
+        Client(Arc::new(Inner { exchange, options, facts, zones, turns, patch, pace, throttle, multiplexed }))
     }
 
     /// Whether one connection takes many requests at a time, as the last answer has shown; `false` before the first one.
@@ -189,17 +194,19 @@ impl Client {
     /// writes that do not depend on a read: in the pauses other writers go on.
     pub(crate) async fn send(&self, call: &Call, budget: &mut Budget) -> Result<Reply, Error> {
         loop {
-            match self.attempt(call).await {
+            match self.attempt(call, budget).await {
                 Ok(reply) => return Ok(reply),
                 Err(setback) => pause(setback, budget).await?,
             }
         }
     }
 
-    /// Sends a request once.
-    pub(crate) async fn attempt(&self, call: &Call) -> Result<Reply, Setback> {
+    /// Sends a request once, when it may be sent; that is waited for within `budget`.
+    pub(crate) async fn attempt(&self, call: &Call, budget: &Budget) -> Result<Reply, Setback> {
+        let pass = self.0.throttle.pass(budget.limit_deadline()).await;
+        let pass = pass.map_err(|closed| limited(call, closed))?;
         self.0.pace.turn().await;
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let result = self.0.exchange.exchange(call).await;
         let ms = begun.elapsed().as_millis();
         let (method, path) = (&call.method, &call.path);
@@ -207,6 +214,15 @@ impl Client {
             Ok(reply) => {
                 self.0.multiplexed.store(reply.multiplexed, Relaxed);
                 tracing::debug!(%method, path, status = reply.status.as_u16(), ms, "LiveDNS");
+                if reply.status == StatusCode::TOO_MANY_REQUESTS {
+                    let closed = pass.refused(asked(&reply));
+                    // Once may be an odd answer. Again says that the limit of the minute is reached.
+                    if closed.refusals > 1 {
+                        self.0.pace.used_up();
+                    }
+                    return Err(limited(call, closed));
+                }
+                pass.answered();
                 self.judge(call, reply)
             }
             Err(failure) => {
@@ -221,12 +237,12 @@ impl Client {
             return Ok(reply);
         }
         let status = reply.status.as_u16();
-        if matches!(status, 429 | 500 | 502..=504) {
-            let asked = reply.retry_after.as_ref().and_then(|value| retry_after(value, SystemTime::now()));
-            let error = out_of_service(call, &reply, asked.and_then(retry_at));
-            return Err(Setback::Passing { error, asked, undone: matches!(status, 429 | 503) });
-        }
         let refusal = Box::new(Refusal::read(call.shown(), reply.status, &reply.body));
+        if matches!(status, 500 | 502..=504) {
+            let asked = asked(&reply);
+            let error = Error::Server { request: call.shown(), refusal, retry_at: asked.and_then(retry_at) };
+            return Err(Setback::Passing { error, asked, undone: status == 503 });
+        }
         let facts = self.0.facts;
         Err(Setback::Final(match status {
             200..=299 | 400 | 415 | 422 => Error::Invalid { refusal },
@@ -275,8 +291,12 @@ pub(crate) fn malformed(call: &Call, body: &[u8], reason: &str) -> Error {
 
 /// Pauses before another try, or gives up when trying again is of no use or there is no time left.
 pub(crate) async fn pause(setback: Setback, budget: &mut Budget) -> Result<(), Error> {
-    let Setback::Passing { error, asked, .. } = setback else { return Err(setback.into()) };
-    let Some(pause) = budget.pause(asked) else { return Err(error) };
+    let (error, pause) = match setback {
+        Setback::Final(error) => return Err(error),
+        Setback::Limited { error, end } => (error, budget.pause_until(end)),
+        Setback::Passing { error, asked, .. } => (error, budget.pause(asked)),
+    };
+    let Some(pause) = pause else { return Err(error) };
     tokio::time::sleep(pause).await;
     Ok(())
 }
@@ -291,10 +311,16 @@ fn no_reply(call: &Call, failure: NoReply) -> Setback {
     Setback::Passing { error, asked: None, undone }
 }
 
-fn out_of_service(call: &Call, reply: &Reply, retry_at: Option<jiff::Timestamp>) -> Error {
-    if reply.status.as_u16() == 429 {
-        return Error::RateLimited { request: call.shown(), retry_at };
+/// What the server asks to wait.
+fn asked(reply: &Reply) -> Option<Duration> {
+    reply.retry_after.as_ref().and_then(|value| retry_after(value, SystemTime::now()))
+}
+
+fn limited(call: &Call, closed: Closed) -> Setback {
+    let end = closed.until;
+    let named = closed.named.then(|| end.saturating_duration_since(Instant::now()));
+    Setback::Limited {
+        error: Error::RateLimited { request: call.shown(), retry_at: named.and_then(retry_at) },
+        end,
     }
-    let refusal = Box::new(Refusal::read(call.shown(), reply.status, &reply.body));
-    Error::Server { request: call.shown(), refusal, retry_at }
 }

@@ -37,12 +37,15 @@ mod pace;
 mod refusal;
 mod retry;
 mod rrset;
+mod throttle;
 mod token;
 pub mod txt;
 mod zone;
 
 #[cfg(test)]
 mod change_tests;
+#[cfg(test)]
+mod limit_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -53,13 +53,29 @@ impl Pace {
         Pace { rhythm: Rhythm::within(limit), file, own: Mutex::default() }
     }
 
+    /// A request was refused for too many before it, from whatever process or host: what may be sent at once is used up, and what
+    /// comes now goes evenly.
+    pub(crate) fn used_up(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let rhythm = self.rhythm;
+        match &self.file {
+            Some(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Err(error) = in_file(&mut file, |due| use_up(due, rhythm, now)) {
+                    tracing::debug!(%error, "the pace is not kept in its file");
+                }
+            }
+            None => use_up(&mut self.own.lock().unwrap_or_else(PoisonError::into_inner), rhythm, now),
+        }
+    }
+
     /// Waits until it is this request's turn.
     pub(crate) async fn turn(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let wait = match &self.file {
             Some(file) => {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                through_file(&mut file, self.rhythm, now).unwrap_or_default()
+                in_file(&mut file, |due| step(due, self.rhythm, now)).unwrap_or_default()
             }
             None => step(&mut self.own.lock().unwrap_or_else(PoisonError::into_inner), self.rhythm, now),
         };
@@ -71,22 +87,22 @@ impl Pace {
 }
 
 /// Held for microseconds only, so that waiting for the lock blocks nothing else.
-fn through_file(file: &mut File, rhythm: Rhythm, now: Duration) -> std::io::Result<Duration> {
+fn in_file<T>(file: &mut File, change: impl FnOnce(&mut u128) -> T) -> std::io::Result<T> {
     file.lock()?;
-    let wait = (|| {
+    let changed = (|| {
         let mut bytes = [0; 16];
         file.rewind()?;
         let mut due = match file.read_exact(&mut bytes) {
             Ok(()) => u128::from_be_bytes(bytes),
             Err(_) => 0,
         };
-        let wait = step(&mut due, rhythm, now);
+        let changed = change(&mut due);
         file.rewind()?;
         file.write_all(&due.to_be_bytes())?;
-        Ok(wait)
+        Ok(changed)
     })();
     file.unlock()?;
-    wait
+    changed
 }
 
 /// How long this request has to wait; moves the moment.
@@ -100,6 +116,10 @@ fn step(due: &mut u128, rhythm: Rhythm, now: Duration) -> Duration {
     *due = (*due).max(now) + step;
     let wait = due.saturating_sub(now + ahead);
     Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
+}
+
+fn use_up(due: &mut u128, rhythm: Rhythm, now: Duration) {
+    *due = (*due).max(now.as_nanos() + rhythm.step.as_nanos() * u128::from(rhythm.burst));
 }
 
 #[cfg(test)]
@@ -145,7 +165,10 @@ mod tests {
         assert_eq!(step(&mut due, usual(), Duration::from_secs(1000)), Duration::ZERO);
         let mut file = tempfile();
         file.write_all(b"xyz").unwrap();
-        assert_eq!(through_file(&mut file, usual(), Duration::from_secs(5)).unwrap(), Duration::ZERO);
+        assert_eq!(
+            in_file(&mut file, |due| step(due, usual(), Duration::from_secs(5))).unwrap(),
+            Duration::ZERO
+        );
     }
 
     #[test]
@@ -155,7 +178,7 @@ mod tests {
             || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
         let (mut one, mut other) = (open(), open());
         let now = Duration::from_secs(1_000_000);
-        let next = |file: &mut File| through_file(file, usual(), now).unwrap();
+        let next = |file: &mut File| in_file(file, |due| step(due, usual(), now)).unwrap();
         for _ in 0..usual().burst / 2 {
             assert_eq!(next(&mut one), Duration::ZERO);
             assert_eq!(next(&mut other), Duration::ZERO);

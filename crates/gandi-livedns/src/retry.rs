@@ -17,6 +17,8 @@ const FARTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 #[derive(Debug)]
 pub(crate) struct Budget {
     deadline: Instant,
+    /// Later: a limit by the minute that is met at the beginning is over after a minute, which is all the time there is otherwise.
+    limit_deadline: Instant,
     /// Failures so far. A success does not reset them: a write that fails between reads that succeed has to slow
     /// down like any other.
     failures: u32,
@@ -25,11 +27,27 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(length: Duration) -> Self {
         let now = Instant::now();
-        Self { deadline: now.checked_add(length).unwrap_or(now + FARTHEST), failures: 0 }
+        let after = |length| now.checked_add(length).unwrap_or(now + FARTHEST);
+        Self {
+            deadline: after(length),
+            limit_deadline: after(length.saturating_add(length / 4)),
+            failures: 0,
+        }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Until when a limit on the rate of requests may be waited for.
+    pub(crate) fn limit_deadline(&self) -> Instant {
+        self.limit_deadline
+    }
+
+    /// The pause after a refusal for too many requests, until `end`; `None` as for [`Self::pause`].
+    pub(crate) fn pause_until(&self, end: Instant) -> Option<Duration> {
+        let now = Instant::now();
+        (end <= self.limit_deadline && now < self.limit_deadline).then(|| end.saturating_duration_since(now))
     }
 
     /// The pause after a failure, or `None` when it would end after the deadline.
@@ -38,7 +56,7 @@ impl Budget {
         self.failures = self.failures.saturating_add(1);
         let pause = match asked {
             // Everyone who was sent away was told the same time, hence the jitter on top of it.
-            Some(asked) if !asked.is_zero() => asked + FIRST_PAUSE.mul_f64(fastrand::f64()),
+            Some(asked) if !asked.is_zero() => asked + jitter(),
             _ => own,
         };
         let end = Instant::now().checked_add(pause)?;
@@ -46,8 +64,13 @@ impl Budget {
     }
 }
 
+/// What is waited on top of what everyone was told.
+pub(crate) fn jitter() -> Duration {
+    FIRST_PAUSE.mul_f64(fastrand::f64())
+}
+
 /// Half of it fixed, half random.
-fn backoff(failures: u32) -> Duration {
+pub(crate) fn backoff(failures: u32) -> Duration {
     let full = FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
     full.mul_f64(fastrand::f64().midpoint(1.0))
 }
@@ -114,6 +137,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_the_server_asks_for_is_waited_or_refused() {
         let mut budget = Budget::new(Duration::from_secs(60));
+        assert_eq!(
+            budget.pause_until(Instant::now() + Duration::from_secs(75)),
+            Some(Duration::from_secs(75))
+        );
+        assert_eq!(budget.pause_until(Instant::now() + Duration::from_secs(76)), None);
         let pause = budget.pause(Some(Duration::from_secs(30))).unwrap();
         assert!(pause >= Duration::from_secs(30) && pause <= Duration::from_millis(30_250));
         assert_eq!(budget.pause(Some(Duration::from_secs(61))), None);

@@ -89,7 +89,7 @@ impl Client {
     ) -> Result<Option<String>, Error> {
         let mut call = self.call(Method::GET, &["domains", zone.fqdn(), "records"], None)?;
         call.url.query_pairs_mut().append_pair("rrset_type", kind.as_str()).append_pair("per_page", "1000");
-        let reply = self.attempt(&call).await?;
+        let reply = self.attempt(&call, &self.budget()).await?;
         let all: Vec<Rrset> = parsed(&call, &reply)?;
         let differs = |stored: &String| stored != name.as_str() && stored.eq_ignore_ascii_case(name.as_str());
         Ok(all.into_iter().map(|rrset| rrset.rrset_name).find(differs))
@@ -126,11 +126,11 @@ impl Client {
         let body = json!({"rrset_ttl": ttl, "rrset_values": values});
         let call = self.call(Method::POST, &rrset_path(zone, name, kind), Some(&body))?;
         loop {
-            return match self.attempt(&call).await {
+            return match self.attempt(&call, budget).await {
                 Ok(reply) if reply.status == StatusCode::CREATED => Ok(Creation::New),
                 Ok(_) => Ok(Creation::Same),
                 Err(Setback::Final(Error::Conflict { refusal, .. })) => Ok(Creation::Taken(refusal)),
-                Err(setback @ Setback::Passing { undone: true, .. }) => {
+                Err(setback @ (Setback::Limited { .. } | Setback::Passing { undone: true, .. })) => {
                     pause(setback, budget).await?;
                     continue;
                 }

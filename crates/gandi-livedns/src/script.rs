@@ -45,6 +45,15 @@ pub(crate) fn stored(name: &str, values: &[&str]) -> Answer {
     answer(200, &body.to_string())
 }
 
+pub(crate) fn facts() -> CredentialFacts {
+    CredentialFacts {
+        kind: CredentialKind::PersonalAccessToken,
+        shape: CredentialShape::Unknown,
+        sharing_id_set: false,
+        base_url_set: false,
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Script(Arc<Mutex<State>>);
 
@@ -58,13 +67,7 @@ impl Script {
     pub(crate) fn client(steps: Vec<(impl Into<String>, Answer)>) -> (Client, Self) {
         let steps = steps.into_iter().map(|(request, answer)| (request.into(), answer)).collect();
         let script = Script(Arc::new(Mutex::new(State { steps, bodies: Vec::new() })));
-        let facts = CredentialFacts {
-            kind: CredentialKind::PersonalAccessToken,
-            shape: CredentialShape::Unknown,
-            sharing_id_set: false,
-            base_url_set: false,
-        };
-        let client = Client::with_exchange(Box::new(script.clone()), facts, Options::default());
+        let client = Client::with_exchange(Box::new(script.clone()), facts(), Options::default());
         // Scripts are about reading and writing whole lists, unless they say otherwise.
         client.patch().unfit.store(true, std::sync::atomic::Ordering::Relaxed);
         (client, script)
