@@ -573,8 +573,8 @@ impl Service {
             record.account = Some(order.account.clone());
         }
         let own_request = work.request.own_request.clone();
-        let (name, lock, making) = (cert.clone(), work.lock.clone(), draft.making());
-        let write = move |store: &Store| {
+        let (name, making) = (cert.clone(), draft.making());
+        let write = move |store: &Store, lock: &CertLock| {
             if let Some(note) = note {
                 note.write(store);
             }
@@ -584,11 +584,11 @@ impl Service {
             }
             save_settings(store, &name, &record)?;
             if let Some(state) = &intended {
-                store.save_deployment(&name, &lock, state)?;
+                store.save_deployment(&name, lock, state)?;
             }
             making.complete(&checked.bundle, &files, info)
         };
-        let generation = self.store.aside(write).await?;
+        let generation = self.store.aside_under(work.lock, write).await?;
         self.store.close_unless_shared();
         self.forget_hold(cert, &order.server, order.made);
         self.progress.event(cert, Event::Stored { generation: generation.number });

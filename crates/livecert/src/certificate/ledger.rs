@@ -13,8 +13,7 @@ use crate::store::{
 /// Publications in the making, one for each publisher. What earlier attempts left stays in the journal beside them.
 pub(super) struct Ledger<'a> {
     store: &'a Store,
-    /// What is written aside holds it too, for as long as it takes.
-    lock: CertLock,
+    lock: &'a CertLock,
     name: JournalName,
     earlier: Vec<Publication>,
     /// By the publisher's name. The first one has the order, too.
@@ -41,10 +40,10 @@ impl<'a> Ledger<'a> {
     pub(super) fn begin(
         store: &'a Store,
         cert: &CertName,
-        lock: &CertLock,
+        lock: &'a CertLock,
         own: Vec<(String, Publication)>,
     ) -> Result<Self, StoreError> {
-        let (name, lock) = (JournalName::from(cert), lock.clone());
+        let name = JournalName::from(cert);
         let mut earlier = store.publications(&name)?;
         // What is left although it was swept may be so because the credential of that time is dead. Another publisher's
         // is no help, and not for that zone.
@@ -127,12 +126,8 @@ impl<'a> Ledger<'a> {
             // Nothing to wait for.
             return self.store.save_publications(&self.name, &all);
         }
-        let (name, lock) = (self.name.clone(), self.lock.clone());
-        let write = move |store: &Store| {
-            let _lock = lock;
-            store.save_publications(&name, &all)
-        };
-        self.store.aside(write).await
+        let name = self.name.clone();
+        self.store.aside_under(self.lock, move |store, _| store.save_publications(&name, &all)).await
     }
 }
 

@@ -184,7 +184,7 @@ impl Draft {
         Ok(())
     }
 
-    /// The same [aside](Store::aside).
+    /// The same [aside](Store::aside_under).
     ///
     /// # Errors
     /// It cannot be written.
@@ -194,17 +194,13 @@ impl Draft {
         lock: &CertLock,
         order: &PendingOrder,
     ) -> Result<(), StoreError> {
-        let (making, lock, order) = (self.making.clone(), lock.clone(), order.clone());
-        let write = move |_: &Store| {
-            let _lock = lock;
-            making.write_order(&order)
-        };
-        store.aside(write).await?;
+        let (making, order) = (self.making.clone(), order.clone());
+        store.aside_under(lock, move |_, _| making.write_order(&order)).await?;
         self.making.unsynced_key = None;
         Ok(())
     }
 
-    /// Syncs the key [aside](Store::aside), if it is not yet.
+    /// Syncs the key [aside](Store::aside_under), if it is not yet.
     ///
     /// # Errors
     /// The disk does not take it.
@@ -212,12 +208,8 @@ impl Draft {
         if self.making.unsynced_key.is_none() {
             return Ok(());
         }
-        let (making, lock) = (self.making.clone(), lock.clone());
-        let sync = move |_: &Store| {
-            let _lock = lock;
-            making.sync_key()
-        };
-        store.aside(sync).await?;
+        let making = self.making.clone();
+        store.aside_under(lock, move |_, _| making.sync_key()).await?;
         self.making.unsynced_key = None;
         Ok(())
     }
