@@ -88,11 +88,14 @@ impl Attempt<'_> {
     async fn prove(&mut self) -> Result<(), CertificateError> {
         let (service, cert) = (self.service, self.cert);
         let event = |event: Event<'_>| service.progress.event(cert, event);
-        // A sweep must not end what a person goes on with.
-        if !self.kept {
+        let noting = async {
+            // A sweep must not end what a person goes on with.
+            if self.kept {
+                return Ok(());
+            }
             self.ledger.order(self.server, &self.order.account, &self.order.order);
-        }
-        let noting = async { if self.kept { Ok(()) } else { self.ledger.save().await } };
+            self.ledger.save().await
+        };
         let account = &self.order.account;
         let allows = |base: &str, wildcard: bool, kind: &ChallengeType| {
             service.caa_allows(account, &self.caa, (base, wildcard), kind)
