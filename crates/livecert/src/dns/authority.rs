@@ -258,7 +258,7 @@ impl Locator {
             if let Some(apex) = soa_owner(&answer)
                 && !apex.is_root()
                 && apex.zone_of(name)
-                && let Some(authority) = self.known.of(&apex, self.zone(resolver, &apex, name)).await?
+                && let Some(authority) = self.known.if_found(&apex, self.zone(resolver, &apex, name)).await?
             {
                 return Ok(authority);
             }

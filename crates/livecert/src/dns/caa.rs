@@ -1,6 +1,5 @@
 //! CAA (RFC 8659, with the parameters of RFC 8657): who may give certificates for a domain.
 
-use std::convert::Infallible;
 use std::iter::successors;
 
 use futures_util::StreamExt;
@@ -100,15 +99,15 @@ impl CaaView {
 
     async fn records(&self, at: &Name) -> Result<Vec<CaaRecord>, ResolveError> {
         let ask = async {
-            let answer = self.resolver.ask(at, RecordType::CAA).await;
-            Ok::<_, Infallible>(Some(answer.map(|answer| caa_records(&answer))))
+            let answer = self.resolver.ask(at, RecordType::CAA).await?;
+            Ok(caa_records(&answer))
         };
-        let Ok(found) = self.known.of(at, ask).await;
+        let found = self.known.of(at, ask).await;
         // Who has waited for it shares an error, and whoever comes later asks anew.
-        if let Some(Err(_)) = &found {
+        if found.is_err() {
             self.known.forget(at);
         }
-        found.unwrap_or_else(|| Ok(Vec::new()))
+        found
     }
 }
 

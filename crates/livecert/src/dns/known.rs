@@ -13,7 +13,7 @@ const LIFE: Duration = Duration::from_secs(60);
 
 type Cell<V> = Arc<OnceCell<V>>;
 
-/// What was found, by the domain. Errors of `find` are never kept.
+/// What was found, by the domain.
 #[derive(Debug)]
 pub(super) struct Known<V>(Mutex<HashMap<Name, (Instant, Cell<V>)>>);
 
@@ -25,7 +25,12 @@ impl<V> Default for Known<V> {
 
 impl<V: Clone> Known<V> {
     /// What is known of the domain, or what `find` finds: those that need the same at the same time wait for one answer.
-    pub(super) async fn of<E>(
+    pub(super) async fn of(&self, domain: &Name, find: impl Future<Output = V>) -> V {
+        self.cell(domain).get_or_init(|| find).await.clone()
+    }
+
+    /// The same, where an error is kept as little as that nothing was found.
+    pub(super) async fn if_found<E>(
         &self,
         domain: &Name,
         find: impl Future<Output = Result<Option<V>, E>>,
@@ -78,22 +83,22 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(20)).await;
             Ok::<_, AuthorityError>(Some(authority()))
         };
-        let all = join_all((0..50).map(|_| known.of(&apex, find()))).await;
+        let all = join_all((0..50).map(|_| known.if_found(&apex, find()))).await;
         assert!(all.into_iter().all(|found| found.unwrap() == Some(authority())));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         tokio::time::advance(LIFE).await;
-        known.of(&apex, find()).await.unwrap();
+        known.if_found(&apex, find()).await.unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
     async fn what_was_not_found_is_looked_for_again() {
         let known = Known::default();
-        assert_eq!(known.of(&example(), async { Ok::<_, AuthorityError>(None) }).await.unwrap(), None);
+        assert_eq!(known.if_found(&example(), async { Ok::<_, AuthorityError>(None) }).await.unwrap(), None);
         let error = || AuthorityError::NoZone { name: "example.com".into() };
-        assert!(known.of(&example(), async { Err(error()) }).await.is_err());
+        assert!(known.if_found(&example(), async { Err(error()) }).await.is_err());
         assert_eq!(
-            known.of(&example(), async { Ok::<_, AuthorityError>(Some(authority())) }).await.unwrap(),
+            known.if_found(&example(), async { Ok::<_, AuthorityError>(Some(authority())) }).await.unwrap(),
             Some(authority())
         );
     }
