@@ -179,13 +179,13 @@ pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
 /// Writes a state file, as JSON that a person can read. One of another version that is in its place is kept beside it, as
 /// is one that cannot be read.
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    replace(path, text_for(path, value, true)?.as_bytes(), 0o600)
+    replace(path, text_for(path, value, Worth::Precious)?.as_bytes(), 0o600)
 }
 
 /// The same for what can be asked for again, and is not worth a wait for the disk. What a power loss leaves of it is for
 /// [`if_whole`].
 pub(super) fn write_json_unsynced<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let text = text_for(path, value, false)?;
+    let text = text_for(path, value, Worth::Fleeting)?;
     let write = || -> std::io::Result<()> {
         // Made with mode 0600.
         let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder_of(path))?;
@@ -203,17 +203,28 @@ pub(super) fn if_whole<T>(read: Result<Option<T>, StoreError>) -> Result<Option<
     }
 }
 
+/// What a state file is worth when it cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    /// A person may still mend it.
+    Precious,
+    /// What was in it can be asked for again.
+    Fleeting,
+}
+
 /// The text of a state file that is about to be written, after what is in its place was kept where it has to be: one of another
-/// version, and a damaged one if it is `precious`.
-fn text_for<T: Serialize>(path: &Path, value: &T, precious: bool) -> Result<String, StoreError> {
+/// version, and a damaged one if it is precious.
+fn text_for<T: Serialize>(path: &Path, value: &T, worth: Worth) -> Result<String, StoreError> {
     let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
     let text = json_text(path, value)?;
     if let Ok(old) = std::fs::read(path) {
         match version(&old) {
             Ok(old_version) if old_version == version(text.as_bytes()).map_err(damaged)? => {}
             Ok(old_version) => replace(&beside(path, &format!("v{old_version}")), &old, 0o600)?,
-            Err(_) if precious => replace(&beside(path, "damaged"), &old, 0o600)?,
-            Err(_) => {}
+            Err(_) => match worth {
+                Worth::Precious => replace(&beside(path, "damaged"), &old, 0o600)?,
+                Worth::Fleeting => {}
+            },
         }
     }
     Ok(text)
