@@ -148,8 +148,12 @@ fn profiles() {
     expect(&bench.run(&["renew", "--force"]), 0);
     assert_eq!(last().as_deref(), Some("shortlived"));
     control.clear_requests();
+    let asked = || document(&bench.run(&["limits", "--json"]))["servers"].clone();
+    let before = asked();
     let outcome = bench.issue_at(&server, &["example.org"], &["--profile", "tlsserver"]);
-    expect(&outcome, 1);
+    // It is a wrong word, which costs nothing: neither an account nor what the CA allows.
+    expect(&outcome, 2);
+    assert_eq!(asked(), before);
     says(&outcome, &["does not offer the profile 'tlsserver' (it offers: classic, shortlived)", "next:"]);
     assert_eq!(sent(&control, "/order"), 0);
     expect(&bench.issue_at(&server, &["example.org"], &["--preferred-profile", "tlsserver"]), 0);

@@ -513,6 +513,7 @@ impl CertificateError {
             | CertificateError::HookProgram { .. }
             | CertificateError::NotATwin { .. }
             | CertificateError::TermsNotAccepted { .. }
+            | CertificateError::UnknownProfile { .. }
             | CertificateError::Store(StoreError::NoSuchCertificate { .. })
             | CertificateError::Network(
                 NetworkError::BundleUnreadable { .. } | NetworkError::BundleEmpty { .. },

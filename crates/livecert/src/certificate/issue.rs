@@ -13,7 +13,7 @@ use super::back_off::Occasion;
 use super::check::CaaSets;
 use super::credential::save_settings;
 use super::ledger::Ledger;
-use super::order::PlacedOrder;
+use super::order::{PlacedOrder, profile};
 use super::output::ReadyOutput;
 use super::proof::NameProof;
 use super::ready::Ready;
@@ -412,6 +412,9 @@ impl Service {
         let settings = work.settings;
         let account = async {
             let connected = self.connect(server).await?;
+            if !resuming {
+                profile(&connected, server, settings)?;
+            }
             self.account(work.cert, &connected, server, &self.account_request(server, work)?, settings).await
         };
         // The account's label is in the names of dns-account-01, so an account that is still to be made comes first.

@@ -165,8 +165,8 @@ async fn is_provable(account: &Account, authorizations: &[Url]) -> bool {
     })
 }
 
-/// The profile that is asked for. One that the server does not offer is known before there is an order.
-fn profile(
+/// The profile that is asked for. One that the server does not offer is known before there is an account or an order.
+pub(super) fn profile(
     connected: &Server,
     server: &ServerUrl,
     settings: &Settings,
