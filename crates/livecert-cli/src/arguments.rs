@@ -109,7 +109,7 @@ pub(crate) struct OneServer {
 #[derive(Debug, Args)]
 pub(crate) struct OneAccount {
     /// Account: your name for it, its id or its URL (see `livecert account list`) [default: the one in use]
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", allow_hyphen_values = true, value_parser = account)]
     pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) server: OneServer,
@@ -188,6 +188,16 @@ fn no_duration(text: &str) -> String {
     format!("'{text}' is not a duration such as 90s, 5m, 1h30m or 2d")
 }
 
+/// An account, as the words name it. The ids of some servers begin with a hyphen, so a hyphen does not tell an option from
+/// them; but they are long, and made of all kinds of signs.
+pub(crate) fn account(text: &str) -> Result<String, String> {
+    let is_option = match text.strip_prefix("--") {
+        Some(word) => word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-')),
+        None => text.starts_with('-') && text.len() <= "-vvv".len(),
+    };
+    if is_option { Err("that is an option, and no account".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 fn dns_server(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(address);
@@ -206,6 +216,16 @@ mod tests {
     fn the_declarations_are_consistent() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_account_may_begin_with_a_hyphen_and_is_no_option() {
+        for there in ["work", "-Zk3hQ_b2", "--9xQe-Zk3hQ_b2tTs", "https://ca.example/acct/-1"] {
+            assert_eq!(account(there).as_deref(), Ok(there));
+        }
+        for option in ["-v", "-vv", "-", "--", "--json", "--accept-tos"] {
+            assert!(account(option).is_err(), "{option}");
+        }
     }
 
     #[test]

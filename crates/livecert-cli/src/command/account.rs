@@ -14,7 +14,7 @@ use serde_json::json;
 use self::view::{show, show_list};
 use super::issue::{external_account, read};
 use super::server::chosen;
-use crate::arguments::{ExternalAccount, Globals, OneAccount, OneServer};
+use crate::arguments::{self, ExternalAccount, Globals, OneAccount, OneServer};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
@@ -31,7 +31,7 @@ pub(crate) enum Account {
     /// Let an account be the one in use at its server: for new certificates, and where `--account` names no other
     Use {
         /// Your name for it, its id or its URL
-        #[arg(value_name = "ACCOUNT")]
+        #[arg(value_name = "ACCOUNT", allow_hyphen_values = true, value_parser = arguments::account)]
         account: String,
         /// ACME server [default: the one that has such an account]
         #[arg(long, env = "LIVECERT_SERVER", value_name = "CODE|URL")]
@@ -81,7 +81,7 @@ pub(crate) enum Account {
     /// Forget an account, with its key; certificates stay
     Remove {
         /// Your name for it, its id or its URL
-        #[arg(value_name = "ACCOUNT")]
+        #[arg(value_name = "ACCOUNT", allow_hyphen_values = true, value_parser = arguments::account)]
         account: String,
         /// ACME server [default: the one that has such an account]
         #[arg(long, env = "LIVECERT_SERVER", value_name = "CODE|URL")]

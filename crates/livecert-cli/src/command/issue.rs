@@ -17,7 +17,7 @@ use super::deployment::DeploymentView;
 use super::kept::Kept;
 use super::rehearse::{self, DryRun};
 use super::view::{GenerationView, distance, moment};
-use crate::arguments::{ExternalAccount, Globals};
+use crate::arguments::{ExternalAccount, Globals, account};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
@@ -49,7 +49,7 @@ pub(crate) struct Issue {
     )]
     pub(crate) server: Vec<String>,
     /// Account at the server: your name for it, its id or its URL [default: the certificate's, else the one in use]
-    #[arg(long, value_name = "ACCOUNT", help_heading = "ACME")]
+    #[arg(long, value_name = "ACCOUNT", allow_hyphen_values = true, value_parser = account, help_heading = "ACME")]
     pub(crate) account: Option<String>,
     /// Accept the server's terms of service (once, when the account is made)
     #[arg(long, help_heading = "ACME")]

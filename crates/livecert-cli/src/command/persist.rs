@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::server::chosen;
 use super::view::moment;
-use crate::arguments::{Globals, OneServer, Propagation};
+use crate::arguments::{Globals, OneServer, Propagation, account};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
@@ -58,7 +58,7 @@ pub(crate) struct PersistWords {
     pub(crate) server: OneServer,
     /// Account: your name for it, its id or its URL [default: that of the certificates for these names, else the one in
     /// use]
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", allow_hyphen_values = true, value_parser = account)]
     pub(crate) account: Option<String>,
     /// The CA's name in such records [default: what its directory tells]
     #[arg(long, value_name = "DOMAIN")]

@@ -9,7 +9,7 @@ use livecert_acme::RevocationReason;
 use serde_json::json;
 
 use super::server::chosen;
-use crate::arguments::Globals;
+use crate::arguments::{Globals, account};
 use crate::context;
 use crate::failure::Failure;
 use crate::hint::did_you_mean_one_of;
@@ -35,7 +35,7 @@ pub(crate) struct Revoke {
     pub(crate) server: Option<String>,
     /// The account that revokes it: your name for it, its id or its URL [default: the one that ordered it, else the one
     /// in use]
-    #[arg(long, value_name = "ACCOUNT", conflicts_with = "key_file")]
+    #[arg(long, value_name = "ACCOUNT", allow_hyphen_values = true, value_parser = account, conflicts_with = "key_file")]
     pub(crate) account: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use super::declared;
 use super::deployment::DeploymentView;
 use super::kept::Kept;
 use super::view::GenerationView;
-use crate::arguments::Globals;
+use crate::arguments::{Globals, account};
 use crate::context;
 use crate::failure::Failure;
 use crate::output::{Output, Status};
@@ -26,7 +26,7 @@ pub(crate) struct Set {
     #[arg(long, value_name = "CODE|URL", help_heading = "ACME")]
     pub(crate) server: Vec<String>,
     /// The account that renews it: your name for it, its id or its URL
-    #[arg(long, value_name = "ACCOUNT", help_heading = "ACME")]
+    #[arg(long, value_name = "ACCOUNT", allow_hyphen_values = true, value_parser = account, help_heading = "ACME")]
     pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) kept: Kept,

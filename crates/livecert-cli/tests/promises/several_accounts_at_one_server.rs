@@ -96,14 +96,31 @@ fn each_certificate_is_renewed_with_its_own() {
     expect(&bench.run(&["renew", "one.example.com", "--force"]), 0);
     assert_eq!(last_orderer(&control), second);
     let id = first.rsplit('/').next().unwrap();
-    // An id may begin with a hyphen.
-    let other = bench.issue_at(&server, &["two.example.com"], &[&format!("--account={id}"), "--json"]);
+    let other = bench.issue_at(&server, &["two.example.com"], &["--account", id, "--json"]);
     expect(&other, 0);
     assert_eq!(document(&other)["result"], "new", "another account is another certificate");
     assert_eq!(last_orderer(&control), first);
     let unknown = bench.issue_at(&server, &["two.example.com"], &["--account", "nobody"]);
     expect(&unknown, 2);
     says(&unknown, &["no account 'nobody'", "work"]);
+}
+
+#[test]
+fn an_id_may_begin_with_a_hyphen() {
+    let bench = Bench::new();
+    let id = "-Zk3hQ_b2";
+    for words in [&["account", "show", "--account", id][..], &["account", "use", id]] {
+        let outcome = bench.run(words);
+        expect(&outcome, 2);
+        says(&outcome, &[&format!("'{id}'"), "account"]);
+        assert!(!outcome.stderr.contains("Usage"), "{}", outcome.stderr);
+    }
+    // A value that is missing is told all the same.
+    for words in [&["account", "show", "--account", "--json"][..], &["account", "use", "--json"]] {
+        let outcome = bench.run(words);
+        expect(&outcome, 2);
+        assert!(document(&outcome)["error"]["message"].as_str().unwrap().contains("<ACCOUNT>"), "{words:?}");
+    }
 }
 
 #[test]
