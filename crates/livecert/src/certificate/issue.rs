@@ -578,18 +578,24 @@ impl Service {
         let own_request = work.request.own_request.clone();
         let (name, making) = (cert.clone(), draft.making());
         let write = move |store: &Store, lock: &CertLock| {
-            if let Some(note) = note {
-                note.write(store);
+            // It counts, whatever becomes of it here.
+            let noted = note.map(|note| note.begin(store));
+            let keep = || {
+                // The record first: a certificate that nobody knows how to renew would end unseen.
+                if let Some(csr) = &own_request {
+                    store.save_own_request(&name, csr)?;
+                }
+                save_settings(store, &name, &record)?;
+                if let Some(state) = &intended {
+                    store.save_deployment(&name, lock, state)?;
+                }
+                making.complete(&checked.bundle, &files, info)
+            };
+            let kept = keep();
+            if let Some(noted) = noted {
+                noted.finish();
             }
-            // The record first: a certificate that nobody knows how to renew would end unseen.
-            if let Some(csr) = &own_request {
-                store.save_own_request(&name, csr)?;
-            }
-            save_settings(store, &name, &record)?;
-            if let Some(state) = &intended {
-                store.save_deployment(&name, lock, state)?;
-            }
-            making.complete(&checked.bundle, &files, info)
+            kept
         };
         let generation = self.store.aside_under(work.lock, write).await?;
         self.store.close_unless_shared();

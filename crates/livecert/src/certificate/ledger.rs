@@ -115,16 +115,19 @@ impl<'a> Ledger<'a> {
         self.save().await
     }
 
-    /// Writes what it has, and waits for the disk.
+    /// Writes what it has, and waits for the disk where there is anything that has to survive a power loss.
     pub(super) async fn save(&self) -> Result<(), StoreError> {
         let mut all = self.earlier.clone();
         let own = self.own.iter().map(|(_, own)| own);
         let is_open =
             |own: &&Publication| own.order.is_some() || !own.records.is_empty() || !own.files.is_empty();
         all.extend(own.filter(is_open).cloned());
-        if all.is_empty() {
-            // Nothing to wait for.
-            return self.store.save_publications(&self.name, &all);
+        // What is shown, or may be. An order is on disk with its draft.
+        let shows = |publication: &Publication| {
+            !publication.records.is_empty() || !publication.files.is_empty() || publication.handed_over
+        };
+        if !all.iter().any(shows) {
+            return self.store.save_orders(&self.name, &all);
         }
         let name = self.name.clone();
         self.store.aside_under(self.lock, move |store, _| store.save_publications(&name, &all)).await

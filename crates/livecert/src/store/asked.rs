@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{entries, private_folder, replace};
+use super::file::{begin_sync, entries, private_folder, replace};
 use super::{Lock, Store, StoreError, server_folder};
 
 pub(super) const ASKED_VERSION: u32 = 1;
@@ -211,6 +211,7 @@ fn append(path: &Path, entry: &Asked, ends_well: bool) -> Result<File, StoreErro
     let write = || -> std::io::Result<File> {
         let mut file = std::fs::OpenOptions::new().append(true).open(path)?;
         file.write_all(text.as_bytes())?;
+        begin_sync(&file);
         Ok(file)
     };
     write().map_err(StoreError::write(path))

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::access::close_others;
 use super::file::{
-    entries, json_text, private_folder, read_json, remove, sync_folder, write_json, write_new,
+    begin_sync, entries, json_text, private_folder, read_json, remove, sync_folder, write_json, write_new,
 };
 use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, point};
 use super::record::RECORD_VERSION;
@@ -270,8 +270,16 @@ impl Making {
 
     fn write_order(&self, order: &PendingOrder) -> Result<(), StoreError> {
         self.sync_key()?;
-        write_json(&self.folder.join(ORDER), order)?;
+        let path = self.folder.join(ORDER);
         let sync = |folder: &Path| sync_folder(folder).map_err(StoreError::write(folder));
+        if path.exists() {
+            write_json(&path, order)?;
+        } else {
+            // Half of the first one is as good as none, so it needs no temporary file.
+            let file = write_new(&path, json_text(&path, order)?.as_bytes(), |_| Ok(()))?;
+            file.sync_all().map_err(StoreError::write(&path))?;
+            sync(&self.folder)?;
+        }
         sync(&generations(&self.cert))?;
         // The folders of the first certificate are new themselves.
         if !self.cert.join("current").is_symlink() {
@@ -299,6 +307,7 @@ impl Making {
         let mut write = |name: &str, bytes: &[u8], secret: bool| {
             let path = self.folder.join(name);
             let file = write_new(&path, bytes, |file| access.give(file, secret))?;
+            begin_sync(&file);
             written.push((path, file));
             Ok::<_, StoreError>(())
         };
@@ -326,6 +335,7 @@ impl Making {
         }
         let text = json_text(&path, &info)?;
         (&info_file).write_all(text.as_bytes()).map_err(StoreError::write(&path))?;
+        begin_sync(&info_file);
         written.push((path, info_file));
         for (path, file) in &written {
             file.sync_all().map_err(StoreError::write(path))?;

@@ -6,14 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::{entries, private_folder, read_json, remove, sync_folder, write_json};
+use super::file::{
+    entries, if_whole, private_folder, read_json, remove, sync_folder, write_json, write_json_unsynced,
+};
 use super::{CertName, Lock, Store, StoreError, StoredArgument};
 use crate::digest::sha256;
 
@@ -162,7 +164,8 @@ impl Store {
     /// # Errors
     /// The file is damaged, from a newer version, or cannot be read.
     pub fn publications(&self, name: &JournalName) -> Result<Vec<Publication>, StoreError> {
-        let file: Option<Journal> = read_json(&self.journal_path(name), JOURNAL_VERSION)?;
+        // One that is cut off was never synced, and before it is, nothing is published.
+        let file: Option<Journal> = if_whole(read_json(&self.journal_path(name), JOURNAL_VERSION))?;
         Ok(file.map(|file| file.publications).unwrap_or_default())
     }
 
@@ -176,6 +179,24 @@ impl Store {
         name: &JournalName,
         publications: &[Publication],
     ) -> Result<(), StoreError> {
+        self.write_publications(name, publications, write_json)
+    }
+
+    /// The same for a journal that has nothing but orders, in the place of none or of another such one. It is not synced: a
+    /// power loss may take it, with no more harm than authorizations that stay pending at the CA.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn save_orders(&self, name: &JournalName, orders: &[Publication]) -> Result<(), StoreError> {
+        self.write_publications(name, orders, write_json_unsynced)
+    }
+
+    fn write_publications(
+        &self,
+        name: &JournalName,
+        publications: &[Publication],
+        write: impl FnOnce(&Path, &Journal) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let (folder, path) = (self.journals_folder(), self.journal_path(name));
         if publications.is_empty() {
             // That a file which is struck off comes back after a power loss does no harm: it is looked at again.
@@ -188,7 +209,7 @@ impl Store {
             sync_folder(self.home()).map_err(StoreError::write(&folder))?;
         }
         drop(making);
-        write_json(&path, &Journal { version: JOURNAL_VERSION, publications: publications.to_vec() })
+        write(&path, &Journal { version: JOURNAL_VERSION, publications: publications.to_vec() })
     }
 
     /// Keeps others from comparing journals, for a moment.
@@ -254,6 +275,27 @@ mod tests {
         store.save_publications(&a, &[]).unwrap();
         assert_eq!(store.journals().unwrap(), [b]);
         assert_eq!(store.publications(&a).unwrap(), []);
+    }
+
+    #[test]
+    fn a_journal_that_a_power_loss_has_cut_off_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let name = JournalName::name("a.example");
+        store.save_orders(&name, &[Publication { records: Vec::new(), ..publication() }]).unwrap();
+        assert_eq!(store.publications(&name).unwrap().len(), 1);
+        let path = store.journal_path(&name);
+        let whole = std::fs::read(&path).unwrap();
+        for length in [0, 10, whole.len() / 2] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(store.publications(&name).unwrap(), [], "{length}");
+            assert_eq!(store.journals().unwrap(), std::slice::from_ref(&name));
+        }
+        // What else is wrong with it may be worth a look.
+        std::fs::write(&path, "{}").unwrap();
+        assert!(store.publications(&name).is_err());
+        store.save_publications(&name, &[]).unwrap();
+        assert_eq!(store.journals().unwrap(), []);
     }
 
     #[test]

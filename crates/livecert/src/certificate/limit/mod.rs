@@ -391,11 +391,30 @@ impl Note {
 
     /// Writes it, and waits for the disk.
     pub(super) fn write(self, store: &Store) {
+        self.begin(store).finish();
+    }
+
+    /// Writes it; others see it, and the disk has not been waited for.
+    pub(super) fn begin(self, store: &Store) -> BegunNote {
         let Note { server, entry } = self;
         let (limits, now) = (limits_of(store, &server), entry.at);
         let keep = |entry: &Asked| limits.needs(entry, now);
-        let written = store.note_asked(server.as_str(), keep, |_| Ok(entry)).and_then(Unsynced::sync);
-        noted(&server, written);
+        let written = store.note_asked(server.as_str(), keep, |_| Ok(entry));
+        BegunNote { server, written }
+    }
+}
+
+/// A note that is written, or could not be.
+#[must_use]
+pub(super) struct BegunNote {
+    server: ServerUrl,
+    written: Result<Unsynced, StoreError>,
+}
+
+impl BegunNote {
+    /// Waits for the disk. What cannot be noted is told.
+    pub(super) fn finish(self) {
+        noted(&self.server, self.written.and_then(Unsynced::sync));
     }
 }
 
