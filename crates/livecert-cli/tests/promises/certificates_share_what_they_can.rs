@@ -1,6 +1,13 @@
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use testbed::sim::{RequestRecord, Rrset};
+use livecert::certificate::{RenewRequest, RenewalResult, Service};
+use livecert::plugin::Surroundings;
+use livecert::progress::Silent;
+use livecert::secret::Nobody;
+use livecert::store::Store;
+use testbed::sim::{Behaviour, Patch, RequestRecord, Rrset};
 
 use super::{Bench, expect};
 
@@ -26,6 +33,49 @@ fn a_zone_is_looked_up_once_for_all() {
     let zones: Vec<_> = requests.iter().filter(|one| one.path == "/v5/livedns/domains/example.com").collect();
     assert_eq!(zones.len(), 1, "{requests:#?}");
     assert_eq!(requests.iter().filter(|one| one.path == "/tokeninfo").count(), 1);
+}
+
+/// In a process that lives long, a run must not believe what an earlier one was told: PATCH may be offered now, and whole
+/// lists could drop what others write.
+#[test]
+fn what_livedns_offers_is_learned_once_in_a_run_and_anew_in_the_next() {
+    let bench = Bench::counting();
+    let gandi = bench.testbed.gandi();
+    for host in ["host1", "host2"] {
+        gandi.add_value("example.com", &format!("_acme-challenge.{host}"), "a neighbour's", 300);
+        expect(&bench.issue(&[&format!("{host}.example.com")], &[]), 0);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let service = runtime.block_on(async { service(&bench) });
+    // One after the other, so that the second one finds what the first one has learned.
+    let request = RenewRequest { force: true, parallel: NonZeroUsize::MIN, ..RenewRequest::default() };
+    let asked = || -> (usize, usize, usize) {
+        gandi.clear_requests();
+        let renewals = runtime.block_on(service.renew(&request)).unwrap();
+        assert_eq!(renewals.len(), 2);
+        assert!(renewals.iter().all(|one| matches!(one.result, RenewalResult::Renewed(_))), "{renewals:?}");
+        let requests = gandi.requests();
+        let count = |method: &str, part: &str| {
+            requests.iter().filter(|one| one.method == method && one.path.ends_with(part)).count()
+        };
+        (count("GET", "/domains/example.com"), count("PATCH", "/TXT"), count("PUT", "/TXT"))
+    };
+    gandi.set_behaviour(Behaviour { patch: Patch::NotAllowed, ..Behaviour::default() });
+    let (zones, patches, whole) = asked();
+    assert_eq!((zones, patches), (1, 1), "learned by the first certificate for both");
+    assert!(whole > 0);
+    gandi.set_behaviour(Behaviour::default());
+    let (zones, patches, whole) = asked();
+    assert_eq!((zones, whole), (1, 0), "not believed by the next run");
+    assert!(patches > 1);
+}
+
+/// A service on the bench's store, in this process.
+fn service(bench: &Bench) -> Service {
+    let store = Store::open(&bench.testbed.home()).unwrap();
+    let http = livecert::network::http_client(Some(&bench.testbed.ca())).unwrap();
+    let surroundings = Surroundings { http, prompter: Arc::new(Nobody), locks: store.locks(), state: None };
+    Service::new(store, surroundings, Arc::new(Silent), Default::default()).unwrap()
 }
 
 #[test]
