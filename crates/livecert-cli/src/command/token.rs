@@ -1,5 +1,8 @@
 //! `livecert token check|renew`.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use livecert::certificate::{CertificateError, CheckedCredential, CredentialCheck, Renewed, Written};
@@ -62,6 +65,22 @@ fn given(words: &TokenCredential, globals: &Globals) -> Result<Given, Certificat
     Ok((!arguments.is_empty() || stored.is_empty()).then_some((plugin, arguments)))
 }
 
+/// After this time whoever waits is told what for.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Does the work, and says that it is still at it where that takes long: a service that does not answer is asked again for
+/// minutes.
+async fn waited_for<T>(globals: &Globals, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = tokio::time::timeout(SILENCE, work.as_mut()).await {
+        return done;
+    }
+    if !globals.quiet {
+        write_err("There is no answer yet. What fails is tried again for a while; Ctrl-C ends that.\n");
+    }
+    work.await
+}
+
 fn check(
     words: &TokenCredential,
     warn_days: i64,
@@ -71,7 +90,8 @@ fn check(
     let given = given(words, globals)?;
     let CredentialCheck { checked, unusable, .. } = context::block_on(async {
         let given = given.as_ref().map(|(plugin, arguments)| (*plugin, arguments));
-        Ok(context::service(globals)?.check_credentials(given).await?)
+        let service = context::service(globals)?;
+        Ok(waited_for(globals, service.check_credentials(given)).await?)
     })?;
     let now = Timestamp::now();
     for (cert, error) in &unusable {

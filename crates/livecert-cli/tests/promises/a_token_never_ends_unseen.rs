@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use testbed::sim::{Behaviour, TokenConfig};
 use testbed::{API_KEY, Options, PAT};
@@ -95,6 +96,20 @@ fn a_check_tells_what_is_missing() {
     let untold = bench.run(&["token", "check", "--plugin-arg", &words, "--plugin-arg", &api]);
     expect(&untold, 1);
     assert!(untold.stdout.contains("unknown"), "{}", untold.stdout);
+}
+
+#[test]
+fn whoever_waits_for_a_check_is_told_what_for() {
+    let bench = bench(100);
+    expect(&bench.issue(&["example.com"], &[]), 0);
+    let check = bench.run(&["token", "check"]);
+    expect(&check, 0);
+    assert_eq!(check.stderr, "");
+    bench.testbed.gandi().set_latency(Duration::from_millis(3500));
+    let check = bench.run(&["token", "check"]);
+    expect(&check, 0);
+    assert!(check.stderr.contains("no answer yet"), "{}", check.stderr);
+    assert_eq!(bench.run(&["token", "check", "--quiet"]).stderr, "");
 }
 
 #[test]
