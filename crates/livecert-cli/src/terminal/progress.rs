@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
+use livecert::certificate::RenewalResult;
 use livecert::progress::{Event, Progress};
 use livecert::store::CertName;
 
@@ -101,8 +102,16 @@ impl Drawn {
         self.terminal.say(&line);
     }
 
-    /// The end of one certificate in a run of many.
+    /// The end of one certificate in a run.
     fn say_end(&self, cert: &CertName, event: &Event<'_>, at: Duration) {
+        let is_failure = matches!(
+            event,
+            Event::Ended { result: RenewalResult::Failed(_) } | Event::Settled { error: Some(_) }
+        );
+        if is_failure && !self.scene.board().is_batch() {
+            // The run is over, and says at once what is wrong.
+            return self.say_times(cert, at, " (not finished)");
+        }
         let times = self.scene.board().times(cert, at, self.scene.unicode);
         let times = times.map(|times| format!(" ({times})")).unwrap_or_default();
         let Some(text) = words::step(event) else { return };

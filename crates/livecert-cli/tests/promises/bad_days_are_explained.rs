@@ -88,6 +88,10 @@ fn a_failed_renewal_keeps_the_certificate_and_is_remembered() {
     let outcome = bench.run(&["renew", "--force"]);
     expect(&outcome, 1);
     assert!(outcome.stdout.contains("FAILED"), "{}", outcome.stdout);
+    // In full once, and in a line of the table.
+    for shown in [&outcome.stderr, &outcome.stdout] {
+        assert_eq!(shown.matches("reading the directory failed").count(), 1, "{shown}");
+    }
     assert_eq!(read(&current.join("fullchain.pem")), before);
     let shown = document(&bench.run(&["show", "example.com", "--json"]));
     assert!(shown["last_error"].as_str().unwrap().contains("cannot connect"), "{shown}");
