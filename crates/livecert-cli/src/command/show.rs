@@ -87,6 +87,9 @@ fn text(certificate: &CertificateView) -> String {
         row("serial", current.serial.clone());
         row("begins", moment(current.not_before));
         row("ends", format!("{} ({})", moment(current.not_after), distance(current.not_after, now)));
+        if let Some(at) = current.revoked {
+            row("revoked", moment(at));
+        }
         row("renewal", format!("{} ({})", moment(current.renew_at), distance(current.renew_at, now)));
         if let Some(window) = &current.renewal_window {
             row("window", format!("{} to {}, as the CA suggests", moment(window.start), moment(window.end)));
@@ -116,7 +119,10 @@ fn text(certificate: &CertificateView) -> String {
     }
     for (index, past) in certificate.generations.iter().enumerate() {
         let told = match (&past.serial, past.not_after, &past.error) {
-            (Some(serial), Some(end), _) => format!("until {}, serial {serial}", moment(end)),
+            (Some(serial), Some(end), _) => {
+                let revoked = if past.revoked.is_some() { ", revoked" } else { "" };
+                format!("until {}, serial {serial}{revoked}", moment(end))
+            }
             (_, _, error) => error.clone().unwrap_or_default(),
         };
         let mark = if past.current { " (current)" } else { "" };

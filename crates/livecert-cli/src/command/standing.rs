@@ -85,6 +85,7 @@ pub(crate) fn state(one: &Standing, now: Timestamp) -> String {
     let mut state = match (one.not_after, one.renew_at) {
         (None, _) => "missing",
         (Some(end), _) if now >= end => "expired",
+        _ if one.revoked.is_some() => "revoked",
         (_, Some(at)) if now < at => "valid",
         _ => "due",
     }

@@ -87,6 +87,7 @@ fn document(report: &StatusReport) -> Value {
             "failures": one.failures,
             "deployed": one.deployed,
             "not_before": one.not_before,
+            "revoked": one.revoked,
             "error": one.error.as_ref().map(|error| json!({"kind": error.kind, "message": error.message, "at": error.at})),
             "credential": one.credential.as_ref().map(|credential| json!({"kind": credential.kind, "ends": credential.ends})),
             "problem": one.worst.map(TroubleKind::word),

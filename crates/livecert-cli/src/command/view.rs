@@ -73,6 +73,9 @@ pub(crate) struct PastView {
     pub(crate) serial: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) not_after: Option<Timestamp>,
+    /// When it was revoked, or that was heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revoked: Option<Timestamp>,
     /// Why it cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
@@ -182,6 +185,9 @@ pub(crate) struct GenerationView {
     pub(crate) issuer: String,
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
+    /// When it was revoked, or that was heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revoked: Option<Timestamp>,
     pub(crate) renew_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) renewal_window: Option<WindowView>,
@@ -215,6 +221,7 @@ impl GenerationView {
             issuer: generation.info.issuer.clone(),
             not_before: generation.info.not_before,
             not_after: generation.info.not_after,
+            revoked: generation.info.revoked,
             renew_at: due(generation, window, Timestamp::now()).at,
             renewal_window: window.and_then(|record| {
                 let RenewalWindow { start, end } = record.window?;
@@ -229,6 +236,8 @@ impl GenerationView {
     pub(crate) fn state(&self, now: Timestamp) -> &'static str {
         if now >= self.not_after {
             "expired"
+        } else if self.revoked.is_some() {
+            "revoked"
         } else if now >= self.renew_at {
             "due"
         } else {
@@ -311,6 +320,7 @@ impl PastView {
             current,
             serial: info.map(|info| info.serial.clone()),
             not_after: info.map(|info| info.not_after),
+            revoked: info.and_then(|info| info.revoked),
             error: found.read.as_ref().err().map(ToString::to_string),
         }
     }

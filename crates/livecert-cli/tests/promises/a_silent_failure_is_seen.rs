@@ -36,6 +36,40 @@ fn when_all_is_well_it_says_so_and_when_the_next_renewal_is() {
 }
 
 #[test]
+fn when_a_certificate_is_revoked_and_still_in_use() {
+    let bench = Bench::new();
+    expect(&bench.issue(&["example.com"], &[]), 0);
+    bench.age("example.com", 90, 80);
+    let info = bench.cert("example.com").join("current/generation.json");
+    expect(&bench.run(&["revoke", "example.com"]), 0);
+    let look = || {
+        let status = bench.run(&["status", "--json"]);
+        expect(&status, 4);
+        let status = document(&status);
+        assert_eq!(status["problems"][0]["kind"], "revoked", "{status}");
+        let list = document(&bench.run(&["list", "--json"]));
+        let at = list["certificates"][0]["revoked"].clone();
+        assert!(at.is_string() && at == status["certificates"][0]["revoked"], "{list} {status}");
+        let list = bench.run(&["list"]).stdout;
+        assert!(list.contains("revoked") && !list.contains("valid"), "{list}");
+        at
+    };
+    let at = look();
+    says(&bench.run(&["show", "example.com"]), &[", revoked (current)"]);
+    // The CA says so too, to whoever did not know.
+    let mut unknown: serde_json::Value = serde_json::from_str(&read(&info)).unwrap();
+    unknown.as_object_mut().unwrap().remove("revoked");
+    std::fs::write(&info, unknown.to_string()).unwrap();
+    expect(&bench.run(&["revoke", "example.com"]), 1);
+    assert_ne!(look(), at);
+
+    expect(&bench.run(&["renew", "example.com", "--force"]), 0);
+    bench.age("example.com", 90, 80);
+    expect(&bench.run(&["status"]), 0);
+    assert!(bench.run(&["list"]).stdout.contains("valid"));
+}
+
+#[test]
 fn when_renewals_fail_each_run_and_each_look_says_so() {
     let bench = Bench::new();
     expect(&bench.issue(&["example.com"], &[]), 0);

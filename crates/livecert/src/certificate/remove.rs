@@ -1,8 +1,8 @@
 //! A certificate is forgotten: its files, its keys, what a renewal would need.
 
 use jiff::Timestamp;
-use livecert_acme::ProblemKind;
 
+use super::revoke::is_revoked_already;
 use super::{CertificateError, RevocationRequest, Service};
 use crate::plugin::TxtRecord;
 use crate::store::{CertName, JournalName};
@@ -48,7 +48,7 @@ impl Service {
     /// Whether there is a revoked certificate now.
     async fn revoke_first(&self, cert: &CertName) -> Result<bool, CertificateError> {
         let current = self.store.current(cert)?;
-        if current.is_none_or(|current| current.info.not_after <= Timestamp::now()) {
+        if current.as_ref().is_none_or(|current| current.info.not_after <= Timestamp::now()) {
             return Ok(false);
         }
         let request = RevocationRequest {
@@ -59,12 +59,8 @@ impl Service {
             server: None,
             reason: None,
         };
-        match self.revoke(&request).await {
-            Err(CertificateError::Acme { source, .. })
-                if source.problem().is_some_and(|problem| problem.kind() == ProblemKind::AlreadyRevoked) =>
-            {
-                Ok(true)
-            }
+        match self.revoke_at_server(&request, current.as_ref()).await {
+            Err(error) if is_revoked_already(&error) => Ok(true),
             revoked => revoked.map(|_| true),
         }
     }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use livecert_acme::{AccountKey, ErrorClass, RevocationReason};
+use jiff::Timestamp;
+use livecert_acme::{AccountKey, ErrorClass, ProblemKind, RevocationReason};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
 use super::account::acme;
-use super::{CertificateError, ServerUrl, Service};
+use super::{CertificateError, ServerUrl, Service, with_causes};
 use crate::store::{CertName, Generation};
 
 /// What is to be revoked, and by whom.
@@ -29,7 +30,7 @@ pub struct RevocationRequest {
 }
 
 impl Service {
-    /// Revokes a certificate. What is in the store stays there. Gives the server that did it.
+    /// Revokes a certificate. What is in the store stays there, and it is noted. Gives the server that did it.
     ///
     /// # Errors
     /// Nothing to revoke, no account that may do it, or the server's refusal.
@@ -41,7 +42,33 @@ impl Service {
             }
             None => None,
         };
-        let pem = match (&request.cert_file, &current) {
+        let revoked = self.revoke_at_server(request, current.as_ref()).await;
+        if let (Some(cert), Some(generation), None) = (&request.cert, &current, &request.cert_file)
+            && revoked.as_ref().map_or_else(is_revoked_already, |_| true)
+        {
+            self.note_revoked(cert, generation.number).await;
+        }
+        revoked
+    }
+
+    /// It is revoked, whether or not that can be noted.
+    async fn note_revoked(&self, cert: &CertName, number: u32) {
+        let note = async {
+            let lock = self.lock(cert).await?;
+            Ok::<_, CertificateError>(self.store.note_revoked(cert, &lock, number, Timestamp::now())?)
+        };
+        if let Err(error) = note.await {
+            tracing::warn!(%cert, error = with_causes(&error), "that it is revoked could not be noted");
+        }
+    }
+
+    /// Revokes the file's certificate, or else `current`.
+    pub(super) async fn revoke_at_server(
+        &self,
+        request: &RevocationRequest,
+        current: Option<&Generation>,
+    ) -> Result<ServerUrl, CertificateError> {
+        let pem = match (&request.cert_file, current) {
             (Some(path), _) => read(path)?,
             (None, Some(generation)) => generation.leaf()?.into_bytes(),
             (None, None) => {
@@ -52,7 +79,7 @@ impl Service {
         let der = certificate(&pem).ok_or_else(|| CertificateError::NothingToRevoke {
             path: request.cert_file.clone().unwrap_or_default(),
         })?;
-        let url = match (&request.server, &current) {
+        let url = match (&request.server, current) {
             (Some(server), _) => server.clone(),
             (None, Some(generation)) => generation.info.server.parse()?,
             (None, None) => self.servers()?.in_use()?,
@@ -68,7 +95,7 @@ impl Service {
                 }
                 None => {
                     // The account that ordered it, where it is still here.
-                    let ordered = current.as_ref().and_then(|current| current.info.account.as_deref());
+                    let ordered = current.and_then(|current| current.info.account.as_deref());
                     let ordered =
                         ordered.filter(|_| request.account.is_none() && request.cert_file.is_none());
                     let known = self.store.account_called(url.as_str(), ordered)?;
@@ -79,7 +106,7 @@ impl Service {
                         Err(error)
                             if matches!(error.class(), ErrorClass::Refused | ErrorClass::AccountGone) =>
                         {
-                            let own = current.as_ref().filter(|_| request.cert_file.is_none());
+                            let own = current.filter(|_| request.cert_file.is_none());
                             let Some(pem) = own.map(Generation::private_key).transpose()?.flatten() else {
                                 return Err(acme(&url, "the revocation")(error));
                             };
@@ -99,6 +126,12 @@ impl Service {
         self.unless_interrupted(work).await??;
         Ok(url)
     }
+}
+
+/// Whether the server says that somebody has done so before.
+pub(super) fn is_revoked_already(error: &CertificateError) -> bool {
+    let CertificateError::Acme { source, .. } = error else { return false };
+    source.problem().is_some_and(|problem| problem.kind() == ProblemKind::AlreadyRevoked)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {

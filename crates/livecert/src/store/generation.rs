@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use super::file::{Folder, read_json, remove, sync_folder};
+use super::file::{Folder, read_json, remove, sync_folder, write_json};
+use super::{CertLock, CertName, Store, StoreError};
 
-/// 2: with the certificate's id (RFC 9773).
-pub(super) const GENERATION_VERSION: u32 = 2;
+/// 2: with the certificate's id (RFC 9773). 3: with its revocation.
+pub(super) const GENERATION_VERSION: u32 = 3;
 
 /// The parts of an issued certificate, as PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub struct GenerationInfo {
     pub account: Option<String>,
     /// When livecert got it.
     pub issued: Timestamp,
+    /// When livecert revoked it, or heard that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Timestamp>,
 }
 
 impl GenerationInfo {
@@ -71,6 +74,7 @@ impl GenerationInfo {
             server,
             account: None,
             issued,
+            revoked: None,
         }
     }
 }
@@ -225,6 +229,29 @@ impl Generation {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::read(&path)(error)),
         }
+    }
+}
+
+impl Store {
+    /// Notes that the certificate of a generation is revoked.
+    ///
+    /// # Errors
+    /// There is no such generation any more, or its file cannot be written.
+    pub fn note_revoked(
+        &self,
+        cert: &CertName,
+        lock: &CertLock,
+        number: u32,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        lock.proves(cert);
+        let generation = Generation::read(&self.cert_folder(cert), number)?;
+        let mut info = generation.info.clone();
+        if info.revoked.is_some() {
+            return Ok(());
+        }
+        (info.version, info.revoked) = (GENERATION_VERSION, Some(at));
+        write_json(&generation.folder().join("generation.json"), &info)
     }
 }
 

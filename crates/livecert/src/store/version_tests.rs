@@ -124,16 +124,30 @@ async fn what_belongs_to_a_generation_is_read_in_all_versions() {
     let cert = home.store.cert_folder(&home.cert);
     home.put("generation.v1.json", cert.join("generations/1/generation.json"));
     home.put("generation.v2.json", cert.join("generations/2/generation.json"));
-    home.put("order.v1.json", cert.join("generations/3.partial/order.json"));
+    home.put("generation.v3.json", cert.join("generations/3/generation.json"));
+    home.put("order.v1.json", cert.join("generations/4.partial/order.json"));
     home.put("renewal.v1.json", cert.join("renewal.json"));
     let all = home.store.generations(&home.cert).unwrap();
     let serials: Vec<_> = all.iter().map(|found| found.read.as_ref().unwrap().info.serial.as_str()).collect();
-    assert_eq!(serials, ["03a1b2c3", "04a1b2c3"]);
+    assert_eq!(serials, ["03a1b2c3", "04a1b2c3", "05a1b2c3"]);
     let id = all[1].read.as_ref().unwrap().info.certificate_id.clone().unwrap();
     assert_eq!(home.store.renewal(&home.cert, &id).unwrap().share, 0.25);
     let lock = home.store.lock(&home.cert, Duration::ZERO, |_| ()).await.unwrap();
     let (_, order) = home.store.left_behind(&home.cert, &lock).unwrap().unwrap();
     assert_eq!(order.names, ["example.com"]);
+    let revoked = |number| {
+        let all = home.store.generations(&home.cert).unwrap();
+        all.iter().find(|one| one.number == number).unwrap().read.as_ref().unwrap().info.revoked
+    };
+    let before = revoked(3);
+    assert!(before.is_some() && revoked(2).is_none());
+    let at = "2026-04-01T00:00:00Z".parse().unwrap();
+    let note = |number: u32| home.store.note_revoked(&home.cert, &lock, number, at).unwrap();
+    migrated(&cert.join("generations/2/generation.json"), 2, 3, || note(2));
+    assert_eq!(revoked(2), Some(at));
+    // The first moment is the one that counts.
+    note(3);
+    assert_eq!(revoked(3), before);
 }
 
 #[test]

@@ -54,6 +54,12 @@ pub(super) fn look_at(
         );
         tell(TroubleKind::Damaged, what, next);
     }
+    let info = current.as_ref().map(|current| &current.info);
+    if let Some(at) = info.filter(|info| info.not_after > now).and_then(|info| info.revoked) {
+        let next =
+            format!("`livecert renew {cert} --force` gets a new one, `livecert remove {cert}` forgets it");
+        tell(TroubleKind::Revoked, format!("it is revoked (since {at:.0})"), next);
+    }
     if due.is_none_or(|due| due.now) {
         let hold = hold(store, cert, &record);
         let (mut kind, mut what) = of_renewal(current.as_ref(), failures.as_ref(), hold.as_ref(), now);
@@ -98,12 +104,12 @@ pub(super) fn look_at(
         tell(TroubleKind::CredentialEnds, what, next);
     }
     let last_run = run.as_ref().and_then(|run| run.certificates.get(cert.as_str())).cloned();
-    let info = current.as_ref().map(|current| &current.info);
     Standing {
         cert: cert.clone(),
         names: record.names,
         not_before: info.map(|info| info.not_before),
         not_after: info.map(|info| info.not_after),
+        revoked: info.and_then(|info| info.revoked),
         renew_at: due.map(|due| due.at),
         issued: info.map(|info| info.issued),
         looked_at: last_run.as_ref().map(|one| one.at),

@@ -29,6 +29,8 @@ pub struct StatusRequest {
 pub enum TroubleKind {
     /// The certificate has ended.
     Ended,
+    /// The certificate was revoked, and is still in use.
+    Revoked,
     /// There is no certificate yet.
     Missing,
     /// A state file cannot be used.
@@ -56,6 +58,7 @@ impl TroubleKind {
     pub fn word(self) -> &'static str {
         match self {
             TroubleKind::Ended => "ended",
+            TroubleKind::Revoked => "revoked",
             TroubleKind::Missing => "missing",
             TroubleKind::Damaged => "damaged",
             TroubleKind::SealingKey => "sealing-key",
@@ -96,6 +99,8 @@ pub struct Standing {
     pub not_before: Option<Timestamp>,
     /// When it ends; `None` if there is none.
     pub not_after: Option<Timestamp>,
+    /// When it was revoked, or that was heard; `None` if that is not known.
+    pub revoked: Option<Timestamp>,
     /// When it is to be renewed.
     pub renew_at: Option<Timestamp>,
     /// When it was got.
