@@ -14,6 +14,9 @@ use crate::Failure;
 
 /// The hosts of Gandi that clients know, with the old one.
 const GANDI: [&str; 3] = ["api.gandi.net", "dns.api.gandi.net", "id.gandi.net"];
+/// The addresses of the three name servers that each zone has, as at Gandi: who looks whether a record is there asks all of
+/// them. The first one is the system's resolver too.
+const NAME_SERVERS: [[u8; 4]; 3] = [[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]];
 /// Where Debian's programs find the roots that they trust.
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// A folder in memory, on every Linux.
@@ -61,7 +64,7 @@ impl World {
         let front = SocketAddr::from(([127, 0, 0, 1], 443));
         let testbed = Testbed::start(&Options {
             zones: zones(),
-            dns_listen: vec![SocketAddr::from(([127, 0, 0, 1], 53))],
+            dns_listen: NAME_SERVERS.map(|server| SocketAddr::from((server, 53))).to_vec(),
             api_listen: Some(if far { SocketAddr::from(([127, 0, 0, 2], 443)) } else { front }),
             // The peers are not to pay for nonces that Pebble refuses at random, which some of them do not survive.
             pebble: PebbleOptions { nonce_reject: 0, strict: false, ..PebbleOptions::default() },
