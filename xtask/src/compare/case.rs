@@ -105,14 +105,20 @@ impl Case {
         }
     }
 
-    /// Whether this client can be asked for it, and comes to its end in some minutes.
+    /// Whether this client can be asked for it.
     pub(super) fn is_for(&self, client: &str) -> bool {
-        let takes_minutes = match client {
+        self.only.is_empty() || self.only.contains(&client)
+    }
+
+    /// Whether it is left out for this client, because of the time that it would take.
+    pub(super) fn is_too_long_for(&self, client: &str, waits: Waits) -> bool {
+        match client {
+            // By itself it sleeps for 20 s before it looks, for one name after the other.
+            "lego" => waits == Waits::Default && self.names() > 4,
             "dehydrated" => self.names() > 2,
             "certbot" | "certbot-multi" => self.certificates > 2,
             _ => false,
-        };
-        !takes_minutes && (self.only.is_empty() || self.only.contains(&client))
+        }
     }
 
     /// How often a client is taken through it: what takes minutes is not repeated.

@@ -43,7 +43,7 @@ pub(crate) struct Words {
     /// Only these clients: livecert, floor, lego, certbot, uacme, dehydrated
     #[arg(long, value_name = "CLIENT")]
     client: Vec<String>,
-    /// Let the others wait as they do by themselves; this takes half an hour
+    /// Let the others wait as they do by themselves; this takes a quarter of an hour
     #[arg(long)]
     default_waits: bool,
     /// Leave the documents as they are
@@ -85,7 +85,8 @@ fn inside(words: &Words) -> Result<(), Failure> {
         let mut rows: Vec<Row> = peers.iter().map(|peer| Row::new(peer.title(), peer.version())).collect();
         for round in 0..words.runs {
             for (peer, row) in peers.iter().zip(&mut rows) {
-                if !case.is_for(peer.id()) || round >= case.rounds(peer.as_ref(), waits) {
+                let is_left_out = !case.is_for(peer.id()) || case.is_too_long_for(peer.id(), waits);
+                if is_left_out || round >= case.rounds(peer.as_ref(), waits) {
                     continue;
                 }
                 let sample = loop {
@@ -105,7 +106,12 @@ fn inside(words: &Words) -> Result<(), Failure> {
             }
         }
         rows.retain(|row| !row.is_empty());
-        say(&report.add(case, &rows, halts));
+        let too_long = peers.iter().filter(|peer| {
+            let client = peer.id();
+            case.is_for(client) && case.is_too_long_for(client, waits)
+        });
+        let too_long: Vec<&str> = too_long.map(|peer| peer.title()).collect();
+        say(&report.add(case, &rows, halts, &too_long));
     }
     if wanted(&words.case, "bad-days") {
         let world = World::start(Duration::ZERO, false)?;

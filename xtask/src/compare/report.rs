@@ -95,8 +95,8 @@ impl Report {
         Report { waits, tables: Vec::new() }
     }
 
-    /// Adds a case, and gives its table. `halts` is how often a run was begun anew.
-    pub(super) fn add(&mut self, case: &Case, rows: &[Row], halts: u32) -> String {
+    /// Adds a case, and gives its table. `halts` is how often a run was begun anew, `too_long` who was left out.
+    pub(super) fn add(&mut self, case: &Case, rows: &[Row], halts: u32, too_long: &[&str]) -> String {
         let ours = rows.iter().find(|row| row.title == "livecert").map_or(f64::NAN, Row::wall);
         let mut text = WALL_HEADS.to_owned();
         text += "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
@@ -104,6 +104,10 @@ impl Report {
         if halts > 0 {
             let runs = if halts == 1 { "A run was".to_owned() } else { format!("{halts} runs were") };
             text += &format!("\n{runs} begun anew after Pebble had come to a halt.\n");
+        }
+        if !too_long.is_empty() {
+            text +=
+                &format!("\nLeft out, because of the time that it would take: {}.\n", too_long.join(", "));
         }
         self.push(&heading(case, self.waits), text)
     }
@@ -235,7 +239,7 @@ mod tests {
             row
         };
         let mut report = Report::new(Waits::Least);
-        report.add(&Case::ALL[0], &[row("livecert", 0.075), row("some other client", 5.75)], 1);
+        report.add(&Case::ALL[0], &[row("livecert", 0.075), row("some other client", 5.75)], 1, &["lego"]);
         let bars = bars(&report.tables[0]).unwrap();
         assert_eq!(bars, [("livecert".to_owned(), 0.075), ("some other client".to_owned(), 5.75)]);
     }
