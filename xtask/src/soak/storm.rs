@@ -362,15 +362,8 @@ impl<'a> Storm<'a> {
 
     /// The long-lived process alone; minutes pass meanwhile.
     fn calm_round(&mut self) -> Result<String, Failure> {
-        let (service, minutes) = (self.service.as_mut().ok_or(GONE)?, &mut self.minutes);
-        std::thread::scope(|scope| {
-            let round = scope.spawn(move || service.round().map_err(|error| error.to_string()));
-            while !round.is_finished() {
-                minutes.pass().map_err(|error| error.to_string())?;
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            Ok(round.join().unwrap_or_else(|_| Err(DIED.to_owned()))?)
-        })
+        let service = self.service.as_mut().ok_or(GONE)?;
+        while_minutes_pass(&mut self.minutes, || service.round())
     }
 
     /// What was asked for by name, and did not come to its end.
@@ -387,7 +380,9 @@ impl<'a> Storm<'a> {
                 }
                 Some(_) => continue,
             };
-            let outcome = self.world.livecert.run(words)?;
+            // Each of them looks once more at what the round before has removed, as long as that is fresh.
+            let livecert = &self.world.livecert;
+            let outcome = while_minutes_pass(&mut self.minutes, || Ok(livecert.run(words)?))?;
             if outcome.status != Some(0) {
                 troubles.push(format!("{}: {}", one.cert, outcome.stdout));
             }
@@ -418,6 +413,21 @@ impl<'a> Storm<'a> {
         self.tally.findings.extend(passed);
         Ok(())
     }
+}
+
+/// Waits for the end of some work, while minutes pass for the pace below Gandi's limit.
+fn while_minutes_pass<T: Send>(
+    minutes: &mut Minutes,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    std::thread::scope(|scope| {
+        let work = scope.spawn(move || work().map_err(|error| error.to_string()));
+        while !work.is_finished() {
+            minutes.pass()?;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(work.join().unwrap_or_else(|_| Err(DIED.to_owned()))?)
+    })
 }
 
 /// Whether a run that died has left a key, with an order or without.
