@@ -26,7 +26,7 @@ pub(crate) struct Apply {
     /// Say what would be done, and why; nothing is changed, and nobody is asked
     #[arg(long)]
     plan: bool,
-    /// How many certificates are worked on at a time [default: 16]
+    /// How many certificates are worked on at a time [default: 32]
     #[arg(long, value_name = "N")]
     parallel: Option<NonZeroUsize>,
 }

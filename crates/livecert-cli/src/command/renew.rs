@@ -27,7 +27,7 @@ pub(crate) struct Renew {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) dry_run: DryRun,
-    /// How many certificates are renewed at a time [default: 16]
+    /// How many certificates are renewed at a time [default: 32]
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<NonZeroUsize>,
 }

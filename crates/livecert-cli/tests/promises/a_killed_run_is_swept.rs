@@ -117,8 +117,10 @@ fn by_the_next_run_that_issues_and_the_ca_waits_for_nothing() {
     // It is not due, and nothing is made: the sweep comes first all the same.
     expect(&bench.run(&["renew"]), 0);
     assert_eq!(bench.testbed.gandi().zone("example.com").len(), 0);
-    // Both authorizations were looked at, and taken back.
-    assert_eq!(authorizations(&bench) - asked, 4);
+    // Both authorizations were looked at, and taken back; but for one that the earlier order had proved, which Pebble gives again one
+    // time in a hundred.
+    let asked = authorizations(&bench) - asked;
+    assert!((3..=4).contains(&asked), "{asked}");
     let swept = document(&bench.run(&["dns", "sweep", "--json"]));
     assert_eq!(swept["swept"][0]["pending_authorizations"], 0, "{swept}");
 }

@@ -346,12 +346,9 @@ impl Service {
 
         self.progress.event(cert, Event::Begins { step: Step::Order });
 
-        // 3. and 4. Directory and account; beside them, the zones of the names, and the disk.
+        // 3. and 4. Directory and account; beside them, the zones of the names.
         let preparing = self.prepare(server, work, solvers, !pending.url.is_empty());
-        let (prepared, key_synced) =
-            tokio::join!(self.unless_interrupted(preparing), draft.sync_key_aside(&self.store, work.lock));
-        let prepared = prepared?;
-        key_synced?;
+        let prepared = self.unless_interrupted(preparing).await?;
         if let Err(CertificateError::Challenge(ChallengeError::Prepare { publisher, .. })) = &prepared
             && let Some(writer) = ready.writers().iter().find(|writer| writer.name == *publisher)
         {
@@ -578,24 +575,18 @@ impl Service {
         let own_request = work.request.own_request.clone();
         let (name, making) = (cert.clone(), draft.making());
         let write = move |store: &Store, lock: &CertLock| {
-            // It counts, whatever becomes of it here.
-            let noted = note.map(|note| note.begin(store));
-            let keep = || {
-                // The record first: a certificate that nobody knows how to renew would end unseen.
-                if let Some(csr) = &own_request {
-                    store.save_own_request(&name, csr)?;
-                }
-                save_settings(store, &name, &record)?;
-                if let Some(state) = &intended {
-                    store.save_deployment(&name, lock, state)?;
-                }
-                making.complete(&checked.bundle, &files, info)
-            };
-            let kept = keep();
-            if let Some(noted) = noted {
-                noted.finish();
+            if let Some(note) = note {
+                note.write(store);
             }
-            kept
+            // The record first: a certificate that nobody knows how to renew would end unseen.
+            if let Some(csr) = &own_request {
+                store.save_own_request(&name, csr)?;
+            }
+            save_settings(store, &name, &record)?;
+            if let Some(state) = &intended {
+                store.save_deployment(&name, lock, state)?;
+            }
+            making.complete(&checked.bundle, &files, info)
         };
         let generation = self.store.aside_under(work.lock, write).await?;
         self.store.close_unless_shared();

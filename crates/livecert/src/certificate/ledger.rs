@@ -16,6 +16,8 @@ pub(super) struct Ledger<'a> {
     lock: &'a CertLock,
     name: JournalName,
     earlier: Vec<Publication>,
+    /// Nothing that the file tells of is published.
+    bare: bool,
     /// By the publisher's name. The first one has the order, too.
     own: Vec<(String, Publication)>,
 }
@@ -55,7 +57,8 @@ impl<'a> Ledger<'a> {
                 publication.plugin_args.clone_from(&own.plugin_args);
             }
         }
-        Ok(Ledger { store, lock, name, earlier, own })
+        let bare = earlier.is_empty();
+        Ok(Ledger { store, lock, name, earlier, bare, own })
     }
 
     /// Takes in the order, so that its authorizations do not stay pending; it is still to be [saved](Self::save).
@@ -116,21 +119,25 @@ impl<'a> Ledger<'a> {
     }
 
     /// Writes what it has, and waits for the disk where there is anything that has to survive a power loss.
-    pub(super) async fn save(&self) -> Result<(), StoreError> {
+    pub(super) async fn save(&mut self) -> Result<(), StoreError> {
         let mut all = self.earlier.clone();
         let own = self.own.iter().map(|(_, own)| own);
-        let is_open =
-            |own: &&Publication| own.order.is_some() || !own.records.is_empty() || !own.files.is_empty();
-        all.extend(own.filter(is_open).cloned());
-        // What is shown, or may be. An order is on disk with its draft.
-        let shows = |publication: &Publication| {
-            !publication.records.is_empty() || !publication.files.is_empty() || publication.handed_over
-        };
-        if !all.iter().any(shows) {
-            return self.store.save_orders(&self.name, &all);
+        all.extend(own.filter(|own| own.order.is_some() || own.has_published()).cloned());
+        let published = all.iter().any(Publication::has_published);
+        let (store, name, bare) = (self.store, self.name.clone(), self.bare);
+        self.bare &= !published;
+        match (published, bare) {
+            // Nothing to wait for: an order is on disk with its draft.
+            (false, _) => store.save_first_publications(&name, &all),
+            (true, true) => {
+                let write = move |store: &Store, _: &CertLock| store.save_first_publications(&name, &all);
+                store.aside_under(self.lock, write).await
+            }
+            (true, false) => {
+                let write = move |store: &Store, _: &CertLock| store.save_publications(&name, &all);
+                store.aside_under(self.lock, write).await
+            }
         }
-        let name = self.name.clone();
-        self.store.aside_under(self.lock, move |store, _| store.save_publications(&name, &all)).await
     }
 }
 

@@ -14,7 +14,7 @@ use super::access::close_others;
 use super::file::{
     begin_sync, entries, json_text, private_folder, read_json, remove, sync_folder, write_json, write_new,
 };
-use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, point};
+use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, swap};
 use super::record::RECORD_VERSION;
 use super::{CertLock, CertificateRecord, Output, Store, StoreError};
 use crate::digest::sha256;
@@ -164,6 +164,7 @@ impl Draft {
     /// It cannot be written.
     pub fn write_key(&mut self, pem: &SecretString) -> Result<(), StoreError> {
         let file = write_new(&self.making.folder.join(FILES[0]), pem.expose_secret().as_bytes(), |_| Ok(()))?;
+        begin_sync(&file);
         (self.making.key, self.making.unsynced_key) = (Some(pem.clone()), Some(Arc::new(file)));
         Ok(())
     }
@@ -196,20 +197,6 @@ impl Draft {
     ) -> Result<(), StoreError> {
         let (making, order) = (self.making.clone(), order.clone());
         store.aside_under(lock, move |_, _| making.write_order(&order)).await?;
-        self.making.unsynced_key = None;
-        Ok(())
-    }
-
-    /// Syncs the key [aside](Store::aside_under), if it is not yet.
-    ///
-    /// # Errors
-    /// The disk does not take it.
-    pub(crate) async fn sync_key_aside(&mut self, store: &Store, lock: &CertLock) -> Result<(), StoreError> {
-        if self.making.unsynced_key.is_none() {
-            return Ok(());
-        }
-        let making = self.making.clone();
-        store.aside_under(lock, move |_, _| making.sync_key()).await?;
         self.making.unsynced_key = None;
         Ok(())
     }
@@ -261,24 +248,24 @@ impl Draft {
 }
 
 impl Making {
-    fn sync_key(&self) -> Result<(), StoreError> {
-        match &self.unsynced_key {
-            Some(file) => file.sync_all().map_err(StoreError::write(&self.folder.join(FILES[0]))),
-            None => Ok(()),
-        }
-    }
-
     fn write_order(&self, order: &PendingOrder) -> Result<(), StoreError> {
-        self.sync_key()?;
         let path = self.folder.join(ORDER);
+        // Half of the first one is as good as none, so it needs no temporary file.
+        let first = match path.exists() {
+            true => None,
+            false => Some(write_new(&path, json_text(&path, order)?.as_bytes(), |_| Ok(()))?),
+        };
+        first.as_ref().map(begin_sync);
+        if let Some(key) = &self.unsynced_key {
+            key.sync_all().map_err(StoreError::write(&self.folder.join(FILES[0])))?;
+        }
         let sync = |folder: &Path| sync_folder(folder).map_err(StoreError::write(folder));
-        if path.exists() {
-            write_json(&path, order)?;
-        } else {
-            // Half of the first one is as good as none, so it needs no temporary file.
-            let file = write_new(&path, json_text(&path, order)?.as_bytes(), |_| Ok(()))?;
-            file.sync_all().map_err(StoreError::write(&path))?;
-            sync(&self.folder)?;
+        match first {
+            Some(first) => {
+                first.sync_all().map_err(StoreError::write(&path))?;
+                sync(&self.folder)?;
+            }
+            None => write_json(&path, order)?,
         }
         sync(&generations(&self.cert))?;
         // The folders of the first certificate are new themselves.
@@ -351,7 +338,6 @@ impl Making {
         access.open_all(&self.cert, &self.folder)?;
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
-        sync_folder(&generations).map_err(StoreError::write(&generations))?;
         finish(&self.cert, self.number)?;
         Ok(Generation { number: self.number, info, current: self.cert.join("current") })
     }
@@ -404,7 +390,12 @@ pub(super) fn has_pending_order(cert: &Path) -> Result<bool, StoreError> {
 /// Makes a complete generation the current one. Only then is its order forgotten: a run that dies before leaves a
 /// generation that the next one finishes.
 fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
-    point(cert, number)?;
+    swap(cert, number)?;
+    // The name that it points to first, then itself: no power loss leaves it pointing to nothing. One wait serves both, because
+    // both are done.
+    for folder in [&generations(cert), cert] {
+        sync_folder(folder).map_err(StoreError::write(folder))?;
+    }
     close_others(cert, number);
     remove(&generations(cert).join(number.to_string()).join(ORDER))
 }

@@ -48,6 +48,20 @@ pub(super) fn replace_as(
     write().map_err(StoreError::write(path))
 }
 
+/// Puts `bytes` in the place of a file that is worth nothing, or of none, with one wait for the disk where [`replace`] needs two: a
+/// power loss may leave it cut off, for [`if_whole`].
+fn put(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    let write = || -> std::io::Result<()> {
+        // Made with mode 0600.
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.persist(path).map_err(|error| error.error)?.sync_all()?;
+        sync_folder(folder)
+    };
+    write().map_err(StoreError::write(path))
+}
+
 /// The folder that a file is in. A name alone has an empty parent, which is no folder.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
@@ -190,6 +204,11 @@ pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
 /// is one that cannot be read.
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
     replace(path, text_for(path, value, Worth::Precious)?.as_bytes(), 0o600)
+}
+
+/// The same for a file in whose place there is nothing of worth: what a power loss leaves of it is for [`if_whole`].
+pub(super) fn write_first_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    put(path, text_for(path, value, Worth::Fleeting)?.as_bytes())
 }
 
 /// The same for what can be asked for again, and is not worth a wait for the disk. What a power loss leaves of it is for

@@ -255,15 +255,20 @@ impl Store {
     }
 }
 
-/// Swaps `current`: a new symbolic link beside it, renamed over it.
+/// Swaps `current`, and makes that survive a power loss.
 pub(super) fn point(cert: &Path, number: u32) -> Result<(), StoreError> {
+    swap(cert, number)?;
+    sync_folder(cert).map_err(StoreError::write(cert))
+}
+
+/// Swaps `current`: a new symbolic link beside it, renamed over it. The folder is still to be synced.
+pub(super) fn swap(cert: &Path, number: u32) -> Result<(), StoreError> {
     let link = cert.join("current");
     let next = cert.join(format!("{}current", super::file::TEMPORARY));
     remove(&next)?;
     let swap = || -> std::io::Result<()> {
         std::os::unix::fs::symlink(Path::new("generations").join(number.to_string()), &next)?;
-        std::fs::rename(&next, &link)?;
-        sync_folder(cert)
+        std::fs::rename(&next, &link)
     };
     swap().map_err(StoreError::write(&link))
 }

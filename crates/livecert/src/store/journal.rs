@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::file::{
-    entries, if_whole, private_folder, read_json, remove, sync_folder, write_json, write_json_unsynced,
+    entries, if_whole, private_folder, read_json, remove, sync_folder, write_first_json, write_json,
+    write_json_unsynced,
 };
 use super::{CertName, Lock, Store, StoreError, StoredArgument};
 use crate::digest::sha256;
@@ -125,6 +126,13 @@ pub struct Publication {
     pub found: Option<Timestamp>,
 }
 
+impl Publication {
+    /// Whether there is, or may be, anything to be removed.
+    pub(crate) fn has_published(&self) -> bool {
+        !self.records.is_empty() || !self.files.is_empty() || self.handed_over
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Journal {
@@ -182,13 +190,23 @@ impl Store {
         self.write_publications(name, publications, write_json)
     }
 
-    /// The same for a journal that has nothing but orders, in the place of none or of another such one. It is not synced: a
-    /// power loss may take it, with no more harm than authorizations that stay pending at the CA.
+    /// The same in the place of no journal, or of one that tells of nothing published. A power loss before it is synced may
+    /// take both. What tells of nothing published itself is not synced at all: with it, the CA is spared authorizations that
+    /// stay pending, and no more.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn save_orders(&self, name: &JournalName, orders: &[Publication]) -> Result<(), StoreError> {
-        self.write_publications(name, orders, write_json_unsynced)
+    pub(crate) fn save_first_publications(
+        &self,
+        name: &JournalName,
+        publications: &[Publication],
+    ) -> Result<(), StoreError> {
+        let published = publications.iter().any(Publication::has_published);
+        self.write_publications(
+            name,
+            publications,
+            if published { write_first_json } else { write_json_unsynced },
+        )
     }
 
     fn write_publications(
@@ -282,7 +300,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let name = JournalName::name("a.example");
-        store.save_orders(&name, &[Publication { records: Vec::new(), ..publication() }]).unwrap();
+        store
+            .save_first_publications(&name, &[Publication { records: Vec::new(), ..publication() }])
+            .unwrap();
         assert_eq!(store.publications(&name).unwrap().len(), 1);
         let path = store.journal_path(&name);
         let whole = std::fs::read(&path).unwrap();

@@ -26,7 +26,11 @@ pub struct CertLock {
 
 /// A lock file, held until dropped.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    /// The file says who holds it.
+    named: bool,
+}
 
 static COMMAND: OnceLock<String> = OnceLock::new();
 
@@ -84,12 +88,13 @@ impl Lock {
                 }
             }
         }
-        if let Some(last) = read_line(&mut file) {
-            tell_of_last(name, &last);
+        let last = read_line(&mut file);
+        if let Some(last) = &last {
+            tell_of_last(name, last);
         }
         // Only for the message that another process shows: that it cannot be written must not stop the work.
-        let _ = write_holder(&mut file);
-        Ok(Lock(file))
+        let _ = write_holder(&mut file, last.is_none());
+        Ok(Lock { file, named: true })
     }
 
     /// Has the lock `name` together with all others who share it. Whoever holds it alone does so for a moment, and is waited
@@ -111,14 +116,16 @@ impl Lock {
         let path = folder.join(format!("{name}.lock"));
         let file = open(&path)?;
         lock(&file).map_err(|source| not_lockable(&path, source))?;
-        Ok(Lock(file))
+        Ok(Lock { file, named: false })
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // So that a line which is still there tells of a process that was killed.
-        let _ = self.0.set_len(0);
+        if self.named {
+            let _ = self.file.set_len(0);
+        }
     }
 }
 
@@ -162,12 +169,14 @@ fn read_line(file: &mut File) -> Option<String> {
     Some(text.trim().to_owned()).filter(|line| !line.is_empty())
 }
 
-fn write_holder(file: &mut File) -> std::io::Result<()> {
+fn write_holder(file: &mut File, is_empty: bool) -> std::io::Result<()> {
     let command = COMMAND.get().map_or("livecert", String::as_str);
     let (host, since) = (this_host(), jiff::Timestamp::now());
     let line = format!("process {} on {host} ({command}, since {since:.0})\n", std::process::id());
     file.rewind()?;
-    file.set_len(0)?;
+    if !is_empty {
+        file.set_len(0)?;
+    }
     file.write_all(line.as_bytes())
 }
 

@@ -389,32 +389,13 @@ impl Note {
         Note { server: server.clone(), entry }
     }
 
-    /// Writes it, and waits for the disk.
+    /// Writes it. It is synced with the next order's note, or when the system does so by itself: what a power loss takes
+    /// before that is counted by its order for as long as that may give a certificate.
     pub(super) fn write(self, store: &Store) {
-        self.begin(store).finish();
-    }
-
-    /// Writes it; others see it, and the disk has not been waited for.
-    pub(super) fn begin(self, store: &Store) -> BegunNote {
         let Note { server, entry } = self;
         let (limits, now) = (limits_of(store, &server), entry.at);
         let keep = |entry: &Asked| limits.needs(entry, now);
-        let written = store.note_asked(server.as_str(), keep, |_| Ok(entry));
-        BegunNote { server, written }
-    }
-}
-
-/// A note that is written, or could not be.
-#[must_use]
-pub(super) struct BegunNote {
-    server: ServerUrl,
-    written: Result<Unsynced, StoreError>,
-}
-
-impl BegunNote {
-    /// Waits for the disk. What cannot be noted is told.
-    pub(super) fn finish(self) {
-        noted(&self.server, self.written.and_then(Unsynced::sync));
+        noted(&server, store.note_asked(server.as_str(), keep, |_| Ok(entry)).map(Unsynced::leave));
     }
 }
 
