@@ -400,7 +400,7 @@ impl Change<'_> {
         if !matches!(&error, Error::Server { refusal, .. } if refusal.status == 500) {
             return error;
         }
-        match self.client.other_spelling(self.zone, &self.name, &RecordType::TXT).await {
+        match self.client.other_spelling(self.zone, &self.name, &RecordType::TXT, &self.budget).await {
             Ok(Some(stored)) => {
                 Error::OtherCase { name: self.name.to_string(), stored, zone: self.zone.fqdn().to_owned() }
             }

@@ -22,7 +22,7 @@ use crate::options::Options;
 use crate::pace::Pace;
 use crate::refusal::{NotFoundKind, Refusal, excerpt, says_error};
 use crate::retry::{Budget, retry_after, retry_at};
-use crate::throttle::{Closed, Throttle};
+use crate::throttle::{Refused, Throttle};
 use crate::zone::{Zone, ZoneCache};
 
 /// A client of LiveDNS. Cheap to clone; clones share what they know about zones, and take turns at one rrset.
@@ -203,9 +203,38 @@ impl Client {
 
     /// Sends a request once, when it may be sent; that is waited for within `budget`.
     pub(crate) async fn attempt(&self, call: &Call, budget: &Budget) -> Result<Reply, Setback> {
-        let pass = self.0.throttle.pass(budget.limit_deadline()).await;
-        let pass = pass.map_err(|closed| limited(call, closed))?;
+        let pass = loop {
+            let pass = self.0.throttle.pass(budget.limit_deadline()).await;
+            let pass = pass.map_err(|refused| limited(call, refused))?;
+            self.0.pace.turn().await;
+            if pass.is_good() {
+                break pass;
+            }
+        };
+        match self.exchange(call).await {
+            Ok(reply) if reply.status == StatusCode::TOO_MANY_REQUESTS => {
+                let refused = pass.refused(asked(&reply));
+                // Once may be an odd answer. Again says that the limit of the minute is reached.
+                if refused.in_a_row > 1 {
+                    self.0.pace.used_up();
+                }
+                Err(limited(call, refused))
+            }
+            exchanged => {
+                pass.done();
+                self.judge(call, exchanged?)
+            }
+        }
+    }
+
+    /// Sends a request once to another service than LiveDNS, which has limits of its own.
+    pub(crate) async fn attempt_elsewhere(&self, call: &Call) -> Result<Reply, Setback> {
         self.0.pace.turn().await;
+        let reply = self.exchange(call).await?;
+        self.judge(call, reply)
+    }
+
+    async fn exchange(&self, call: &Call) -> Result<Reply, Setback> {
         let begun = Instant::now();
         let result = self.0.exchange.exchange(call).await;
         let ms = begun.elapsed().as_millis();
@@ -214,16 +243,7 @@ impl Client {
             Ok(reply) => {
                 self.0.multiplexed.store(reply.multiplexed, Relaxed);
                 tracing::debug!(%method, path, status = reply.status.as_u16(), ms, "LiveDNS");
-                if reply.status == StatusCode::TOO_MANY_REQUESTS {
-                    let closed = pass.refused(asked(&reply));
-                    // Once may be an odd answer. Again says that the limit of the minute is reached.
-                    if closed.refusals > 1 {
-                        self.0.pace.used_up();
-                    }
-                    return Err(limited(call, closed));
-                }
-                pass.answered();
-                self.judge(call, reply)
+                Ok(reply)
             }
             Err(failure) => {
                 tracing::debug!(%method, path, kind = %failure.kind, ms, "LiveDNS");
@@ -252,6 +272,7 @@ impl Client {
                 let zone = call.path.split('/').nth(2).unwrap_or_default().to_owned();
                 Error::ZoneNotVisible { zone, kind: refusal.not_found_kind(), refusal, facts }
             }
+            429 => Error::RateLimited { request: call.shown(), retry_at: asked(&reply).and_then(retry_at) },
             409 => {
                 let name = call.path.split('/').nth(4).unwrap_or_default().to_owned();
                 Error::Conflict { name, cname: None, refusal }
@@ -316,9 +337,9 @@ fn asked(reply: &Reply) -> Option<Duration> {
     reply.retry_after.as_ref().and_then(|value| retry_after(value, SystemTime::now()))
 }
 
-fn limited(call: &Call, closed: Closed) -> Setback {
-    let end = closed.until;
-    let named = closed.named.then(|| end.saturating_duration_since(Instant::now()));
+fn limited(call: &Call, refused: Refused) -> Setback {
+    let end = refused.until;
+    let named = refused.named.then(|| end.saturating_duration_since(Instant::now()));
     Setback::Limited {
         error: Error::RateLimited { request: call.shown(), retry_at: named.and_then(retry_at) },
         end,

@@ -39,7 +39,7 @@ impl Budget {
         self.deadline
     }
 
-    /// Until when a limit on the rate of requests may be waited for.
+    /// Until when a limit on the rate of requests may be waited for: a quarter longer than for all else.
     pub(crate) fn limit_deadline(&self) -> Instant {
         self.limit_deadline
     }

@@ -86,10 +86,11 @@ impl Client {
         zone: &Zone,
         name: &RelativeName,
         kind: &RecordType,
+        budget: &Budget,
     ) -> Result<Option<String>, Error> {
         let mut call = self.call(Method::GET, &["domains", zone.fqdn(), "records"], None)?;
         call.url.query_pairs_mut().append_pair("rrset_type", kind.as_str()).append_pair("per_page", "1000");
-        let reply = self.attempt(&call, &self.budget()).await?;
+        let reply = self.attempt(&call, budget).await?;
         let all: Vec<Rrset> = parsed(&call, &reply)?;
         let differs = |stored: &String| stored != name.as_str() && stored.eq_ignore_ascii_case(name.as_str());
         Ok(all.into_iter().map(|rrset| rrset.rrset_name).find(differs))

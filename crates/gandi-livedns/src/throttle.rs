@@ -1,6 +1,7 @@
 //! What a 429 means for all requests of a client: nobody asks before the time is up, then one asks, and when that one is let in,
 //! the others follow. Whether a request that is refused counts against the limit is not known; if it does, clients that each
-//! ask again for themselves keep the limit used up.
+//! ask again for themselves keep the limit used up. Clients of other credentials and other processes find out for themselves, as
+//! hosts behind the same address have to.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,87 +11,114 @@ use tokio::time::Instant;
 
 use crate::retry::{backoff, jitter};
 
+/// The limit is one of a minute, whatever an answer says: after this time somebody asks.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Where each request passes before it is sent.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
-    closed: Mutex<Option<Closed>>,
+    state: Mutex<State>,
     /// Held by the one who asks whether the others are let in.
     asking: tokio::sync::Mutex<()>,
 }
 
-/// Until when nobody asks.
+#[derive(Debug, Default)]
+struct State {
+    /// Nobody passes but one who asks.
+    refused: Option<Refused>,
+    /// When a request was refused or let in last, of those that know of what was before.
+    changed: Option<Instant>,
+}
+
+/// There were too many requests.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Closed {
+pub(crate) struct Refused {
+    /// Until when nobody asks.
     pub(crate) until: Instant,
-    /// The service named the time; else it is our own guess.
+    /// The service named that moment; else it is a guess of ours.
     pub(crate) named: bool,
     /// How often whoever asked was refused since a request was let in.
-    pub(crate) refusals: u32,
+    pub(crate) in_a_row: u32,
 }
 
 /// A request that may be sent.
 #[must_use]
 pub(crate) struct Pass<'a> {
     throttle: &'a Throttle,
+    given: Instant,
     /// It asks for all the others, which wait for its answer.
     asking: Option<MutexGuard<'a, ()>>,
 }
 
 impl Throttle {
     /// Waits until a request may be sent; an error if that is not before `deadline`.
-    pub(crate) async fn pass(&self, deadline: Instant) -> Result<Pass<'_>, Closed> {
+    pub(crate) async fn pass(&self, deadline: Instant) -> Result<Pass<'_>, Refused> {
         let mut asking = None;
         loop {
-            let Some(closed) = self.closed() else { return Ok(Pass { throttle: self, asking: None }) };
-            if closed.until > deadline {
-                return Err(closed);
+            let Some(refused) = self.refused() else { return Ok(self.let_pass(None)) };
+            if refused.until > deadline {
+                return Err(refused);
             }
             if asking.is_none() {
                 let turn = tokio::time::timeout_at(deadline, self.asking.lock()).await;
-                asking = Some(turn.map_err(|_elapsed| closed)?);
-            } else if closed.until > Instant::now() {
-                tokio::time::sleep_until(closed.until).await;
+                asking = Some(turn.map_err(|_elapsed| refused)?);
+            } else if refused.until > Instant::now() {
+                tokio::time::sleep_until(refused.until).await;
             } else {
-                return Ok(Pass { throttle: self, asking });
+                return Ok(self.let_pass(asking));
             }
         }
     }
 
-    fn closed(&self) -> Option<Closed> {
-        *self.lock()
+    fn let_pass<'a>(&'a self, asking: Option<MutexGuard<'a, ()>>) -> Pass<'a> {
+        Pass { throttle: self, given: Instant::now(), asking }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Closed>> {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn refused(&self) -> Option<Refused> {
+        self.state().refused
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Pass<'_> {
-    /// The request was refused with 429, and the service may have said for how long.
-    pub(crate) fn refused(self, asked: Option<Duration>) -> Closed {
-        let now = Instant::now();
-        let mut state = self.throttle.lock();
-        // What was sent before others were refused is no refusal in a row.
-        let before = state.map_or(0, |closed| closed.refusals);
-        let late = state.filter(|closed| closed.until > now);
-        let refusals = if late.is_some() { before } else { before.saturating_add(1) };
-        let asked = asked.filter(|asked| !asked.is_zero());
-        let closed = match (late, asked) {
-            // Other hosts were told the same time, hence the random part on top of it.
-            (_, Some(asked)) => Closed { until: now + asked + jitter(), named: true, refusals },
-            (Some(late), None) => late,
-            (None, None) => Closed { until: now + backoff(before), named: false, refusals },
-        };
-        let latest = late.filter(|late| late.until > closed.until).unwrap_or(closed);
-        *state = Some(latest);
-        latest
+    /// Whether it is still good: since it was given, others may have been refused.
+    pub(crate) fn is_good(&self) -> bool {
+        self.asking.is_some() || self.throttle.refused().is_none()
     }
 
-    /// There is an answer that is no 429.
-    pub(crate) fn answered(self) {
-        // What was sent before others were refused says nothing about now.
+    /// The request was refused with 429, and the service may have said for how long. Gives what that means for this request.
+    pub(crate) fn refused(self, asked: Option<Duration>) -> Refused {
+        let now = Instant::now();
+        let mut state = self.throttle.state();
+        let asked = asked.filter(|asked| !asked.is_zero());
+        let before = state.refused.map_or(0, |refused| refused.in_a_row);
+        // What was sent before others were refused, or let in, tells nothing that is not known.
+        let is_old = self.asking.is_none() && state.changed.is_some_and(|changed| self.given <= changed);
+        let own = Refused {
+            // Other hosts were told the same time, hence the random part on top of it.
+            until: now + asked.map_or_else(|| backoff(before), |asked| asked + jitter()),
+            named: asked.is_some(),
+            in_a_row: if is_old { before } else { before.saturating_add(1) },
+        };
+        if is_old {
+            return match state.refused.filter(|_| asked.is_none()) {
+                Some(refused) => refused,
+                None => own,
+            };
+        }
+        state.refused = Some(Refused { until: own.until.min(now + LONGEST), ..own });
+        state.changed = Some(now);
+        own
+    }
+
+    /// There is an answer that is no 429, or none: that is told for what it is, and to nobody else.
+    pub(crate) fn done(self) {
         if self.asking.is_some() {
-            *self.throttle.lock() = None;
+            let mut state = self.throttle.state();
+            *state = State { refused: None, changed: Some(Instant::now()) };
         }
     }
 }
@@ -125,7 +153,7 @@ mod tests {
                         tokio::time::sleep(Duration::from_secs(1)).await;
                         // The first two are refused.
                         if count >= 2 {
-                            pass.answered();
+                            pass.done();
                             break done.fetch_add(1, Relaxed);
                         }
                         assert_eq!(done.load(Relaxed), 0);
@@ -136,7 +164,7 @@ mod tests {
             .collect();
         tokio::time::sleep(Duration::from_secs(29)).await;
         // An answer to what was sent before the refusal opens nothing.
-        early.answered();
+        early.done();
         tokio::time::sleep(Duration::from_millis(999)).await;
         assert_eq!(sent.load(Relaxed), 0);
         for task in tasks {
@@ -149,11 +177,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_cannot_be_waited_for_is_told_at_once() {
         let throttle = Throttle::default();
-        let closed = pass(&throttle).await.refused(Some(FAR * 2));
-        assert!(closed.named);
         let begun = Instant::now();
-        assert!(throttle.pass(begun + FAR).await.is_err());
+        let refused = pass(&throttle).await.refused(Some(FAR * 2));
+        assert!(refused.named && refused.until >= begun + FAR * 2);
+        assert!(throttle.pass(begun + LONGEST / 2).await.is_err());
         assert_eq!(begun.elapsed(), Duration::ZERO);
+        // Who has more time asks in the end, whatever one answer has said.
+        pass(&throttle).await.done();
+        assert_eq!(begun.elapsed(), LONGEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_together_is_refused_once() {
+        let throttle = Throttle::default();
+        let (first, second, third) = (pass(&throttle).await, pass(&throttle).await, pass(&throttle).await);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(second.is_good());
+        assert_eq!(first.refused(None).in_a_row, 1);
+        assert!(!second.is_good());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(second.refused(None).in_a_row, 1);
+        let asking = pass(&throttle).await;
+        assert!(asking.asking.is_some());
+        asking.done();
+        // It is old news that the limit was reached.
+        third.refused(None);
+        assert!(pass(&throttle).await.asking.is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -167,7 +216,7 @@ mod tests {
         let begun = Instant::now();
         assert!(throttle.pass(begun + Duration::from_secs(5)).await.is_err());
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
-        next.answered();
+        next.done();
         assert!(pass(&throttle).await.asking.is_none());
     }
 

@@ -15,7 +15,6 @@ use url::Url;
 use crate::client::{Client, malformed, parsed};
 use crate::error::{Error, NetworkKind};
 use crate::exchange::Call;
-use crate::retry::Budget;
 
 /// How long the token service may take; its answer is nice to have.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,7 +90,7 @@ impl Client {
         let call =
             Call { method: Method::GET, url: self.token_info_url(), path: "/tokeninfo".into(), body: None };
         // Once: whoever needs an answer asks again later.
-        let asked = tokio::time::timeout(PATIENCE, self.attempt(&call, &Budget::new(PATIENCE))).await;
+        let asked = tokio::time::timeout(PATIENCE, self.attempt_elsewhere(&call)).await;
         let late = |elapsed: tokio::time::error::Elapsed| Error::Network {
             request: call.shown(),
             kind: NetworkKind::Timeout,
@@ -124,7 +123,7 @@ impl Client {
         let path = "/organization/access-tokens".to_owned();
         let call = Call { method: Method::POST, url, path, body: Some(json!({}).to_string().into()) };
         // Once: each success makes another token.
-        let reply = self.attempt(&call, &self.budget()).await.map_err(Error::from)?;
+        let reply = self.attempt_elsewhere(&call).await.map_err(Error::from)?;
         let body: NewBody = serde_json::from_slice(&reply.body)
             .map_err(|_| malformed(&call, b"(not shown)", "it holds no token"))?;
         let expires = body.expires_at.and_then(|text| text.parse().ok());

@@ -146,7 +146,7 @@ impl Client {
         let cell = self.zones().cell(name);
         // Whoever waits here for another task's answer, and then has its own turn to ask, does not begin a budget of
         // its own: a hundred names of a zone must not wait one after the other for a service that is down.
-        let end = budget.deadline() + self.options().request_timeout;
+        let end = (budget.deadline() + self.options().request_timeout).max(budget.limit_deadline());
         let answer = tokio::time::timeout_at(end, cell.get_or_try_init(|| self.ask(name, budget))).await;
         answer.map_err(|_| Error::OutOfTime { zone: name.to_owned() })?.cloned()
     }

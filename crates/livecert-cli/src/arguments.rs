@@ -192,7 +192,10 @@ fn no_duration(text: &str) -> String {
 /// them; but they are long, and made of all kinds of signs.
 pub(crate) fn account(text: &str) -> Result<String, String> {
     let is_option = match text.strip_prefix("--") {
-        Some(word) => word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-')),
+        Some(word) => {
+            let word = word.split_once('=').map_or(word, |(word, _)| word);
+            word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-'))
+        }
         None => text.starts_with('-') && text.len() <= "-vvv".len(),
     };
     if is_option { Err("that is an option, and no account".to_owned()) } else { Ok(text.to_owned()) }
@@ -223,7 +226,7 @@ mod tests {
         for there in ["work", "-Zk3hQ_b2", "--9xQe-Zk3hQ_b2tTs", "https://ca.example/acct/-1"] {
             assert_eq!(account(there).as_deref(), Ok(there));
         }
-        for option in ["-v", "-vv", "-", "--", "--json", "--accept-tos"] {
+        for option in ["-v", "-vv", "-", "--", "--json", "--accept-tos", "--server=LE_PROD"] {
             assert!(account(option).is_err(), "{option}");
         }
     }

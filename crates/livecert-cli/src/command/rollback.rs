@@ -19,7 +19,7 @@ pub(crate) struct Rollback {
     /// The generation to make current (`livecert show CERT` lists them) [default: the one before the current one]
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u32>,
-    /// Take it even if its certificate has ended
+    /// Take it even if its certificate has ended or is revoked
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use livecert::certificate::{
     CertificateError, Standing, StatusReport, StatusRequest, Trouble, TroubleKind, status,
 };
-use livecert::store::replace_file;
+use livecert::store::{FinishedRun, replace_file};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::standing;
@@ -57,8 +58,7 @@ pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Re
     let page = words.html.as_ref().map(|path| write(path, &crate::page::page(&report, now)));
     let unwritten: Vec<Failure> = metrics.into_iter().chain(page).filter_map(Result::err).collect();
     // What needs a person is told in any case. The one document is out then: the failure goes beside it.
-    let shown = if output.is_json() { document(&report) } else { Value::Null };
-    output.show(&shown, || text(&report, now, Screen::of_stdout()));
+    output.show(&document(&report), || text(&report, now, Screen::of_stdout()));
     for failure in &unwritten {
         failure.report(&Output::new(false));
     }
@@ -68,38 +68,62 @@ pub(super) fn run(words: &StatusWords, globals: &Globals, output: &Output) -> Re
     Ok(if report.troubles.is_empty() { Status::Done } else { Status::Soon })
 }
 
-fn document(report: &StatusReport) -> Value {
-    let trouble = |one: &Trouble| {
-        json!({
-            "kind": one.kind.word(),
-            "name": one.cert.as_ref().map(ToString::to_string),
-            "what": one.what,
-            "next": one.next,
-        })
-    };
-    let standing = |one: &Standing| {
-        json!({
-            "name": one.cert.as_str(),
-            "not_after": one.not_after,
-            "renew_at": one.renew_at,
-            "issued": one.issued,
-            "looked_at": one.looked_at,
-            "failures": one.failures,
-            "deployed": one.deployed,
-            "not_before": one.not_before,
-            "revoked": one.revoked,
-            "error": one.error.as_ref().map(|error| json!({"kind": error.kind, "message": error.message, "at": error.at})),
-            "credential": one.credential.as_ref().map(|credential| json!({"kind": credential.kind, "ends": credential.ends})),
-            "problem": one.worst.map(TroubleKind::word),
-            "post_hook_owed": one.post_owed,
-        })
-    };
+/// What `--json` shows.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    well: bool,
+    problems: Each<'a, Trouble>,
+    certificates: Each<'a, Standing>,
+    last_run: Option<FinishedRun>,
+}
+
+/// Many, each of which is made into JSON when its turn to be written has come.
+struct Each<'a, T> {
+    all: &'a [T],
+    shown: fn(&T) -> Value,
+}
+
+impl<T> Serialize for Each<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.all.iter().map(self.shown))
+    }
+}
+
+fn document(report: &StatusReport) -> Document<'_> {
+    Document {
+        schema: 1,
+        well: report.troubles.is_empty(),
+        problems: Each { all: &report.troubles, shown: trouble },
+        certificates: Each { all: &report.certificates, shown: stands },
+        last_run: report.last_run,
+    }
+}
+
+fn trouble(one: &Trouble) -> Value {
     json!({
-        "schema": 1,
-        "well": report.troubles.is_empty(),
-        "problems": report.troubles.iter().map(trouble).collect::<Vec<_>>(),
-        "certificates": report.certificates.iter().map(standing).collect::<Vec<_>>(),
-        "last_run": report.last_run,
+        "kind": one.kind.word(),
+        "name": one.cert.as_ref().map(ToString::to_string),
+        "what": one.what,
+        "next": one.next,
+    })
+}
+
+fn stands(one: &Standing) -> Value {
+    json!({
+        "name": one.cert.as_str(),
+        "not_after": one.not_after,
+        "renew_at": one.renew_at,
+        "issued": one.issued,
+        "looked_at": one.looked_at,
+        "failures": one.failures,
+        "deployed": one.deployed,
+        "not_before": one.not_before,
+        "revoked": one.revoked,
+        "error": one.error.as_ref().map(|error| json!({"kind": error.kind, "message": error.message, "at": error.at})),
+        "credential": one.credential.as_ref().map(|credential| json!({"kind": credential.kind, "ends": credential.ends})),
+        "problem": one.worst.map(TroubleKind::word),
+        "post_hook_owed": one.post_owed,
     })
 }
 

@@ -108,6 +108,10 @@ pub(super) fn rollback(error: &RollbackError) -> &'static str {
             "`livecert show CERT` lists the generations; `livecert renew CERT --force` gets a new certificate"
         }
         RollbackError::NoSuchGeneration { .. } => "`livecert show CERT` lists the generations",
+        RollbackError::Revoked { .. } => {
+            "whoever revoked it had a reason, such as a key that others have: `livecert renew CERT --force` gets a new one; with \
+             --force this one is made current all the same"
+        }
         RollbackError::Ended { .. } => {
             "clients do not accept it any more: `livecert renew CERT --force` gets a new one; with --force this one is \
              made current all the same"

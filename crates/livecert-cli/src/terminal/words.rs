@@ -5,6 +5,7 @@ use livecert::progress::Event;
 use livecert::store::CertName;
 
 use crate::command::view::moment;
+use crate::failure::one_line;
 
 /// What somebody has to know, also where the progress is only drawn.
 pub(super) fn notice(cert: &CertName, event: &Event<'_>) -> Option<String> {
@@ -135,10 +136,9 @@ pub(super) fn step(event: &Event<'_>) -> Option<String> {
         Event::Ended { result: RenewalResult::Renewed(issued) } => {
             format!("renewed, valid until {}", moment(issued.generation.info.not_after))
         }
-        // Why is told in full when the run ends.
-        Event::Ended { result: RenewalResult::Failed(error) } => format!("FAILED: {}", error.kind()),
+        Event::Ended { result: RenewalResult::Failed(error) } => format!("FAILED: {}", one_line(error)),
         Event::Settled { error: None } => "done".to_owned(),
-        Event::Settled { error: Some(error) } => format!("FAILED: {}", error.kind()),
+        Event::Settled { error: Some(error) } => format!("FAILED: {}", one_line(error)),
         _ => return None,
     })
 }

@@ -96,6 +96,20 @@ fn one_that_has_ended_needs_force() {
 }
 
 #[test]
+fn one_that_is_revoked_needs_force() {
+    let bench = bench_with(1);
+    expect(&bench.run(&["revoke", NAME]), 0);
+    expect(&bench.run(&["renew", NAME, "--force"]), 0);
+    assert_eq!(current(&bench), PathBuf::from("generations/2"));
+    let refused = bench.run(&["rollback", NAME, "--json"]);
+    expect(&refused, 2);
+    assert_eq!(document(&refused)["error"]["kind"], "certificate-revoked");
+    assert_eq!(current(&bench), PathBuf::from("generations/2"));
+    expect(&bench.run(&["rollback", NAME, "--force"]), 0);
+    assert_eq!(current(&bench), PathBuf::from("generations/1"));
+}
+
+#[test]
 fn a_rollback_from_a_generation_that_is_damaged_is_what_it_is_for() {
     let bench = bench_with(2);
     std::fs::remove_dir_all(bench.cert(NAME).join("generations/2")).unwrap();

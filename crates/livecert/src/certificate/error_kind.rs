@@ -95,6 +95,7 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::Rollback(error) => match error {
             RollbackError::NothingBefore { .. } | RollbackError::NoSuchGeneration { .. } => "no-generation",
             RollbackError::Ended { .. } => "certificate-ended",
+            RollbackError::Revoked { .. } => "certificate-revoked",
             _ => "generation-damaged",
         },
         CertificateError::Import(ImportError::NoSuchCertificate { .. }) => "no-such-certificate",

@@ -334,7 +334,7 @@ impl Service {
             self.within_limits(cert, server, settings, work.current)?;
         }
 
-        // 2. The key is on disk before the CA hears of it.
+        // 2. The key. It is synced with its order, before the CA hears of it.
         let former = left.as_ref().map(|(_, order)| order.clone()).filter(|order| order.kept);
         let (mut draft, key, mut pending) = self.draft(server, work, subject, left).await?;
         let csr = key.request(settings)?;
@@ -576,7 +576,7 @@ impl Service {
         let (name, making) = (cert.clone(), draft.making());
         let write = move |store: &Store, lock: &CertLock| {
             if let Some(note) = note {
-                note.write(store);
+                note.write_beside(store);
             }
             // The record first: a certificate that nobody knows how to renew would end unseen.
             if let Some(csr) = &own_request {

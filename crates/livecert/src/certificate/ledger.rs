@@ -16,7 +16,7 @@ pub(super) struct Ledger<'a> {
     lock: &'a CertLock,
     name: JournalName,
     earlier: Vec<Publication>,
-    /// Nothing that the file tells of is published.
+    /// There is no file, or one that tells of nothing published.
     bare: bool,
     /// By the publisher's name. The first one has the order, too.
     own: Vec<(String, Publication)>,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::revoke::is_revoked_already;
 use super::{CertificateError, RevocationRequest, Service};
 use crate::plugin::TxtRecord;
-use crate::store::{CertName, JournalName};
+use crate::store::{CertLock, CertName, JournalName};
 
 /// What became of a certificate that is not in the store any more.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Service {
         let lock = self.lock(cert).await?;
         // Whoever was waited for may have removed it.
         self.store.find_removable(cert)?;
-        let revoked = revoke && self.revoke_first(cert).await?;
+        let revoked = revoke && self.revoke_first(cert, &lock).await?;
         // No journal knows of an order that a person was to go on with.
         if let Some(order) = self.store.pending_order(cert)?.filter(|order| order.kept) {
             self.forsake(cert, &order).await;
@@ -45,12 +45,10 @@ impl Service {
         Ok(Removed { cert: cert.clone(), revoked, left })
     }
 
-    /// Whether there is a revoked certificate now.
-    async fn revoke_first(&self, cert: &CertName) -> Result<bool, CertificateError> {
-        let current = self.store.current(cert)?;
-        if current.as_ref().is_none_or(|current| current.info.not_after <= Timestamp::now()) {
-            return Ok(false);
-        }
+    /// Whether there is a revoked certificate now. That is noted, because it may stay there, if what comes next fails.
+    async fn revoke_first(&self, cert: &CertName, lock: &CertLock) -> Result<bool, CertificateError> {
+        let current = self.store.current(cert)?.filter(|current| current.info.not_after > Timestamp::now());
+        let Some(current) = current else { return Ok(false) };
         let request = RevocationRequest {
             account: None,
             cert: Some(cert.clone()),
@@ -59,9 +57,11 @@ impl Service {
             server: None,
             reason: None,
         };
-        match self.revoke_at_server(&request, current.as_ref()).await {
-            Err(error) if is_revoked_already(&error) => Ok(true),
-            revoked => revoked.map(|_| true),
+        match self.revoke_at_server(&request, Some(&current)).await {
+            Err(error) if !is_revoked_already(&error) => return Err(error),
+            _ => {}
         }
+        self.store.note_revoked(cert, lock, current.number, Timestamp::now())?;
+        Ok(true)
     }
 }

@@ -42,6 +42,14 @@ pub enum RollbackError {
         /// When it ended.
         until: Timestamp,
     },
+    /// The certificate of that generation was revoked.
+    #[error("the certificate of generation {number} is revoked (since {at:.0})")]
+    Revoked {
+        /// Its number.
+        number: u32,
+        /// When that was done, or heard of.
+        at: Timestamp,
+    },
     /// Files are missing or do not belong together.
     #[error("generation {number} is not whole: {what}")]
     NotWhole {
@@ -64,8 +72,8 @@ pub enum RollbackError {
 impl RollbackError {
     /// Whether something was asked for that cannot be had, rather than found to be broken.
     pub fn is_input(&self) -> bool {
-        use RollbackError::{Ended, NoSuchGeneration, NothingBefore};
-        matches!(self, NothingBefore { .. } | NoSuchGeneration { .. } | Ended { .. })
+        use RollbackError::{Ended, NoSuchGeneration, NothingBefore, Revoked};
+        matches!(self, NothingBefore { .. } | NoSuchGeneration { .. } | Ended { .. } | Revoked { .. })
     }
 }
 
@@ -97,7 +105,7 @@ impl RolledBack {
 impl Service {
     /// Makes the generation `to` of a certificate current again, or without `to` the newest complete one before the
     /// current one. It is checked first: all files are there and belong together, and the certificate is valid; one that has
-    /// ended is taken with `force` only.
+    /// ended or is revoked is taken with `force` only.
     ///
     /// # Errors
     /// A [`RollbackError`], a certificate that is not in the store, or one that is worked on. The current generation is as it
@@ -120,12 +128,15 @@ impl Service {
         Ok(rolled)
     }
 
-    /// The generation `number`, if it is whole and its certificate has not ended.
+    /// The generation `number`, if it is whole and its certificate has neither ended nor been revoked.
     pub(super) fn usable(&self, cert: &CertName, number: u32) -> Result<Generation, CertificateError> {
         let (generation, now) = (self.chosen(cert, None, Some(number))?, Timestamp::now());
         let until = generation.info.not_after;
         if until <= now {
             return Err(RollbackError::Ended { number, until }.into());
+        }
+        if let Some(at) = generation.info.revoked {
+            return Err(RollbackError::Revoked { number, at }.into());
         }
         self.check_whole(cert, &generation, now)?;
         Ok(generation)
@@ -147,6 +158,9 @@ impl Service {
         if ended && !force {
             let (number, until) = (generation.number, generation.info.not_after);
             return Err(RollbackError::Ended { number, until }.into());
+        }
+        if let Some(at) = generation.info.revoked.filter(|_| !force) {
+            return Err(RollbackError::Revoked { number: generation.number, at }.into());
         }
         // One that has ended is looked at as it was on its first day.
         self.check_whole(cert, &generation, if ended { generation.info.not_before } else { now })?;

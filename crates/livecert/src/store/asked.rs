@@ -1,7 +1,7 @@
 //! What was asked of a CA, and what came of it, for its rate limits: `limits/SERVER.jsonl`.
 //!
-//! The first line names the server. Each other line is one entry, appended; that of an order is synced while it is made, and with it
-//! all before. One that was torn by a crash is passed over. It lies beside the accounts, not among them: the CA forgets nothing when a server is removed here.
+//! The first line names the server. Each other line is one entry, appended and synced (that of an order while it is made, and of a
+//! certificate beside its files, as far as the file system does so); one that was torn by a crash is passed over. It lies beside the accounts, not among them: the CA forgets nothing when a server is removed here.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -185,7 +185,7 @@ pub(crate) struct Unsynced {
 }
 
 impl Unsynced {
-    /// Leaves that to the next one that is synced.
+    /// Leaves that to whatever is synced next.
     pub(crate) fn leave(self) {}
 
     /// Makes it survive one.

@@ -137,8 +137,15 @@ impl Draft {
                     }
                 }
                 let key = std::fs::read_to_string(folder.join(FILES[0])).ok().map(SecretString::from);
-                // An order is noted after the key was synced.
-                let making = Making { cert: cert.to_owned(), folder, number, key, unsynced_key: None };
+                // Whether the dead run came to sync it is not known.
+                let unsynced_key = match &key {
+                    Some(_) => {
+                        let path = folder.join(FILES[0]);
+                        Some(Arc::new(File::open(&path).map_err(StoreError::read(&path))?))
+                    }
+                    None => None,
+                };
+                let making = Making { cert: cert.to_owned(), folder, number, key, unsynced_key };
                 let draft = Draft { making, keep: true };
                 draft.reserve()?;
                 return Ok(Some((draft, order)));
@@ -236,7 +243,8 @@ impl Draft {
     /// it the current one by one rename.
     ///
     /// # Errors
-    /// Something cannot be written, or is not what was written; the former generation is still the current one, and whole.
+    /// Something cannot be written, or is not what was written; the former generation is still the current one, and whole. Where
+    /// the very last sync failed, the new one is, and whole, too: the next run finishes it.
     pub fn complete(
         &self,
         bundle: &Bundle,
@@ -250,8 +258,8 @@ impl Draft {
 impl Making {
     fn write_order(&self, order: &PendingOrder) -> Result<(), StoreError> {
         let path = self.folder.join(ORDER);
-        // Half of the first one is as good as none, so it needs no temporary file.
-        let first = match path.exists() {
+        // Half of the first one is as good as none, so it needs no temporary file: another order is made then.
+        let first = match path.try_exists().map_err(StoreError::read(&path))? {
             true => None,
             false => Some(write_new(&path, json_text(&path, order)?.as_bytes(), |_| Ok(()))?),
         };
@@ -391,8 +399,9 @@ pub(super) fn has_pending_order(cert: &Path) -> Result<bool, StoreError> {
 /// generation that the next one finishes.
 fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
     swap(cert, number)?;
-    // The name that it points to first, then itself: no power loss leaves it pointing to nothing. One wait serves both, because
-    // both are done.
+    // The folder with the name that it points to first, so that no power loss leaves it pointing to nothing: a file system brings
+    // renames to the disk in their order, or all that are not synced together. Both are done before the first sync, so that there
+    // is one wait for the disk.
     for folder in [&generations(cert), cert] {
         sync_folder(folder).map_err(StoreError::write(folder))?;
     }
@@ -486,6 +495,8 @@ mod tests {
         drop(draft);
         let (draft, found) = Draft::left_behind(folder.path()).unwrap().unwrap();
         assert_eq!((draft.key().unwrap().expose_secret(), &found), ("key 1", &order));
+        // The dead run may not have come to it.
+        assert!(draft.making.unsynced_key.is_some(), "the key has to be synced with its order");
         let other = PendingOrder::new("https://ca/", vec![], vec!["profile short".into()], b"key");
         assert!(found.is_for_the_same(&order) && !found.is_for_the_same(&other));
         // Dead between the two renames: the generation is whole, and nobody points to it.

@@ -48,9 +48,9 @@ pub(super) fn replace_as(
     write().map_err(StoreError::write(path))
 }
 
-/// Puts `bytes` in the place of a file that is worth nothing, or of none, with one wait for the disk where [`replace`] needs two: a
-/// power loss may leave it cut off, for [`if_whole`].
-fn put(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+/// Puts `bytes` in the place of a file that is worth nothing, or of none, with one wait for the disk where [`replace`] needs two:
+/// the rename comes before the sync. A power loss in between may leave it cut off, for [`if_whole`].
+fn replace_then_sync(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = folder_of(path);
     let write = || -> std::io::Result<()> {
         // Made with mode 0600.
@@ -67,7 +67,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// Writes a file into a folder that nobody looks into yet, in the place of what a dead process may have left there. Owner
+/// Writes a file of which nobody takes half for the whole, in the place of what a dead process may have left there. Owner
 /// and mode are set by `settle`. The file and the folder are still to be synced.
 pub(super) fn write_new(
     path: &Path,
@@ -208,7 +208,7 @@ pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Sto
 
 /// The same for a file in whose place there is nothing of worth: what a power loss leaves of it is for [`if_whole`].
 pub(super) fn write_first_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    put(path, text_for(path, value, Worth::Fleeting)?.as_bytes())
+    replace_then_sync(path, text_for(path, value, Worth::Fleeting)?.as_bytes())
 }
 
 /// The same for what can be asked for again, and is not worth a wait for the disk. What a power loss leaves of it is for
@@ -280,17 +280,19 @@ fn json<T: DeserializeOwned>(
 ) -> Result<Option<T>, StoreError> {
     let Some(text) = read(opened).map_err(|error| StoreError::read(&path())(error))? else { return Ok(None) };
     let damaged = |source| StoreError::Damaged { path: path(), source };
+    // A power loss may leave zeros in the place of what was not written yet: it is cut off there.
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     // The version first: a newer file need not look like ours in anything else.
-    let found = version(&text).map_err(damaged)?;
+    let found = version(text).map_err(damaged)?;
     if found > known {
         return Err(StoreError::NewerVersion { path: path(), found, known });
     }
     if found == known {
-        return serde_json::from_slice(&text).map(Some).map_err(damaged);
+        return serde_json::from_slice(text).map(Some).map_err(damaged);
     }
     // What an older layout lacks has a default that means the same.
     let mut value: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&text).map_err(damaged)?;
+        serde_json::from_slice(text).map_err(damaged)?;
     value.insert("version".to_owned(), known.into());
     serde_json::from_value(value.into()).map(Some).map_err(damaged)
 }

@@ -38,6 +38,10 @@ impl JournalName {
         JournalName(format!("http@{}", &sha256(format!("{host}/{token}").as_bytes())[..32]))
     }
 
+    fn is_for_a_certificate(&self) -> bool {
+        !self.0.contains('@')
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -172,8 +176,10 @@ impl Store {
     /// # Errors
     /// The file is damaged, from a newer version, or cannot be read.
     pub fn publications(&self, name: &JournalName) -> Result<Vec<Publication>, StoreError> {
-        // One that is cut off was never synced, and before it is, nothing is published.
-        let file: Option<Journal> = if_whole(read_json(&self.journal_path(name), JOURNAL_VERSION))?;
+        let read = read_json::<Journal>(&self.journal_path(name), JOURNAL_VERSION);
+        // A certificate's that is cut off was never synced, and before it is, nothing is published. The others are synced before they
+        // have their name.
+        let file = if name.is_for_a_certificate() { if_whole(read)? } else { read? };
         Ok(file.map(|file| file.publications).unwrap_or_default())
     }
 
@@ -296,26 +302,30 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_a_power_loss_has_cut_off_holds_nothing() {
+    fn a_certificates_journal_that_a_power_loss_has_cut_off_holds_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let name = JournalName::name("a.example");
-        store
-            .save_first_publications(&name, &[Publication { records: Vec::new(), ..publication() }])
-            .unwrap();
-        assert_eq!(store.publications(&name).unwrap().len(), 1);
+        let name = JournalName::from(&"a.example".parse::<CertName>().unwrap());
+        store.save_first_publications(&name, &[publication()]).unwrap();
+        assert_eq!(store.publications(&name).unwrap(), [publication()]);
         let path = store.journal_path(&name);
         let whole = std::fs::read(&path).unwrap();
-        for length in [0, 10, whole.len() / 2] {
+        for length in [0, 10, whole.len() / 2, whole.len() - 3] {
             std::fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(store.publications(&name).unwrap(), [], "{length}");
+            // The length may be on the disk already, and what belongs there not.
+            let zeros = vec![0; whole.len() - length];
+            std::fs::write(&path, [&whole[..length], &zeros].concat()).unwrap();
             assert_eq!(store.publications(&name).unwrap(), [], "{length}");
             assert_eq!(store.journals().unwrap(), std::slice::from_ref(&name));
         }
-        // What else is wrong with it may be worth a look.
+        // What else is wrong with it may be worth a look, and so is one that was synced at once.
         std::fs::write(&path, "{}").unwrap();
         assert!(store.publications(&name).is_err());
         store.save_publications(&name, &[]).unwrap();
-        assert_eq!(store.journals().unwrap(), []);
+        let other = JournalName::name("a.example");
+        std::fs::write(store.journal_path(&other), &whole[..10]).unwrap();
+        assert!(store.publications(&other).is_err());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct CertLock {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
-    /// The file says who holds it.
+    /// The file says who holds it, and is to say so no longer than that.
     named: bool,
 }
 
@@ -88,12 +88,11 @@ impl Lock {
                 }
             }
         }
-        let last = read_line(&mut file);
-        if let Some(last) = &last {
-            tell_of_last(name, last);
+        if let Some(last) = read_line(&mut file) {
+            tell_of_last(name, &last);
         }
         // Only for the message that another process shows: that it cannot be written must not stop the work.
-        let _ = write_holder(&mut file, last.is_none());
+        let _ = write_holder(&mut file);
         Ok(Lock { file, named: true })
     }
 
@@ -169,12 +168,13 @@ fn read_line(file: &mut File) -> Option<String> {
     Some(text.trim().to_owned()).filter(|line| !line.is_empty())
 }
 
-fn write_holder(file: &mut File, is_empty: bool) -> std::io::Result<()> {
+fn write_holder(file: &mut File) -> std::io::Result<()> {
     let command = COMMAND.get().map_or("livecert", String::as_str);
     let (host, since) = (this_host(), jiff::Timestamp::now());
     let line = format!("process {} on {host} ({command}, since {since:.0})\n", std::process::id());
     file.rewind()?;
-    if !is_empty {
+    // Most often there is nothing, and to say so would be a change to be written.
+    if file.metadata()?.len() > 0 {
         file.set_len(0)?;
     }
     file.write_all(line.as_bytes())

@@ -389,14 +389,23 @@ impl Note {
         Note { server: server.clone(), entry }
     }
 
-    /// Writes it. It is synced with the next order's note, or when the system does so by itself: what a power loss takes
-    /// before that is counted by its order for as long as that may give a certificate.
+    /// Writes it, and waits for the disk.
     pub(super) fn write(self, store: &Store) {
         let Note { server, entry } = self;
-        let (limits, now) = (limits_of(store, &server), entry.at);
-        let keep = |entry: &Asked| limits.needs(entry, now);
-        noted(&server, store.note_asked(server.as_str(), keep, |_| Ok(entry)).map(Unsynced::leave));
+        noted(&server, entry_written(store, &server, entry).and_then(Unsynced::sync));
     }
+
+    /// Writes it beside other files that are synced. Its writing is begun, and most file systems bring it to the disk with those;
+    /// what a power loss takes is counted by its order for an hour, and not after that.
+    pub(super) fn write_beside(self, store: &Store) {
+        let Note { server, entry } = self;
+        noted(&server, entry_written(store, &server, entry).map(Unsynced::leave));
+    }
+}
+
+fn entry_written(store: &Store, server: &ServerUrl, entry: Asked) -> Result<Unsynced, StoreError> {
+    let (limits, now) = (limits_of(store, server), entry.at);
+    store.note_asked(server.as_str(), |entry: &Asked| limits.needs(entry, now), |_| Ok(entry))
 }
 
 impl Service {
