@@ -107,16 +107,16 @@ pub(crate) const ENTRIES: &[Entry] = &[
         "Set the clock, and try again; if it comes back, tell the CA.",
     ),
     entry(
-        "certificate-revoked",
-        "The generation that was to be made current has a revoked certificate.",
-        "It was revoked with livecert, or somebody else had done so. Clients that look do not accept it, and others may have its key.",
-        "`livecert renew CERT --force` gets a new certificate; `rollback --force` takes the old one all the same.",
-    ),
-    entry(
         "certificate-request",
         "The certificate request of your own cannot be used.",
         "It is no request, its signature is wrong, or an option says what the request says already.",
         "Make another request with what you want in it; `--key-type` lets livecert have the key itself again.",
+    ),
+    entry(
+        "certificate-revoked",
+        "The generation that was to be made current has a revoked certificate.",
+        "It was revoked with livecert, or somebody else had done so. Clients that look do not accept it, and others may have its key.",
+        "`livecert renew CERT --force` gets a new certificate; `rollback --force` takes the old one all the same.",
     ),
     entry(
         "challenge",
