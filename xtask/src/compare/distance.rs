@@ -2,15 +2,19 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
 
-/// A running way. It ends with the program.
+/// A running way. When it is dropped, its address is free again.
 #[derive(Debug)]
 pub(super) struct Distance {
     address: SocketAddr,
+    ends: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Distance {
@@ -22,16 +26,35 @@ impl Distance {
     ) -> Result<Self, Failure> {
         let listener = TcpListener::bind(front)?;
         let address = listener.local_addr()?;
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                std::thread::spawn(move || connect(client, server, round_trip));
+        let ends = Arc::new(AtomicBool::new(false));
+        let listening = std::thread::spawn({
+            let ends = Arc::clone(&ends);
+            move || {
+                for client in listener.incoming().flatten() {
+                    if ends.load(Relaxed) {
+                        return;
+                    }
+                    std::thread::spawn(move || connect(client, server, round_trip));
+                }
             }
         });
-        Ok(Distance { address })
+        Ok(Distance { address, ends, listening: Some(listening) })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+impl Drop for Distance {
+    fn drop(&mut self) {
+        self.ends.store(true, Relaxed);
+        // It waits for somebody to come.
+        if TcpStream::connect(self.address).is_ok()
+            && let Some(listening) = self.listening.take()
+        {
+            let _ = listening.join();
+        }
     }
 }
 
@@ -67,4 +90,19 @@ fn carry(mut from: TcpStream, mut to: TcpStream, delay: Duration, first: Duratio
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_free_again_after_it() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let start = |front| Distance::start(front, server.local_addr().unwrap(), Duration::ZERO).unwrap();
+        let way = start(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = way.address();
+        drop(way);
+        assert_eq!(start(address).address(), address);
+    }
 }

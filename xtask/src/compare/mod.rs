@@ -78,6 +78,10 @@ fn inside(words: &Words) -> Result<(), Failure> {
     let wanted = |all: &[String], one: &str| all.is_empty() || all.iter().any(|word| word == one);
     let mut peers = peer::all();
     peers.retain(|peer| wanted(&words.client, peer.id()));
+    let write = |report: &Report| match words.dry_run {
+        true => Ok(()),
+        false => report.write(&root().join(DOCUMENT), &root().join(CHART)),
+    };
     for case in Case::ALL.iter().filter(|case| wanted(&words.case, case.id)) {
         let mut world = World::start(case.distance, case.in_memory)?;
         warm_up(&world, &peers)?;
@@ -112,6 +116,8 @@ fn inside(words: &Words) -> Result<(), Failure> {
         });
         let too_long: Vec<&str> = too_long.map(|peer| peer.title()).collect();
         say(&report.add(case, &rows, halts, &too_long));
+        // What was measured is not lost with what comes next.
+        write(&report)?;
     }
     if wanted(&words.case, "bad-days") {
         let world = World::start(Duration::ZERO, false)?;
@@ -120,9 +126,7 @@ fn inside(words: &Words) -> Result<(), Failure> {
         let clients = peers.iter().map(AsRef::as_ref).filter(|peer| peer.id() != "floor");
         let rows = clients.map(row).collect::<Result<Vec<_>, Failure>>()?;
         say(&report.add_faults(&faults::HEADS, &rows));
-    }
-    if !words.dry_run {
-        report.write(&root().join(DOCUMENT), &root().join(CHART))?;
+        write(&report)?;
     }
     Ok(())
 }

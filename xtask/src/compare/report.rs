@@ -84,7 +84,7 @@ pub(super) struct Report {
 }
 
 /// A table, as it is in the document.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Clone)]
 struct Table {
     title: String,
     text: String,
@@ -130,14 +130,14 @@ impl Report {
     }
 
     /// Writes the tables into the document, beside those of cases that were not run, and the chart of all of them.
-    pub(super) fn write(self, document: &Path, picture: &Path) -> Result<(), Failure> {
+    pub(super) fn write(&self, document: &Path, picture: &Path) -> Result<(), Failure> {
         let chart = CHART.trim_start_matches("docs/");
         let words = format!(
             "Medians with spreads; livecert with its defaults, the others told to wait as little as they can, \
              without any check of propagation, where nothing else is said.\n\n![{}]({chart})\n",
             "Wall time of each client in each case"
         );
-        let tables = merged(tables_in(&MARKS.read(document)?), self.tables);
+        let tables = merged(tables_in(&MARKS.read(document)?), self.tables.clone());
         let shown: String =
             tables.iter().map(|table| format!("\n### {}\n\n{}", table.title, table.text)).collect();
         MARKS.fill(document, &format!("{words}{shown}"))?;
