@@ -6,6 +6,7 @@ mod instructions;
 mod large;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::Args;
 use testbed::{Livecert, Options, PAT, PebbleOptions, Testbed, name_in_a_thousand_zones};
@@ -61,10 +62,17 @@ pub(crate) fn run(words: &Words) -> Result<(), Failure> {
         say(&benches);
         text = format!("{text}\n{benches}");
     }
-    if let Some(folder) = &words.keep {
-        std::fs::rename(world.testbed.home(), folder)?;
+    if !words.dry_run {
+        MARKS.fill(&root().join(DOCUMENT), &text)?;
     }
-    if words.dry_run { Ok(()) } else { MARKS.fill(&root().join(DOCUMENT), &text) }
+    // It may be on another file system, where nothing can be renamed to.
+    if let Some(folder) = &words.keep {
+        let kept = Command::new("cp").arg("-a").arg(world.testbed.home()).arg(folder).status()?;
+        if !kept.success() {
+            return Err(format!("the store could not be copied to {}", folder.display()).into());
+        }
+    }
+    Ok(())
 }
 
 /// Servers, and a store on which livecert is run.
