@@ -272,11 +272,11 @@ impl Client {
                 let zone = call.path.split('/').nth(2).unwrap_or_default().to_owned();
                 Error::ZoneNotVisible { zone, kind: refusal.not_found_kind(), refusal, facts }
             }
-            429 => Error::RateLimited { request: call.shown(), retry_at: asked(&reply).and_then(retry_at) },
             409 => {
                 let name = call.path.split('/').nth(4).unwrap_or_default().to_owned();
                 Error::Conflict { name, cname: None, refusal }
             }
+            429 => Error::RateLimited { request: call.shown(), retry_at: asked(&reply).and_then(retry_at) },
             500..=599 => Error::Server { request: call.shown(), refusal, retry_at: None },
             _ => Error::Unexpected { refusal },
         }))

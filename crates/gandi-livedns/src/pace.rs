@@ -56,32 +56,28 @@ impl Pace {
     /// A request was refused for too many before it, from whatever process or host: what may be sent at once is used up, and what
     /// comes now goes evenly.
     pub(crate) fn used_up(&self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let rhythm = self.rhythm;
-        match &self.file {
-            Some(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Err(error) = in_file(&mut file, |due| use_up(due, rhythm, now)) {
-                    tracing::debug!(%error, "the pace is not kept in its file");
-                }
-            }
-            None => use_up(&mut self.own.lock().unwrap_or_else(PoisonError::into_inner), rhythm, now),
-        }
+        self.change(use_up);
     }
 
     /// Waits until it is this request's turn.
     pub(crate) async fn turn(&self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let wait = match &self.file {
-            Some(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                in_file(&mut file, |due| step(due, self.rhythm, now)).unwrap_or_default()
-            }
-            None => step(&mut self.own.lock().unwrap_or_else(PoisonError::into_inner), self.rhythm, now),
-        };
+        let wait = self.change(step);
         if !wait.is_zero() {
             tracing::debug!(ms = wait.as_millis(), "waiting, to stay below Gandi's limit of requests");
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Changes the moment, wherever it is kept; a file that cannot be used holds nobody up.
+    fn change<T: Default>(&self, change: impl FnOnce(&mut u128, Rhythm, Duration) -> T) -> T {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let change = |due: &mut u128| change(due, self.rhythm, now);
+        match &self.file {
+            Some(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                in_file(&mut file, change).unwrap_or_default()
+            }
+            None => change(&mut self.own.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 }
@@ -118,6 +114,7 @@ fn step(due: &mut u128, rhythm: Rhythm, now: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
 }
 
+/// What may be sent at once has been.
 fn use_up(due: &mut u128, rhythm: Rhythm, now: Duration) {
     *due = (*due).max(now.as_nanos() + rhythm.step.as_nanos() * u128::from(rhythm.burst));
 }

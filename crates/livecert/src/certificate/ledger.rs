@@ -124,20 +124,14 @@ impl<'a> Ledger<'a> {
         let own = self.own.iter().map(|(_, own)| own);
         all.extend(own.filter(|own| own.order.is_some() || own.has_published()).cloned());
         let published = all.iter().any(Publication::has_published);
-        let (store, name, bare) = (self.store, self.name.clone(), self.bare);
+        let save = if self.bare { Store::save_first_publications } else { Store::save_publications };
         self.bare &= !published;
-        match (published, bare) {
+        if !published {
             // Nothing to wait for: an order is on disk with its draft.
-            (false, _) => store.save_first_publications(&name, &all),
-            (true, true) => {
-                let write = move |store: &Store, _: &CertLock| store.save_first_publications(&name, &all);
-                store.aside_under(self.lock, write).await
-            }
-            (true, false) => {
-                let write = move |store: &Store, _: &CertLock| store.save_publications(&name, &all);
-                store.aside_under(self.lock, write).await
-            }
+            return self.store.save_first_publications(&self.name, &all);
         }
+        let name = self.name.clone();
+        self.store.aside_under(self.lock, move |store, _| save(store, &name, &all)).await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::store::{CertName, CertificateRecord, StoreError};
 
 /// Certificates that are renewed at a time, unless something else is asked for: enough that waiting for DNS, for the disk and
 /// for the CA overlaps, and few enough that no server takes it for a flood (how many requests are under way at a CA is bounded
-/// for all of them together). With eight, 1,000 of them take a quarter longer; with 32, no less.
+/// for all of them together). With 16, 1,000 of them take a tenth longer; with 64, no less.
 const SIDE_BY_SIDE: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
 /// What a renewal run is asked for.

@@ -102,6 +102,15 @@ impl RolledBack {
     }
 }
 
+/// Whether clients may accept the certificate of a generation: it has neither ended nor been revoked.
+fn check_in_force(generation: &Generation, now: Timestamp) -> Result<(), RollbackError> {
+    let (number, until) = (generation.number, generation.info.not_after);
+    if until <= now {
+        return Err(RollbackError::Ended { number, until });
+    }
+    generation.info.revoked.map_or(Ok(()), |at| Err(RollbackError::Revoked { number, at }))
+}
+
 impl Service {
     /// Makes the generation `to` of a certificate current again, or without `to` the newest complete one before the
     /// current one. It is checked first: all files are there and belong together, and the certificate is valid; one that has
@@ -131,13 +140,7 @@ impl Service {
     /// The generation `number`, if it is whole and its certificate has neither ended nor been revoked.
     pub(super) fn usable(&self, cert: &CertName, number: u32) -> Result<Generation, CertificateError> {
         let (generation, now) = (self.chosen(cert, None, Some(number))?, Timestamp::now());
-        let until = generation.info.not_after;
-        if until <= now {
-            return Err(RollbackError::Ended { number, until }.into());
-        }
-        if let Some(at) = generation.info.revoked {
-            return Err(RollbackError::Revoked { number, at }.into());
-        }
+        check_in_force(&generation, now)?;
         self.check_whole(cert, &generation, now)?;
         Ok(generation)
     }
@@ -154,14 +157,10 @@ impl Service {
         let from = self.store.current_number(cert)?;
         let generation = self.chosen(cert, from, to)?;
         let now = Timestamp::now();
+        if !force {
+            check_in_force(&generation, now)?;
+        }
         let ended = generation.info.not_after <= now;
-        if ended && !force {
-            let (number, until) = (generation.number, generation.info.not_after);
-            return Err(RollbackError::Ended { number, until }.into());
-        }
-        if let Some(at) = generation.info.revoked.filter(|_| !force) {
-            return Err(RollbackError::Revoked { number: generation.number, at }.into());
-        }
         // One that has ended is looked at as it was on its first day.
         self.check_whole(cert, &generation, if ended { generation.info.not_before } else { now })?;
         let due = self.due(cert, &generation, now);

@@ -1,7 +1,8 @@
 //! What was asked of a CA, and what came of it, for its rate limits: `limits/SERVER.jsonl`.
 //!
 //! The first line names the server. Each other line is one entry, appended and synced (that of an order while it is made, and of a
-//! certificate beside its files, as far as the file system does so); one that was torn by a crash is passed over. It lies beside the accounts, not among them: the CA forgets nothing when a server is removed here.
+//! certificate beside its files, as far as the file system does so); one that was torn by a crash is passed over. It lies beside the
+//! accounts, not among them: the CA forgets nothing when a server is removed here.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -185,9 +186,6 @@ pub(crate) struct Unsynced {
 }
 
 impl Unsynced {
-    /// Leaves that to whatever is synced next.
-    pub(crate) fn leave(self) {}
-
     /// Makes it survive one.
     ///
     /// # Errors

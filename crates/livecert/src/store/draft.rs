@@ -138,13 +138,9 @@ impl Draft {
                 }
                 let key = std::fs::read_to_string(folder.join(FILES[0])).ok().map(SecretString::from);
                 // Whether the dead run came to sync it is not known.
-                let unsynced_key = match &key {
-                    Some(_) => {
-                        let path = folder.join(FILES[0]);
-                        Some(Arc::new(File::open(&path).map_err(StoreError::read(&path))?))
-                    }
-                    None => None,
-                };
+                let path = folder.join(FILES[0]);
+                let file = key.as_ref().map(|_| File::open(&path)).transpose();
+                let unsynced_key = file.map_err(StoreError::read(&path))?.map(Arc::new);
                 let making = Making { cert: cert.to_owned(), folder, number, key, unsynced_key };
                 let draft = Draft { making, keep: true };
                 draft.reserve()?;

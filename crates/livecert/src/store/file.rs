@@ -51,15 +51,19 @@ pub(super) fn replace_as(
 /// Puts `bytes` in the place of a file that is worth nothing, or of none, with one wait for the disk where [`replace`] needs two:
 /// the rename comes before the sync. A power loss in between may leave it cut off, for [`if_whole`].
 fn replace_then_sync(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = folder_of(path);
-    let write = || -> std::io::Result<()> {
-        // Made with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error)?.sync_all()?;
-        sync_folder(folder)
+    let write = || {
+        put(path, bytes)?.sync_all()?;
+        sync_folder(folder_of(path))
     };
     write().map_err(StoreError::write(path))
+}
+
+/// Puts `bytes` in the place of a file (mode 0600): for other processes either the old one or the new one is there. It is still to be
+/// synced.
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder_of(path))?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)
 }
 
 /// The folder that a file is in. A name alone has an empty parent, which is no folder.
@@ -215,13 +219,7 @@ pub(super) fn write_first_json<T: Serialize>(path: &Path, value: &T) -> Result<(
 /// [`if_whole`].
 pub(super) fn write_json_unsynced<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
     let text = text_for(path, value, Worth::Fleeting)?;
-    let write = || -> std::io::Result<()> {
-        // Made with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder_of(path))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map(drop).map_err(|error| error.error)
-    };
-    write().map_err(StoreError::write(path))
+    put(path, text.as_bytes()).map(drop).map_err(StoreError::write(path))
 }
 
 /// What was read of a file that is not synced: one that a power loss has cut off is as good as none.
@@ -279,22 +277,35 @@ fn json<T: DeserializeOwned>(
     known: u32,
 ) -> Result<Option<T>, StoreError> {
     let Some(text) = read(opened).map_err(|error| StoreError::read(&path())(error))? else { return Ok(None) };
+    let read = parsed(&text, &path, known);
+    if let Err(StoreError::Damaged { .. }) = &read
+        && let Some(end) = text.iter().position(|byte| *byte == 0)
+    {
+        // A power loss may leave zeros in the place of what was not written yet: it is cut off there.
+        return parsed(&text[..end], &path, known).map(Some);
+    }
+    read.map(Some)
+}
+
+fn parsed<T: DeserializeOwned>(
+    text: &[u8],
+    path: &impl Fn() -> PathBuf,
+    known: u32,
+) -> Result<T, StoreError> {
     let damaged = |source| StoreError::Damaged { path: path(), source };
-    // A power loss may leave zeros in the place of what was not written yet: it is cut off there.
-    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     // The version first: a newer file need not look like ours in anything else.
     let found = version(text).map_err(damaged)?;
     if found > known {
         return Err(StoreError::NewerVersion { path: path(), found, known });
     }
     if found == known {
-        return serde_json::from_slice(text).map(Some).map_err(damaged);
+        return serde_json::from_slice(text).map_err(damaged);
     }
     // What an older layout lacks has a default that means the same.
     let mut value: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(text).map_err(damaged)?;
     value.insert("version".to_owned(), known.into());
-    serde_json::from_value(value.into()).map(Some).map_err(damaged)
+    serde_json::from_value(value.into()).map_err(damaged)
 }
 
 /// A file as it is; `None` if it is not there. State files are small, and there may be tens of thousands of them: the system

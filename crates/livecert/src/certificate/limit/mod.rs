@@ -399,7 +399,7 @@ impl Note {
     /// what a power loss takes is counted by its order for an hour, and not after that.
     pub(super) fn write_beside(self, store: &Store) {
         let Note { server, entry } = self;
-        noted(&server, entry_written(store, &server, entry).map(Unsynced::leave));
+        noted(&server, entry_written(store, &server, entry).map(drop));
     }
 }
 
