@@ -5,9 +5,15 @@
 //! `floor DIRECTORY CREDENTIALS API ZONES PARALLEL NAMES…`, each of NAMES being the names of one certificate with commas
 //! between. CREDENTIALS is a file; it is made, with an account, where it is not there. The token is in `GANDI_PAT`, the
 //! trusted roots in the file `FLOOR_CA`.
+//!
+//! With a folder in `FLOOR_KEEP` it does the least that a client must with a disk, so that no power loss leaves a certificate
+//! without its key: the key is synced before the CA is asked for the certificate, and the certificate after it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -39,7 +45,11 @@ async fn main() -> Result<(), Failure> {
     let roots = std::fs::read(std::env::var("FLOOR_CA")?)?;
     let account = account(directory, credentials, &roots).await?;
     let gandi = Gandi::new(api, zones, &roots)?;
-    let work = certificates.iter().map(|names| certificate(&account, &gandi, names));
+    let keep = std::env::var_os("FLOOR_KEEP").map(PathBuf::from);
+    if let Some(folder) = &keep {
+        std::fs::create_dir_all(folder)?;
+    }
+    let work = certificates.iter().map(|names| certificate(&account, &gandi, names, keep.as_deref()));
     stream::iter(work).buffer_unordered(parallel.parse()?).try_collect::<Vec<_>>().await?;
     Ok(())
 }
@@ -77,7 +87,13 @@ fn tls(roots: &[u8]) -> Result<rustls::ClientConfig, Failure> {
 }
 
 /// One certificate, from its order to the chain.
-async fn certificate(account: &Account, gandi: &Gandi, names: &str) -> Result<String, Failure> {
+async fn certificate(
+    account: &Account,
+    gandi: &Gandi,
+    names: &str,
+    keep: Option<&Path>,
+) -> Result<String, Failure> {
+    let folder = keep.map(|folder| folder.join(names.split(',').next().unwrap_or_default()));
     let names: Vec<_> = names.split(',').map(|name| Identifier::Dns(name.to_owned())).collect();
     let mut order = account.new_order(&NewOrder::new(&names)).await?;
     let mut records = Records::new();
@@ -97,14 +113,32 @@ async fn certificate(account: &Account, gandi: &Gandi, names: &str) -> Result<St
     for (place, values) in &records {
         gandi.add(place, values).await?;
     }
-    let result = prove(&mut order, &names).await;
+    let result = prove(&mut order, &names, folder.clone()).await;
     for (place, values) in &records {
         gandi.remove(place, values).await?;
     }
-    result
+    let chain = result?;
+    if let Some(folder) = folder {
+        keep_file(folder, "fullchain.pem", chain.clone()).await?;
+    }
+    Ok(chain)
 }
 
-async fn prove(order: &mut Order, names: &[Identifier]) -> Result<String, Failure> {
+/// Writes a file and makes it survive a power loss, beside what else is under way.
+async fn keep_file(folder: PathBuf, name: &'static str, text: String) -> Result<(), Failure> {
+    let write = move || {
+        let is_new = !folder.exists();
+        std::fs::create_dir_all(&folder)?;
+        let mut file = File::create(folder.join(name))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        File::open(&folder)?.sync_all()?;
+        folder.parent().filter(|_| is_new).map_or(Ok(()), |above| File::open(above)?.sync_all())
+    };
+    Ok(tokio::task::spawn_blocking(write).await??)
+}
+
+async fn prove(order: &mut Order, names: &[Identifier], folder: Option<PathBuf>) -> Result<String, Failure> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
@@ -124,7 +158,11 @@ async fn prove(order: &mut Order, names: &[Identifier]) -> Result<String, Failur
         .collect();
     let mut request = rcgen::CertificateParams::new(names)?;
     request.distinguished_name = rcgen::DistinguishedName::new();
-    let request = request.serialize_request(&rcgen::KeyPair::generate()?)?;
+    let key = rcgen::KeyPair::generate()?;
+    let request = request.serialize_request(&key)?;
+    if let Some(folder) = folder {
+        keep_file(folder, "privkey.pem", key.serialize_pem()).await?;
+    }
     // Not `finalize`, which reads every authorization once more.
     order.finalize_csr(request.der()).await?;
     Ok(order.poll_certificate(&soon).await?)
@@ -140,7 +178,8 @@ struct Gandi {
 
 impl Gandi {
     fn new(base: &str, zones: &str, roots: &[u8]) -> Result<Self, Failure> {
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls(roots)?).tcp_nodelay(true).build()?;
+        let client =
+            reqwest::Client::builder().tls_backend_preconfigured(tls(roots)?).tcp_nodelay(true).build()?;
         let zones = zones.split(',').map(str::to_owned).collect();
         Ok(Gandi { client, base: base.to_owned(), zones, token: std::env::var("GANDI_PAT")? })
     }
@@ -168,7 +207,10 @@ impl Gandi {
         }
         let rrset: serde_json::Value = answer.error_for_status()?.json().await?;
         let values = rrset["rrset_values"].as_array().into_iter().flatten();
-        Ok(values.filter_map(|value| value.as_str()).map(|value| value.trim_matches('"').to_owned()).collect())
+        Ok(values
+            .filter_map(|value| value.as_str())
+            .map(|value| value.trim_matches('"').to_owned())
+            .collect())
     }
 
     async fn put(&self, place: &(String, String), values: &[String]) -> Result<(), Failure> {

@@ -50,6 +50,21 @@ impl From<&IssueRequest> for AccountRequest {
     }
 }
 
+/// An account at a server.
+pub(super) struct Found {
+    pub(super) account: Account,
+    /// It was made just now.
+    pub(super) made: bool,
+    /// It has taken the place of another one, which is still to be told.
+    replaces: bool,
+}
+
+/// Whether there are terms of the server to be accepted that were not when the account was made.
+fn has_changed_terms(server: &Server, record: &AccountRecord, request: &AccountRequest) -> bool {
+    let terms = server.terms_of_service();
+    request.accept_tos && terms.is_some() && terms != record.terms.as_deref()
+}
+
 impl Service {
     /// The stored account, or a new one.
     pub(super) async fn account(
@@ -60,21 +75,31 @@ impl Service {
         request: &AccountRequest,
         settings: &Settings,
     ) -> Result<Account, CertificateError> {
-        let (account, made) = self.account_at(server, url, request).await?;
+        let Found { account, made, replaces } = self.account_at(server, url, request).await?;
         if made {
             self.progress.event(cert, Event::AccountCreated { url: account.url().as_str() });
         }
-        self.tell_of_replacement(cert, &account, url, settings).await?;
+        if replaces {
+            self.tell_of_replacement(cert, &account, url, settings).await?;
+        }
         Ok(account)
     }
 
-    /// The stored account, or a new one, and whether it was made just now.
+    /// The stored account, or a new one.
     pub(super) async fn account_at(
         &self,
         server: &Server,
         url: &ServerUrl,
         request: &AccountRequest,
-    ) -> Result<(Account, bool), CertificateError> {
+    ) -> Result<Found, CertificateError> {
+        // Mostly there is one, and nothing to be changed about it: a thousand renewals need not take turns to read it.
+        if let Some(stored) = self.stored_for(url, request)?
+            && stored.next_key.is_none()
+            && !has_changed_terms(server, &stored, request)
+            && let Some(account) = self.account_of(server, &stored)?
+        {
+            return Ok(Found { account, made: false, replaces: stored.replaces.is_some() });
+        }
         // Two first certificates at once must not make two accounts.
         let _lock = self.store.lock_account(url.as_str()).await?;
         let mut stored = self.stored_for(url, request)?;
@@ -82,11 +107,10 @@ impl Service {
             self.settle_roll_over(server, url, stored).await?;
         }
         if let Some(stored) = &mut stored
-            && let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok())
+            && let Some(account) = self.account_of(server, stored)?
         {
-            let account = server.account(self.open_key(stored)?, account_url);
             self.accept_changed_terms(&account, url, stored, request).await?;
-            return Ok((account, false));
+            return Ok(Found { account, made: false, replaces: stored.replaces.is_some() });
         }
         // A key without URL is from a run that died before the server's answer: the same key finds that account. What it
         // was to be made with may have been what was wrong.
@@ -116,7 +140,17 @@ impl Service {
         }
         record.url = Some(account.url().to_string());
         self.store.save_account(&record)?;
-        Ok((account, true))
+        Ok(Found { account, made: true, replaces: record.replaces.is_some() })
+    }
+
+    /// A stored account as the server knows it; `None` while it waits for its URL.
+    fn account_of(
+        &self,
+        server: &Server,
+        stored: &AccountRecord,
+    ) -> Result<Option<Account>, CertificateError> {
+        let Some(url) = stored.url.as_deref().and_then(|url| url.parse().ok()) else { return Ok(None) };
+        Ok(Some(server.account(self.open_key(stored)?, url)))
     }
 
     /// The account of the store that a request means; for another one, the key of a run that died before the server's answer.
@@ -145,8 +179,7 @@ impl Service {
         record: &mut AccountRecord,
         request: &AccountRequest,
     ) -> Result<(), CertificateError> {
-        let terms = account.server().terms_of_service();
-        if !request.accept_tos || terms.is_none() || terms == record.terms.as_deref() {
+        if !has_changed_terms(account.server(), record, request) {
             return Ok(());
         }
         match account.agree_to_terms().await {
@@ -155,7 +188,7 @@ impl Service {
             Err(error) if error.class() == ErrorClass::AccountGone => return Ok(()),
             Err(error) => return Err(acme(url, "accepting the terms")(error)),
         }
-        record.terms = terms.map(str::to_owned);
+        record.terms = account.server().terms_of_service().map(str::to_owned);
         Ok(self.store.save_account(record)?)
     }
 
@@ -205,12 +238,12 @@ impl Service {
         _lock: &Lock,
     ) -> Result<Option<Account>, CertificateError> {
         let Some(mut stored) = self.store.account_called(url.as_str(), called)? else { return Ok(None) };
-        let Some(account_url) = stored.url.as_deref().and_then(|url| url.parse().ok()) else {
+        if stored.url.is_none() {
             return Ok(None);
-        };
+        }
         let server = self.connect(url).await?;
         self.settle_roll_over(&server, url, &mut stored).await?;
-        Ok(Some(server.account(self.open_key(&stored)?, account_url)))
+        self.account_of(&server, &stored)
     }
 
     /// Finds out which key is in force after a roll-over that was cut off. The account's lock must be held.

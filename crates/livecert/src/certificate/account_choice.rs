@@ -1,9 +1,7 @@
 //! Which account a certificate is asked for with: its own, as long as there is one. A CA counts a renewal as one only for
 //! the account that had the certificate before (RFC 9773 §5), and records in DNS may name it (RFC 8657, dns-persist-01).
 
-use super::account::AccountRequest;
 use super::settings::Settings;
-use super::work::Work;
 use super::{CertificateError, IssueRequest, ServerUrl, Service};
 use crate::store::{AccountRecord, CertName, CertificateRecord, Generation, Store, StoreError};
 
@@ -70,17 +68,6 @@ impl Service {
             }
         }
         self.store.account(server.as_str())
-    }
-
-    /// What the account of a piece of work is found or made with at a server.
-    pub(super) fn account_request(
-        &self,
-        server: &ServerUrl,
-        work: &Work<'_>,
-    ) -> Result<AccountRequest, StoreError> {
-        let account = self.account_for(server, work.settings, work.current)?;
-        let account = account.and_then(|account| account.known_url().map(str::to_owned));
-        Ok(AccountRequest { account, ..AccountRequest::from(work.request) })
     }
 
     /// The certificates that are renewed with an account.

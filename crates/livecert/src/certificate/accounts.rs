@@ -136,7 +136,7 @@ impl Service {
                 };
             }
             let server = self.connect(url).await?;
-            Ok(self.account_at(&server, url, request).await?.0)
+            Ok(self.account_at(&server, url, request).await?.account)
         };
         let account = self.unless_interrupted(work).await??;
         self.known(self.account_record(url, Some(account.url().as_str()))?, None)

@@ -23,7 +23,7 @@ use crate::plugin::{
 use crate::progress::Event;
 use crate::secret::Source;
 use crate::store::{
-    CertName, CertificateRecord, CredentialRecord, Store, StoreError, StoredArgument, replace_secret,
+    CertName, CertificateRecord, CredentialRecord, Staged, Store, StoreError, StoredArgument, replace_secret,
     write_secret,
 };
 
@@ -438,7 +438,7 @@ impl Service {
         cert: &CertName,
         record: &CertificateRecord,
     ) -> Result<(), StoreError> {
-        save_settings(&self.store, cert, record)
+        unless_stored(&self.store, cert, record, || self.store.save_record(cert, record)).map(drop)
     }
 
     /// Tells what the credential says about itself, where that may explain why it was refused.
@@ -532,18 +532,28 @@ impl Service {
     }
 }
 
-/// [`Service::save_settings`], wherever it is done. What is stored already is not written again. The store of a rehearsal has
-/// other folders, so that nothing is forgotten for one.
-pub(super) fn save_settings(
+/// What [`Service::save_settings`] stores, beside its place: it is put there with a generation. `None` if it is stored already.
+pub(super) fn stage_settings(
     store: &Store,
     cert: &CertName,
     record: &CertificateRecord,
-) -> Result<(), StoreError> {
+) -> Result<Option<Staged>, StoreError> {
+    unless_stored(store, cert, record, || store.stage_record(cert, record))
+}
+
+/// Stores settings by `save`; what is stored already is not written again. The store of a rehearsal has other folders, so that
+/// nothing is forgotten for one.
+fn unless_stored<T>(
+    store: &Store,
+    cert: &CertName,
+    record: &CertificateRecord,
+    save: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
     let stored = store.find_record(cert).ok().flatten();
     if stored.as_ref() == Some(record) {
-        return Ok(());
+        return Ok(None);
     }
-    store.save_record(cert, record)?;
+    let saved = save()?;
     let same = |stored: &CertificateRecord| {
         (&stored.plugin, &stored.plugin_args, &stored.publishers)
             == (&record.plugin, &record.plugin_args, &record.publishers)
@@ -551,7 +561,7 @@ pub(super) fn save_settings(
     if !stored.as_ref().is_some_and(same) {
         forget_end(store, cert);
     }
-    Ok(())
+    Ok(Some(saved))
 }
 
 fn forget_end(store: &Store, cert: &CertName) {

@@ -11,7 +11,7 @@ use super::amend::Amendment;
 use super::attempt::Attempt;
 use super::back_off::Occasion;
 use super::check::CaaSets;
-use super::credential::save_settings;
+use super::credential::stage_settings;
 use super::ledger::Ledger;
 use super::order::{PlacedOrder, profile};
 use super::output::ReadyOutput;
@@ -29,8 +29,8 @@ use crate::challenge::{
 use crate::plugin::Leftover;
 use crate::progress::{Event, Step};
 use crate::store::{
-    CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS, PendingDeployment,
-    PendingOrder, Store,
+    AccountRecord, CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS,
+    PendingDeployment, PendingOrder, Store,
 };
 
 /// How long an order that may still give a certificate keeps other servers from being asked, and counts for rate limits as if
@@ -407,15 +407,17 @@ impl Service {
         resuming: bool,
     ) -> Result<(Account, Placement, CaaSets), CertificateError> {
         let settings = work.settings;
+        let stored = self.account_for(server, settings, work.current)?;
+        let wanted = work.account_request(stored.as_ref().and_then(AccountRecord::known_url));
         let account = async {
             let connected = self.connect(server).await?;
             if !resuming {
                 profile(&connected, server, settings)?;
             }
-            self.account(work.cert, &connected, server, &self.account_request(server, work)?, settings).await
+            self.account(work.cert, &connected, server, &wanted, settings).await
         };
         // The account's label is in the names of dns-account-01, so an account that is still to be made comes first.
-        let known = self.account_for(server, settings, work.current)?.and_then(|account| account.url);
+        let known = stored.and_then(|account| account.url);
         let likely = settings.proofs.likely_validation_names(known.as_deref());
         let names = async {
             // An order that is there already may need nothing written; what it needs is looked for again then.
@@ -478,8 +480,8 @@ impl Service {
             return Ok(order);
         }
         let replaces = self.replaced(server, work, &account);
-        let new_account = self.account_request(server, work)?;
         let own = account.url().to_string();
+        let new_account = work.account_request(Some(&own));
         let noted = self.note_order(server, &own, work, replaces.is_some())?;
         // Each authorization takes a nonce; one comes with the order.
         let (connected, more) = (account.server().clone(), work.settings.names.len().saturating_sub(1));
@@ -578,15 +580,14 @@ impl Service {
             if let Some(note) = note {
                 note.write_beside(store);
             }
-            // The record first: a certificate that nobody knows how to renew would end unseen.
             if let Some(csr) = &own_request {
                 store.save_own_request(&name, csr)?;
             }
-            save_settings(store, &name, &record)?;
+            let settings = stage_settings(store, &name, &record)?;
             if let Some(state) = &intended {
                 store.save_deployment(&name, lock, state)?;
             }
-            making.complete(&checked.bundle, &files, info)
+            making.complete(&checked.bundle, &files, info, settings)
         };
         let generation = self.store.aside_under(work.lock, write).await?;
         self.store.close_unless_shared();

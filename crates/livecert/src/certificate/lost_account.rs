@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use livecert_acme::{Account, AccountStatus, ErrorClass, Server};
 
-use super::account::{AccountRequest, account_info, acme, generate, is_unknown, type_of};
+use super::account::{AccountRequest, Found, account_info, acme, generate, is_unknown, type_of};
 use super::settings::Settings;
 use super::{CertificateError, ServerUrl, Service};
 use crate::challenge::{StandingRecord, standing_name};
@@ -25,7 +25,7 @@ impl Service {
         url: &ServerUrl,
         request: &AccountRequest,
     ) -> Result<Account, CertificateError> {
-        let (account, made) = self.account_at(server, url, request).await?;
+        let Found { account, made, .. } = self.account_at(server, url, request).await?;
         if made {
             return Ok(account);
         }

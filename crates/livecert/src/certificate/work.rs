@@ -1,5 +1,6 @@
 //! What one piece of work on a certificate begins with: what was asked for and is there, and the key.
 
+use super::account::AccountRequest;
 use super::settings::Settings;
 use super::{CertificateError, DeployRun, IssueRequest, ServerUrl, Service, SubjectName};
 use crate::key::{CsrOptions, ForeignRequest, KeyError, PrivateKey, certificate_request};
@@ -18,6 +19,11 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     pub(super) fn names(&self) -> Vec<String> {
         self.settings.name_texts()
+    }
+
+    /// What the account with this URL is found with, or a new one is made with.
+    pub(super) fn account_request(&self, url: Option<&str>) -> AccountRequest {
+        AccountRequest { account: url.map(str::to_owned), ..AccountRequest::from(self.request) }
     }
 }
 

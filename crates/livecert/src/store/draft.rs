@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::access::close_others;
 use super::file::{
-    begin_sync, entries, json_text, private_folder, read_json, remove, sync_folder, write_json, write_new,
+    Staged, begin_sync, entries, json_text, private_folder, read_json, remove, sync_folder, write_json,
+    write_new,
 };
 use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, swap};
 use super::record::RECORD_VERSION;
@@ -99,8 +100,9 @@ impl Draft {
     pub(super) fn begin(cert: &Path) -> Result<Self, StoreError> {
         let generations = generations(cert);
         private_folder(&generations).map_err(StoreError::write(&generations))?;
-        let mut number = newest(cert)?;
-        for (path, name) in entries(&generations)? {
+        let listed = entries(&generations)?;
+        let mut number = newest_of(&listed);
+        for (path, name) in listed {
             let Some(taken) = name.strip_suffix(PARTIAL) else { continue };
             if is_kept(&path) {
                 number = number.max(taken.parse().unwrap_or(0));
@@ -247,7 +249,7 @@ impl Draft {
         output: &Output,
         info: GenerationInfo,
     ) -> Result<Generation, StoreError> {
-        self.making.complete(bundle, output, info)
+        self.making.complete(bundle, output, info, None)
     }
 }
 
@@ -280,12 +282,14 @@ impl Making {
         Ok(())
     }
 
-    /// [`Draft::complete`], wherever it is done.
+    /// [`Draft::complete`], wherever it is done. Settings of the certificate come into their place just before it: one that
+    /// nobody knows how to renew would end unseen.
     pub(crate) fn complete(
         &self,
         bundle: &Bundle,
         output: &Output,
         info: GenerationInfo,
+        settings: Option<Staged>,
     ) -> Result<Generation, StoreError> {
         let path = self.folder.join(INFO);
         let info_file =
@@ -331,6 +335,7 @@ impl Making {
         for (path, file) in &written {
             file.sync_all().map_err(StoreError::write(path))?;
         }
+        settings.as_ref().map_or(Ok(()), Staged::sync)?;
         sync_folder(&self.folder).map_err(StoreError::write(&self.folder))?;
         if let Some(key) = &self.key {
             self.read_back(FILES[0], key.expose_secret())?;
@@ -340,6 +345,7 @@ impl Making {
         let generations = generations(&self.cert);
         // Nobody else sees a draft before it is complete.
         access.open_all(&self.cert, &self.folder)?;
+        settings.map_or(Ok(()), Staged::put)?;
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
         finish(&self.cert, self.number)?;
@@ -367,16 +373,15 @@ fn is_kept(draft: &Path) -> bool {
     order.is_ok_and(|order| order.is_some_and(|order| order.kept))
 }
 
-/// The number of the newest complete generation; 0 before the first one.
-fn newest(cert: &Path) -> Result<u32, StoreError> {
-    let found = entries(&generations(cert))?.into_iter().filter_map(|(_, name)| name.parse::<u32>().ok());
-    Ok(found.max().unwrap_or(0))
+/// The number of the newest complete generation among these; 0 before the first one.
+fn newest_of(listed: &[(PathBuf, String)]) -> u32 {
+    listed.iter().filter_map(|(_, name)| name.parse().ok()).max().unwrap_or(0)
 }
 
 /// Gives a draft a number behind which there is no generation: meanwhile the files of the certificate may have been written
 /// anew, and what comes last has the highest number.
 fn in_front(cert: &Path, folder: PathBuf, number: u32) -> Result<(PathBuf, u32), StoreError> {
-    let newest = newest(cert)?;
+    let newest = newest_of(&entries(&generations(cert))?);
     if number > newest {
         return Ok((folder, number));
     }
@@ -549,6 +554,34 @@ mod tests {
             refused(begin(), &Output { files, ..Output::default() }, name);
         }
         begin().complete(&bundle("1"), &Output::default(), info("01")).unwrap();
+    }
+
+    #[test]
+    fn settings_come_into_force_with_the_generation_that_they_are_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let name = "example.com".parse().unwrap();
+        let cert = store.cert_folder(&name);
+        let begin = || {
+            let mut draft = Draft::begin(&cert).unwrap();
+            draft.write_key(&SecretString::from("key")).unwrap();
+            draft
+        };
+        let complete = |draft: &Draft| {
+            let settings = store.stage_record(&name, &CertificateRecord::example()).unwrap();
+            assert_eq!(store.find_record(&name).unwrap(), None);
+            draft.making().complete(&bundle("1"), &Output::default(), info("01"), Some(settings))
+        };
+        let draft = begin();
+        std::fs::write(draft.making.folder.join("privkey.pem"), "another key").unwrap();
+        assert!(complete(&draft).is_err());
+        assert_eq!(store.find_record(&name).unwrap(), None);
+        drop(draft);
+        let left: Vec<_> = entries(&cert).unwrap().into_iter().map(|(_, name)| name).collect();
+        assert_eq!(left, ["generations"]);
+        complete(&begin()).unwrap();
+        assert_eq!(store.find_record(&name).unwrap(), Some(CertificateRecord::example()));
+        assert!(Generation::current(&cert).unwrap().is_some());
     }
 
     #[test]

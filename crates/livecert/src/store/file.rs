@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use super::StoreError;
 
@@ -37,9 +38,7 @@ pub(super) fn replace_as(
 ) -> Result<(), StoreError> {
     let folder = folder_of(path);
     let write = || -> std::io::Result<()> {
-        // Made with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-        file.write_all(bytes)?;
+        let file = beside_place(path, bytes)?;
         settle(file.as_file())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -61,9 +60,14 @@ fn replace_then_sync(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// Puts `bytes` in the place of a file (mode 0600): for other processes either the old one or the new one is there. It is still to be
 /// synced.
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    beside_place(path, bytes)?.persist(path).map_err(|error| error.error)
+}
+
+/// A temporary file (mode 0600) with these bytes, in the folder of the one that it is for.
+fn beside_place(path: &Path, bytes: &[u8]) -> std::io::Result<NamedTempFile> {
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder_of(path))?;
     file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)
+    Ok(file)
 }
 
 /// The folder that a file is in. A name alone has an empty parent, which is no folder.
@@ -220,6 +224,35 @@ pub(super) fn write_first_json<T: Serialize>(path: &Path, value: &T) -> Result<(
 pub(super) fn write_json_unsynced<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
     let text = text_for(path, value, Worth::Fleeting)?;
     put(path, text.as_bytes()).map(drop).map_err(StoreError::write(path))
+}
+
+/// A state file that lies beside its place, so that others can be synced with it, and it comes into force with them. When this
+/// value goes before, it is gone.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+/// Writes one, and begins to sync it.
+pub(super) fn stage_json<T: Serialize>(path: &Path, value: &T) -> Result<Staged, StoreError> {
+    let text = text_for(path, value, Worth::Precious)?;
+    let file = beside_place(path, text.as_bytes()).map_err(StoreError::write(path))?;
+    begin_sync(file.as_file());
+    Ok(Staged { file, path: path.to_owned() })
+}
+
+impl Staged {
+    /// Makes what is in it survive a power loss.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.file.as_file().sync_all().map_err(StoreError::write(&self.path))
+    }
+
+    /// Puts it into its place. The folder is still to be synced.
+    pub(super) fn put(self) -> Result<(), StoreError> {
+        let Staged { file, path } = self;
+        file.persist(&path).map(drop).map_err(|error| StoreError::write(&path)(error.error))
+    }
 }
 
 /// What was read of a file that is not synced: one that a power loss has cut off is as good as none.

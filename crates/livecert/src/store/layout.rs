@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::asked::AskedRead;
-use super::file::{entries, private_folder, read_json, sync_folder, write_json};
+use super::file::{Staged, entries, private_folder, read_json, stage_json, sync_folder, write_json};
 use super::record::{RECORD, RECORD_VERSION};
 use super::{
     Access, CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, PendingOrder, StoreError,
@@ -215,6 +215,18 @@ impl Store {
         private_folder(&folder).map_err(StoreError::write(&folder))?;
         sync_folder(&self.certs()).map_err(StoreError::write(&folder))?;
         write_json(&self.record_path(name), record)
+    }
+
+    /// The same, still to be put into its place, together with a generation in whose folders it then is.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn stage_record(
+        &self,
+        name: &CertName,
+        record: &CertificateRecord,
+    ) -> Result<Staged, StoreError> {
+        stage_json(&self.record_path(name), record)
     }
 
     /// Closes the state folder to others again when no certificate is for them any more. What cannot be read may be.

@@ -72,6 +72,7 @@ pub use draft::{Draft, PendingOrder};
 pub use error::StoreError;
 pub use failure::FailureRecord;
 pub(crate) use failure::{LONGEST_WAIT, wait_after};
+pub(crate) use file::Staged;
 pub use file::replace as replace_file;
 pub use file::{overwrite_secret, replace_secret, write_secret};
 pub use generation::{Bundle, Generation, GenerationInfo};

@@ -9,15 +9,18 @@ use super::{Order, Peer};
 use crate::Failure;
 use crate::setup::{root, target};
 
-pub(super) struct Floor;
+pub(super) struct Floor {
+    /// What it got is synced to the disk.
+    pub(super) keeps: bool,
+}
 
 impl Peer for Floor {
     fn id(&self) -> &'static str {
-        "floor"
+        if self.keeps { "floor-on-disk" } else { "floor" }
     }
 
     fn title(&self) -> &'static str {
-        "instant-acme (floor)"
+        if self.keeps { "instant-acme (floor), key and certificate kept" } else { "instant-acme (floor)" }
     }
 
     fn version(&self) -> String {
@@ -27,11 +30,11 @@ impl Peer for Floor {
     }
 
     fn warm_up(&self, world: &World) -> Result<Vec<Command>, Failure> {
-        Ok(vec![command(world, &[vec!["floor.warm.example.com".to_owned()]])])
+        Ok(vec![self.command(world, &[vec![format!("{}.warm.example.com", self.id())]])])
     }
 
     fn issue(&self, world: &World, order: &Order<'_>) -> Vec<Command> {
-        vec![command(world, order.certificates)]
+        vec![self.command(world, order.certificates)]
     }
 
     fn is_slow(&self) -> bool {
@@ -39,11 +42,16 @@ impl Peer for Floor {
     }
 }
 
-fn command(world: &World, certificates: &[Vec<String>]) -> Command {
-    let mut command = Command::new(target().join("floor/release/floor"));
-    command.arg(world.directory()).arg(world.folder().join("floor.json"));
-    command.args(["https://api.gandi.net/v5/livedns", &world.zones(), "8"]);
-    command.args(certificates.iter().map(|names| names.join(",")));
-    command.env("GANDI_PAT", PAT).env("FLOOR_CA", world.ca());
-    command
+impl Floor {
+    fn command(&self, world: &World, certificates: &[Vec<String>]) -> Command {
+        let mut command = Command::new(target().join("floor/release/floor"));
+        command.arg(world.directory()).arg(world.folder().join("floor.json"));
+        command.args(["https://api.gandi.net/v5/livedns", &world.zones(), "8"]);
+        command.args(certificates.iter().map(|names| names.join(",")));
+        command.env("GANDI_PAT", PAT).env("FLOOR_CA", world.ca());
+        if self.keeps {
+            command.env("FLOOR_KEEP", world.folder().join("floor"));
+        }
+        command
+    }
 }

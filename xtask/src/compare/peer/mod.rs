@@ -58,7 +58,8 @@ pub(super) trait Peer {
 pub(super) fn all() -> Vec<Box<dyn Peer>> {
     vec![
         Box::new(livecert::Livecert),
-        Box::new(floor::Floor),
+        Box::new(floor::Floor { keeps: false }),
+        Box::new(floor::Floor { keeps: true }),
         Box::new(lego::Lego),
         Box::new(certbot::Certbot::GANDI),
         Box::new(certbot::Certbot::MULTI),
