@@ -1,4 +1,4 @@
-//! `cargo xtask measure`: the figures of docs/performance.md, with release binaries against local parts.
+//! `cargo xtask measure`: the first figures of docs/performance.md, with release binaries against local parts.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,10 +7,16 @@ use std::time::Instant;
 use testbed::sim::{Behaviour, Patch};
 use testbed::{Livecert, Options, PAT, PebbleOptions, Testbed};
 
-use crate::setup::{build, pebble};
+use crate::document::Marks;
+use crate::setup::{build, pebble, root};
 use crate::{Failure, say};
 
 const RUNS: usize = 11;
+const DOCUMENT: &str = "docs/performance.md";
+const MARKS: Marks = Marks {
+    begin: "<!-- begin: written by `cargo xtask measure` -->",
+    end: "<!-- end: written by `cargo xtask measure` -->",
+};
 
 /// One figure with its spread.
 struct Spread {
@@ -22,28 +28,38 @@ struct Spread {
 pub(crate) fn run() -> Result<(), Failure> {
     pebble()?;
     let binary = build(&["--release", "-p", "livecert-cli"])?.join("livecert");
-    let size = std::fs::metadata(&binary)?.len();
-    let start =
-        spread((0..50).map(|_| time(Command::new(&binary).arg("--version"))).collect::<Result<_, _>>()?);
-    say(&format!("release binary, stripped: {:.1} MB", size as f64 / 1e6));
-    say(&format!("`livecert --version`: {}", milliseconds(&start)));
-    say("");
-    say("| case | wall time | ACME requests | LiveDNS requests | TCP connections to LiveDNS | peak memory |");
-    say("| --- | --- | --- | --- | --- | --- |");
+    let mut tables = String::new();
+    let mut tell = |line: &str| {
+        say(line);
+        tables.push_str(line);
+        tables.push('\n');
+    };
+    tell(
+        "| case | wall time | ACME requests | LiveDNS requests | TCP connections to LiveDNS | peak memory |",
+    );
+    tell("| --- | --- | --- | --- | --- | --- |");
     let twenty: Vec<String> = (1..=20).map(|number| format!("host{number}.example.com")).collect();
     let twenty: Vec<&str> = twenty.iter().map(String::as_str).collect();
     for way in [Way { patch: true, neighbour: false }, Way { patch: false, neighbour: false }] {
-        case(&binary, "one name", &["www.example.com"], &way)?;
-        case(&binary, "apex + wildcard", &["example.com", "*.example.com"], &way)?;
-        case(&binary, "20 names, one zone", &twenty, &way)?;
+        tell(&case(&binary, "one name", &["www.example.com"], &way)?);
+        tell(&case(&binary, "apex + wildcard", &["example.com", "*.example.com"], &way)?);
+        tell(&case(&binary, "20 names, one zone", &twenty, &way)?);
     }
     for way in [Way { patch: true, neighbour: true }, Way { patch: false, neighbour: true }] {
-        case(&binary, "one name beside a neighbour", &["example.com"], &way)?;
+        tell(&case(&binary, "one name beside a neighbour", &["example.com"], &way)?);
     }
-    say("");
-    say("| publication delay | seen everywhere after the write | overhead |");
-    say("| --- | --- | --- |");
-    [0, 2, 30].into_iter().try_for_each(|seconds| publication(&binary, seconds))
+    tell("\n| publication delay | seen everywhere after the write | overhead |");
+    tell("| --- | --- | --- |");
+    for seconds in [0, 2, 30] {
+        tell(&publication(&binary, seconds)?);
+    }
+    let size = std::fs::metadata(&binary)?.len();
+    let start =
+        spread((0..50).map(|_| time(Command::new(&binary).arg("--version"))).collect::<Result<_, _>>()?);
+    tell("\n| | |\n| --- | --- |");
+    tell(&format!("| release binary, stripped | {:.1} MB |", size as f64 / 1e6));
+    tell(&format!("| `livecert --version` (process start to end) | {} |", milliseconds(&start)));
+    MARKS.fill(&root().join(DOCUMENT), &tables)
 }
 
 /// How the records are written.
@@ -53,7 +69,7 @@ struct Way {
 }
 
 /// The time from the write to "seen everywhere", with one of three name servers so far behind.
-fn publication(binary: &Path, seconds: u64) -> Result<(), Failure> {
+fn publication(binary: &Path, seconds: u64) -> Result<String, Failure> {
     let testbed = Testbed::start(&Options { name_servers: 3, ..Options::default() })?;
     let token = testbed.secret_file("gandi.pat", PAT)?;
     let livecert = testbed.livecert(binary);
@@ -67,13 +83,12 @@ fn publication(binary: &Path, seconds: u64) -> Result<(), Failure> {
     let document: serde_json::Value = serde_json::from_str(&outcome.stdout)?;
     let took = document["visible_after_ms"].as_f64().ok_or("dns add did not tell how long it took")? / 1000.0;
     let over = took - seconds as f64;
-    say(&format!("| {seconds} s | {took:.2} s | {over:.2} s |"));
-    Ok(())
+    Ok(format!("| {seconds} s | {took:.2} s | {over:.2} s |"))
 }
 
 /// Issues by force again and again with an account in place, each time for names that were never proved before
 /// (Pebble is told to use no authorization again).
-fn case(binary: &Path, title: &str, names: &[&str], way: &Way) -> Result<(), Failure> {
+fn case(binary: &Path, title: &str, names: &[&str], way: &Way) -> Result<String, Failure> {
     let pebble = PebbleOptions { nonce_reject: 0, ..PebbleOptions::default() };
     let testbed = Testbed::start(&Options { pebble, ..Options::default() })?;
     let patch = if way.patch { Patch::Offered } else { Patch::NotAllowed };
@@ -109,15 +124,14 @@ fn case(binary: &Path, title: &str, names: &[&str], way: &Way) -> Result<(), Fai
         gandi.push(requests.len());
     }
     let memory = memory(&livecert, &words)?;
-    say(&format!(
+    Ok(format!(
         "| {title}, {} | {} | {} | {} | {} | {memory} |",
         if way.patch { "PATCH" } else { "PUT" },
         milliseconds(&spread(times)),
         range(&acme),
         range(&gandi),
         range(&connections),
-    ));
-    Ok(())
+    ))
 }
 
 fn succeed(livecert: &Livecert, words: &[String]) -> Result<(), Failure> {

@@ -48,6 +48,7 @@ async fn main() -> Result<(), Failure> {
     let keep = std::env::var_os("FLOOR_KEEP").map(PathBuf::from);
     if let Some(folder) = &keep {
         std::fs::create_dir_all(folder)?;
+        folder.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())?;
     }
     let work = certificates.iter().map(|names| certificate(&account, &gandi, names, keep.as_deref()));
     stream::iter(work).buffer_unordered(parallel.parse()?).try_collect::<Vec<_>>().await?;

@@ -74,13 +74,13 @@ fn renew(home: &Path, keep: u16) -> Result<u32, StoreError> {
     let number = draft.number();
     let names = vec!["example.com".to_owned()];
     let record = CertificateRecord::new(names.clone(), "https://ca.example/".into(), "gandi".into());
-    store.save_record(&cert, &record)?;
+    let settings = store.stage_record(&cert, &record)?;
     let validity = (Timestamp::UNIX_EPOCH, Timestamp::now());
     let server = "https://ca.example/".to_owned();
     let info = GenerationInfo::new(names, number.to_string(), "CA".into(), validity, server);
     let (leaf, chain) = (format!("leaf {number}\n"), format!("chain {number}\n"));
     let bundle = Bundle { leaf, chain, offered: Vec::new() };
-    draft.complete(&bundle, &livecert::store::Output::default(), info)?;
+    draft.complete_with(&bundle, &livecert::store::Output::default(), info, vec![settings])?;
     store.prune(&cert, &lock, keep)?;
     Ok(number)
 }

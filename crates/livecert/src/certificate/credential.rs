@@ -438,7 +438,12 @@ impl Service {
         cert: &CertName,
         record: &CertificateRecord,
     ) -> Result<(), StoreError> {
-        unless_stored(&self.store, cert, record, || self.store.save_record(cert, record)).map(drop)
+        let Some(other_credential) = difference(&self.store, cert, record) else { return Ok(()) };
+        self.store.save_record(cert, record)?;
+        if other_credential {
+            forget_end(&self.store, cert);
+        }
+        Ok(())
     }
 
     /// Tells what the credential says about itself, where that may explain why it was refused.
@@ -532,39 +537,33 @@ impl Service {
     }
 }
 
-/// What [`Service::save_settings`] stores, beside its place: it is put there with a generation. `None` if it is stored already.
+/// Settings beside their place.
+pub(super) struct StagedSettings {
+    pub(super) file: Staged,
+    /// What is known of the end of the credential does not count when they are in force.
+    pub(super) other_credential: bool,
+}
+
+/// What [`Service::save_settings`] stores, to be put into its place with a generation. `None` if it is stored already.
 pub(super) fn stage_settings(
     store: &Store,
     cert: &CertName,
     record: &CertificateRecord,
-) -> Result<Option<Staged>, StoreError> {
-    unless_stored(store, cert, record, || store.stage_record(cert, record))
+) -> Result<Option<StagedSettings>, StoreError> {
+    let Some(other_credential) = difference(store, cert, record) else { return Ok(None) };
+    Ok(Some(StagedSettings { file: store.stage_record(cert, record)?, other_credential }))
 }
 
-/// Stores settings by `save`; what is stored already is not written again. The store of a rehearsal has other folders, so that
-/// nothing is forgotten for one.
-fn unless_stored<T>(
-    store: &Store,
-    cert: &CertName,
-    record: &CertificateRecord,
-    save: impl FnOnce() -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
-    let stored = store.find_record(cert).ok().flatten();
-    if stored.as_ref() == Some(record) {
-        return Ok(None);
-    }
-    let saved = save()?;
-    let same = |stored: &CertificateRecord| {
-        (&stored.plugin, &stored.plugin_args, &stored.publishers)
-            == (&record.plugin, &record.plugin_args, &record.publishers)
-    };
-    if !stored.as_ref().is_some_and(same) {
-        forget_end(store, cert);
-    }
-    Ok(Some(saved))
+/// Whether the credential may be another one than that of the settings that are stored; `None` where these are the same in all.
+fn difference(store: &Store, cert: &CertName, record: &CertificateRecord) -> Option<bool> {
+    let Some(stored) = store.find_record(cert).ok().flatten() else { return Some(true) };
+    let same_credential = (&stored.plugin, &stored.plugin_args, &stored.publishers)
+        == (&record.plugin, &record.plugin_args, &record.publishers);
+    (stored != *record).then_some(!same_credential)
 }
 
-fn forget_end(store: &Store, cert: &CertName) {
+/// Forgets when the credential ends. The store of a rehearsal has other folders, so that nothing is forgotten for one.
+pub(super) fn forget_end(store: &Store, cert: &CertName) {
     if let Err(error) = store.remove_credential_end(cert) {
         tracing::warn!(%cert, %error, "the end of a former credential is still noted");
     }

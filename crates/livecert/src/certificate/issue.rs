@@ -11,7 +11,7 @@ use super::amend::Amendment;
 use super::attempt::Attempt;
 use super::back_off::Occasion;
 use super::check::CaaSets;
-use super::credential::stage_settings;
+use super::credential::{forget_end, stage_settings};
 use super::ledger::Ledger;
 use super::order::{PlacedOrder, profile};
 use super::output::ReadyOutput;
@@ -30,7 +30,7 @@ use crate::plugin::Leftover;
 use crate::progress::{Event, Step};
 use crate::store::{
     AccountRecord, CertLock, CertName, CertificateRecord, Draft, Generation, KEEP_GENERATIONS,
-    PendingDeployment, PendingOrder, Store,
+    PendingDeployment, PendingOrder, Store, StoreError,
 };
 
 /// How long an order that may still give a certificate keeps other servers from being asked, and counts for rate limits as if
@@ -580,14 +580,18 @@ impl Service {
             if let Some(note) = note {
                 note.write_beside(store);
             }
-            if let Some(csr) = &own_request {
-                store.save_own_request(&name, csr)?;
-            }
+            let own_request = own_request.map(|csr| store.stage_own_request(&name, &csr)).transpose()?;
             let settings = stage_settings(store, &name, &record)?;
             if let Some(state) = &intended {
                 store.save_deployment(&name, lock, state)?;
             }
-            making.complete(&checked.bundle, &files, info, settings)
+            let forget = settings.as_ref().is_some_and(|settings| settings.other_credential);
+            let staged = own_request.into_iter().chain(settings.map(|settings| settings.file));
+            let generation = making.complete(&checked.bundle, &files, info, staged.collect())?;
+            if forget {
+                forget_end(store, &name);
+            }
+            Ok::<_, StoreError>(generation)
         };
         let generation = self.store.aside_under(work.lock, write).await?;
         self.store.close_unless_shared();

@@ -249,7 +249,22 @@ impl Draft {
         output: &Output,
         info: GenerationInfo,
     ) -> Result<Generation, StoreError> {
-        self.making.complete(bundle, output, info, None)
+        self.complete_with(bundle, output, info, Vec::new())
+    }
+
+    /// The same with files of the certificate that come into their places, in their order, just before the generation: settings
+    /// first, as a certificate that nobody knows how to renew would end unseen.
+    ///
+    /// # Errors
+    /// As [`complete`](Self::complete); then some of these files may be in their places all the same.
+    pub fn complete_with(
+        &self,
+        bundle: &Bundle,
+        output: &Output,
+        info: GenerationInfo,
+        staged: Vec<Staged>,
+    ) -> Result<Generation, StoreError> {
+        self.making.complete(bundle, output, info, staged)
     }
 }
 
@@ -282,14 +297,13 @@ impl Making {
         Ok(())
     }
 
-    /// [`Draft::complete`], wherever it is done. Settings of the certificate come into their place just before it: one that
-    /// nobody knows how to renew would end unseen.
+    /// [`Draft::complete_with`], wherever it is done.
     pub(crate) fn complete(
         &self,
         bundle: &Bundle,
         output: &Output,
         info: GenerationInfo,
-        settings: Option<Staged>,
+        staged: Vec<Staged>,
     ) -> Result<Generation, StoreError> {
         let path = self.folder.join(INFO);
         let info_file =
@@ -335,7 +349,7 @@ impl Making {
         for (path, file) in &written {
             file.sync_all().map_err(StoreError::write(path))?;
         }
-        settings.as_ref().map_or(Ok(()), Staged::sync)?;
+        staged.iter().try_for_each(Staged::sync)?;
         sync_folder(&self.folder).map_err(StoreError::write(&self.folder))?;
         if let Some(key) = &self.key {
             self.read_back(FILES[0], key.expose_secret())?;
@@ -345,7 +359,7 @@ impl Making {
         let generations = generations(&self.cert);
         // Nobody else sees a draft before it is complete.
         access.open_all(&self.cert, &self.folder)?;
-        settings.map_or(Ok(()), Staged::put)?;
+        staged.into_iter().try_for_each(Staged::put)?;
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
         finish(&self.cert, self.number)?;
@@ -402,7 +416,8 @@ fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
     swap(cert, number)?;
     // The folder with the name that it points to first, so that no power loss leaves it pointing to nothing: a file system brings
     // renames to the disk in their order, or all that are not synced together. Both are done before the first sync, so that there
-    // is one wait for the disk.
+    // is one wait for the disk. One that does neither may have the generation without the settings that came with it, if the power
+    // goes between the two syncs: then it is made again.
     for folder in [&generations(cert), cert] {
         sync_folder(folder).map_err(StoreError::write(folder))?;
     }
@@ -570,7 +585,7 @@ mod tests {
         let complete = |draft: &Draft| {
             let settings = store.stage_record(&name, &CertificateRecord::example()).unwrap();
             assert_eq!(store.find_record(&name).unwrap(), None);
-            draft.making().complete(&bundle("1"), &Output::default(), info("01"), Some(settings))
+            draft.complete_with(&bundle("1"), &Output::default(), info("01"), vec![settings])
         };
         let draft = begin();
         std::fs::write(draft.making.folder.join("privkey.pem"), "another key").unwrap();

@@ -226,20 +226,30 @@ pub(super) fn write_json_unsynced<T: Serialize>(path: &Path, value: &T) -> Resul
     put(path, text.as_bytes()).map(drop).map_err(StoreError::write(path))
 }
 
-/// A state file that lies beside its place, so that others can be synced with it, and it comes into force with them. When this
-/// value goes before, it is gone.
+/// A file of the state folder that lies beside its place, so that others can be synced with it, and it comes into force with
+/// them. When this value goes before, it is gone.
 #[derive(Debug)]
-pub(crate) struct Staged {
+#[must_use]
+pub struct Staged {
     file: NamedTempFile,
     path: PathBuf,
 }
 
-/// Writes one, and begins to sync it.
+/// Writes one with this mode, and begins to sync it.
+pub(super) fn stage(path: &Path, bytes: &[u8], mode: u32) -> Result<Staged, StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    let write = || {
+        let file = beside_place(path, bytes)?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+        begin_sync(file.as_file());
+        Ok(Staged { file, path: path.to_owned() })
+    };
+    write().map_err(StoreError::write(path))
+}
+
+/// The same for what [`write_json`] would write.
 pub(super) fn stage_json<T: Serialize>(path: &Path, value: &T) -> Result<Staged, StoreError> {
-    let text = text_for(path, value, Worth::Precious)?;
-    let file = beside_place(path, text.as_bytes()).map_err(StoreError::write(path))?;
-    begin_sync(file.as_file());
-    Ok(Staged { file, path: path.to_owned() })
+    stage(path, text_for(path, value, Worth::Precious)?.as_bytes(), 0o600)
 }
 
 impl Staged {

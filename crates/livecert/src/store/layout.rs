@@ -217,15 +217,11 @@ impl Store {
         write_json(&self.record_path(name), record)
     }
 
-    /// The same, still to be put into its place, together with a generation in whose folders it then is.
+    /// The same, still to be put into its place with a generation ([`Draft::complete_with`]). The certificate's folder is there.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn stage_record(
-        &self,
-        name: &CertName,
-        record: &CertificateRecord,
-    ) -> Result<Staged, StoreError> {
+    pub fn stage_record(&self, name: &CertName, record: &CertificateRecord) -> Result<Staged, StoreError> {
         stage_json(&self.record_path(name), record)
     }
 
@@ -272,6 +268,14 @@ impl Store {
     /// It cannot be written.
     pub fn save_own_request(&self, name: &CertName, request: &[u8]) -> Result<(), StoreError> {
         super::file::replace(&self.own_request_path(name), request, 0o644)
+    }
+
+    /// The same, still to be put into its place with a generation, before the settings that are about it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn stage_own_request(&self, name: &CertName, request: &[u8]) -> Result<Staged, StoreError> {
+        super::file::stage(&self.own_request_path(name), request, 0o644)
     }
 
     /// The generation that `current` points to; `None` before the first one.

@@ -20,7 +20,7 @@ impl Peer for Floor {
     }
 
     fn title(&self) -> &'static str {
-        if self.keeps { "instant-acme (floor), key and certificate kept" } else { "instant-acme (floor)" }
+        if self.keeps { "instant-acme (floor, kept)" } else { "instant-acme (floor)" }
     }
 
     fn version(&self) -> String {
