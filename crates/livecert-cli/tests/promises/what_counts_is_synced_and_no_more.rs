@@ -53,3 +53,22 @@ fn for_a_renewal() {
     assert!(!synced.iter().any(|path| path.ends_with("certificate.json")), "{synced:#?}");
     assert!(synced.len() <= 14, "{}: {synced:#?}", synced.len());
 }
+
+#[test]
+fn for_a_first_certificate() {
+    let bench = Bench::new();
+    // With an account there, as another certificate has it.
+    expect(&bench.issue(&["www.example.com"], &[]), 0);
+    let synced = synced(&bench, "mail.example.com");
+    let at = |path: &str| synced.iter().position(|other| other == path);
+    let draft = "certs/mail.example.com/generations/1.partial";
+    // The settings go to the disk with the files that they are about, and both come into force before the last sync.
+    let steps =
+        [format!("{draft}/order.json"), format!("{draft}/cert.pem"), "certs/mail.example.com/new".into()];
+    let steps = steps.map(|path| at(&path));
+    assert!(steps.iter().all(Option::is_some) && steps.is_sorted(), "{synced:#?}");
+    assert_eq!(synced.last().map(String::as_str), Some("certs/mail.example.com"), "{synced:#?}");
+    // The folders are new themselves.
+    assert!(at("certs").is_some_and(|certs| Some(certs) < steps[1]), "{synced:#?}");
+    assert!(synced.len() <= 17, "{synced:#?}");
+}
