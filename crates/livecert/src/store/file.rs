@@ -24,9 +24,12 @@ pub(super) const TEMPORARY: &str = ".livecert-";
 /// # Errors
 /// It cannot be written; what was there before is still whole.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    replace_as(path, bytes, |file| set_mode(file, mode))
+}
+
+fn set_mode(file: &File, mode: u32) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let permissions = std::fs::Permissions::from_mode(mode);
-    replace_as(path, bytes, |file| file.set_permissions(permissions))
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// The same for a file whose owner and mode are set by `settle`. Until then it is for whoever runs livecert alone,
@@ -36,15 +39,10 @@ pub(super) fn replace_as(
     bytes: &[u8],
     settle: impl FnOnce(&File) -> std::io::Result<()>,
 ) -> Result<(), StoreError> {
-    let folder = folder_of(path);
-    let write = || -> std::io::Result<()> {
-        let file = beside_place(path, bytes)?;
-        settle(file.as_file())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        sync_folder(folder)
-    };
-    write().map_err(StoreError::write(path))
+    let staged = stage_as(path, bytes, settle)?;
+    staged.sync()?;
+    staged.put()?;
+    sync_folder(folder_of(path)).map_err(StoreError::write(path))
 }
 
 /// Puts `bytes` in the place of a file that is worth nothing, or of none, with one wait for the disk where [`replace`] needs two:
@@ -237,11 +235,20 @@ pub struct Staged {
 
 /// Writes one with this mode, and begins to sync it.
 pub(super) fn stage(path: &Path, bytes: &[u8], mode: u32) -> Result<Staged, StoreError> {
-    use std::os::unix::fs::PermissionsExt;
+    let staged = stage_as(path, bytes, |file| set_mode(file, mode))?;
+    begin_sync(staged.file.as_file());
+    Ok(staged)
+}
+
+/// Writes one whose owner and mode are set by `settle`.
+fn stage_as(
+    path: &Path,
+    bytes: &[u8],
+    settle: impl FnOnce(&File) -> std::io::Result<()>,
+) -> Result<Staged, StoreError> {
     let write = || {
         let file = beside_place(path, bytes)?;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        begin_sync(file.as_file());
+        settle(file.as_file())?;
         Ok(Staged { file, path: path.to_owned() })
     };
     write().map_err(StoreError::write(path))
