@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::file::{begin_sync, entries, private_folder, replace};
+use super::sync::Syncs;
 use super::{Lock, Store, StoreError, server_folder};
 
 pub(super) const ASKED_VERSION: u32 = 1;
@@ -172,7 +173,7 @@ impl Store {
         })?;
         // Nobody has to wait for the disk who only wants to note something too.
         drop(lock);
-        Ok(Unsynced { path, file: noted? })
+        Ok(Unsynced { path, file: noted?, syncs: self.syncs.clone() })
     }
 }
 
@@ -183,6 +184,7 @@ pub(crate) struct Unsynced {
     path: PathBuf,
     /// `None` where it is synced already.
     file: Option<File>,
+    syncs: Syncs,
 }
 
 impl Unsynced {
@@ -191,10 +193,17 @@ impl Unsynced {
     /// # Errors
     /// The disk does not take it.
     pub(crate) fn sync(self) -> Result<(), StoreError> {
-        match self.file {
-            Some(file) => file.sync_data().map_err(StoreError::write(&self.path)),
-            None => Ok(()),
-        }
+        self.file.map_or(Ok(()), |file| file.sync_data().map_err(StoreError::write(&self.path)))
+    }
+
+    /// The same together with others, on a thread that may wait for them.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub(crate) fn sync_with_others(self) -> Result<(), StoreError> {
+        let syncs = self.syncs.clone();
+        let _round = syncs.begin();
+        self.sync()
     }
 }
 

@@ -17,6 +17,7 @@ use super::file::{
 };
 use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, swap};
 use super::record::RECORD_VERSION;
+use super::sync::Syncs;
 use super::{CertLock, CertificateRecord, Output, Store, StoreError};
 use crate::digest::sha256;
 
@@ -94,10 +95,11 @@ pub(crate) struct Making {
     key: Option<SecretString>,
     /// The key's file, as long as it may not survive a power loss.
     unsynced_key: Option<Arc<File>>,
+    syncs: Syncs,
 }
 
 impl Draft {
-    pub(super) fn begin(cert: &Path) -> Result<Self, StoreError> {
+    pub(super) fn begin(cert: &Path, syncs: &Syncs) -> Result<Self, StoreError> {
         let generations = generations(cert);
         private_folder(&generations).map_err(StoreError::write(&generations))?;
         let listed = entries(&generations)?;
@@ -114,14 +116,18 @@ impl Draft {
         let number = number + 1;
         let folder = generations.join(format!("{number}{PARTIAL}"));
         private_folder(&folder).map_err(StoreError::write(&folder))?;
-        let making = Making { cert: cert.to_owned(), folder, number, key: None, unsynced_key: None };
+        let (cert, syncs) = (cert.to_owned(), syncs.clone());
+        let making = Making { cert, folder, number, key: None, unsynced_key: None, syncs };
         let draft = Draft { making, keep: false };
         draft.reserve()?;
         Ok(draft)
     }
 
     /// The draft that a dead run left with its order; `None` if there is none, or if it is damaged.
-    pub(super) fn left_behind(cert: &Path) -> Result<Option<(Self, PendingOrder)>, StoreError> {
+    pub(super) fn left_behind(
+        cert: &Path,
+        syncs: &Syncs,
+    ) -> Result<Option<(Self, PendingOrder)>, StoreError> {
         let generations = generations(cert);
         for (folder, name) in entries(&generations)? {
             let number = name.strip_suffix(PARTIAL).and_then(|number| number.parse::<u32>().ok());
@@ -143,7 +149,8 @@ impl Draft {
                 let path = folder.join(FILES[0]);
                 let file = key.as_ref().map(|_| File::open(&path)).transpose();
                 let unsynced_key = file.map_err(StoreError::read(&path))?.map(Arc::new);
-                let making = Making { cert: cert.to_owned(), folder, number, key, unsynced_key };
+                let (cert, syncs) = (cert.to_owned(), syncs.clone());
+                let making = Making { cert, folder, number, key, unsynced_key, syncs };
                 let draft = Draft { making, keep: true };
                 draft.reserve()?;
                 return Ok(Some((draft, order)));
@@ -277,6 +284,7 @@ impl Making {
             false => Some(write_new(&path, json_text(&path, order)?.as_bytes(), |_| Ok(()))?),
         };
         first.as_ref().map(begin_sync);
+        let round = self.syncs.begin();
         if let Some(key) = &self.unsynced_key {
             key.sync_all().map_err(StoreError::write(&self.folder.join(FILES[0])))?;
         }
@@ -292,7 +300,9 @@ impl Making {
         // The folders of the first certificate are new themselves.
         if !self.cert.join("current").is_symlink() {
             sync(&self.cert)?;
-            self.cert.parent().map_or(Ok(()), sync)?;
+            if let Some(certs) = self.cert.parent() {
+                round.folder_of_all(certs).map_err(StoreError::write(certs))?;
+            }
         }
         Ok(())
     }
@@ -346,11 +356,13 @@ impl Making {
         (&info_file).write_all(text.as_bytes()).map_err(StoreError::write(&path))?;
         begin_sync(&info_file);
         written.push((path, info_file));
+        let round = self.syncs.begin();
         for (path, file) in &written {
             file.sync_all().map_err(StoreError::write(path))?;
         }
         staged.iter().try_for_each(Staged::sync)?;
         sync_folder(&self.folder).map_err(StoreError::write(&self.folder))?;
+        drop(round);
         if let Some(key) = &self.key {
             self.read_back(FILES[0], key.expose_secret())?;
         }
@@ -362,7 +374,7 @@ impl Making {
         staged.into_iter().try_for_each(Staged::put)?;
         let folder = generations.join(self.number.to_string());
         std::fs::rename(&self.folder, &folder).map_err(StoreError::write(&folder))?;
-        finish(&self.cert, self.number)?;
+        finish(&self.cert, self.number, &self.syncs)?;
         Ok(Generation { number: self.number, info, current: self.cert.join("current") })
     }
 
@@ -412,15 +424,17 @@ pub(super) fn has_pending_order(cert: &Path) -> Result<bool, StoreError> {
 
 /// Makes a complete generation the current one. Only then is its order forgotten: a run that dies before leaves a
 /// generation that the next one finishes.
-fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
+fn finish(cert: &Path, number: u32, syncs: &Syncs) -> Result<(), StoreError> {
     swap(cert, number)?;
     // The folder with the name that it points to first, so that no power loss leaves it pointing to nothing: a file system brings
     // renames to the disk in their order, or all that are not synced together. Both are done before the first sync, so that there
     // is one wait for the disk. One that does neither may have the generation without the settings that came with it, if the power
     // goes between the two syncs: then it is made again.
+    let round = syncs.begin();
     for folder in [&generations(cert), cert] {
         sync_folder(folder).map_err(StoreError::write(folder))?;
     }
+    drop(round);
     close_others(cert, number);
     remove(&generations(cert).join(number.to_string()).join(ORDER))
 }
@@ -429,7 +443,7 @@ fn finish(cert: &Path, number: u32) -> Result<(), StoreError> {
 pub(super) fn finish_left_behind(cert: &Path) -> Result<(), StoreError> {
     let complete = entries(&generations(cert))?.into_iter().filter(|(path, _)| path.join(ORDER).exists());
     let newest = complete.filter_map(|(_, name)| name.parse::<u32>().ok()).max();
-    newest.map_or(Ok(()), |number| finish(cert, number))
+    newest.map_or(Ok(()), |number| finish(cert, number, &Syncs::default()))
 }
 
 impl Drop for Draft {
@@ -466,14 +480,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Generation::current(folder.path()).unwrap(), None);
 
-        let mut draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path(), &Syncs::default()).unwrap();
         draft.write_key(&SecretString::from("key 1")).unwrap();
         assert_eq!(Generation::current(folder.path()).unwrap(), None);
         let first = draft.complete(&bundle("1"), &Output::default(), info("01")).unwrap();
         assert_eq!(first.number, 1);
         assert_eq!(Generation::current(folder.path()).unwrap().unwrap(), first);
 
-        let mut draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path(), &Syncs::default()).unwrap();
         draft.write_key(&SecretString::from("key 2")).unwrap();
         assert_eq!(first.private_key().unwrap().unwrap().expose_secret(), "key 1");
         let second = draft.complete(&bundle("2"), &Output::default(), info("02")).unwrap();
@@ -488,13 +502,13 @@ mod tests {
     #[test]
     fn a_draft_that_failed_leaves_nothing_and_a_killed_one_is_swept() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Draft::begin(folder.path()).unwrap());
+        drop(Draft::begin(folder.path(), &Syncs::default()).unwrap());
         let generations = folder.path().join("generations");
         assert_eq!(std::fs::read_dir(&generations).unwrap().count(), 0);
 
-        std::mem::forget(Draft::begin(folder.path()).unwrap());
+        std::mem::forget(Draft::begin(folder.path(), &Syncs::default()).unwrap());
         assert_eq!(std::fs::read_dir(&generations).unwrap().count(), 1);
-        let draft = Draft::begin(folder.path()).unwrap();
+        let draft = Draft::begin(folder.path(), &Syncs::default()).unwrap();
         assert_eq!(std::fs::read_dir(&generations).unwrap().count(), 1);
         drop(draft);
     }
@@ -503,13 +517,13 @@ mod tests {
     fn a_draft_with_an_order_waits_for_the_next_run_and_a_complete_one_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let order = PendingOrder::new("https://ca/", vec![], vec![], b"key");
-        let mut draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path(), &Syncs::default()).unwrap();
         draft.write_key(&SecretString::from("key 1")).unwrap();
-        assert!(Draft::left_behind(folder.path()).unwrap().is_none());
+        assert!(Draft::left_behind(folder.path(), &Syncs::default()).unwrap().is_none());
         draft.write_order(&order).unwrap();
         draft.keep(true);
         drop(draft);
-        let (draft, found) = Draft::left_behind(folder.path()).unwrap().unwrap();
+        let (draft, found) = Draft::left_behind(folder.path(), &Syncs::default()).unwrap().unwrap();
         assert_eq!((draft.key().unwrap().expose_secret(), &found), ("key 1", &order));
         // The dead run may not have come to it.
         assert!(draft.making.unsynced_key.is_some(), "the key has to be synced with its order");
@@ -534,7 +548,7 @@ mod tests {
     fn the_private_key_is_for_its_owner_alone() {
         use std::os::unix::fs::MetadataExt;
         let folder = tempfile::tempdir().unwrap();
-        let mut draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path(), &Syncs::default()).unwrap();
         draft.write_key(&SecretString::from("key")).unwrap();
         let generation = draft.complete(&bundle("1"), &Output::default(), info("01")).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
@@ -546,7 +560,7 @@ mod tests {
     fn what_is_not_as_it_was_written_does_not_become_current() {
         let folder = tempfile::tempdir().unwrap();
         let begin = || {
-            let mut draft = Draft::begin(folder.path()).unwrap();
+            let mut draft = Draft::begin(folder.path(), &Syncs::default()).unwrap();
             draft.write_key(&SecretString::from("key")).unwrap();
             draft
         };
@@ -578,7 +592,7 @@ mod tests {
         let name = "example.com".parse().unwrap();
         let cert = store.cert_folder(&name);
         let begin = || {
-            let mut draft = Draft::begin(&cert).unwrap();
+            let mut draft = Draft::begin(&cert, &store.syncs).unwrap();
             draft.write_key(&SecretString::from("key")).unwrap();
             draft
         };
@@ -602,7 +616,7 @@ mod tests {
     #[test]
     fn a_kept_order_outlives_other_generations_and_comes_after_them() {
         let folder = tempfile::tempdir().unwrap();
-        let mut draft = Draft::begin(folder.path()).unwrap();
+        let mut draft = Draft::begin(folder.path(), &Syncs::default()).unwrap();
         draft.write_key(&SecretString::from("its key")).unwrap();
         let mut order = PendingOrder::new("https://ca/", vec![], vec![], b"key");
         order.kept = true;
@@ -612,12 +626,12 @@ mod tests {
         drop(draft);
         assert_eq!(pending_order(folder.path()).unwrap(), Some(order));
         for number in [2, 3] {
-            let mut other = Draft::begin(folder.path()).unwrap();
+            let mut other = Draft::begin(folder.path(), &Syncs::default()).unwrap();
             other.write_key(&SecretString::from("key")).unwrap();
             let made = other.complete(&bundle("1"), &Output::default(), info("01")).unwrap();
             assert_eq!(made.number, number);
         }
-        let (draft, _) = Draft::left_behind(folder.path()).unwrap().unwrap();
+        let (draft, _) = Draft::left_behind(folder.path(), &Syncs::default()).unwrap().unwrap();
         assert_eq!(draft.before().unwrap().unwrap(), CertificateRecord::example());
         assert_eq!((draft.key().unwrap().expose_secret(), draft.number()), ("its key", 4));
         let last = draft.complete(&bundle("2"), &Output::default(), info("02")).unwrap();

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::StoreError;
+use super::sync::Syncs;
 
 /// Temporary files carry this prefix, so that what a killed process left behind is known for what it is.
 pub(super) const TEMPORARY: &str = ".livecert-";
@@ -47,10 +48,13 @@ pub(super) fn replace_as(
 
 /// Puts `bytes` in the place of a file that is worth nothing, or of none, with one wait for the disk where [`replace`] needs two:
 /// the rename comes before the sync. A power loss in between may leave it cut off, for [`if_whole`].
-fn replace_then_sync(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+fn replace_then_sync(path: &Path, bytes: &[u8], syncs: &Syncs) -> Result<(), StoreError> {
     let write = || {
-        put(path, bytes)?.sync_all()?;
-        sync_folder(folder_of(path))
+        let file = put(path, bytes)?;
+        begin_sync(&file);
+        let round = syncs.begin();
+        file.sync_all()?;
+        round.folder_of_all(folder_of(path)).map(drop)
     };
     write().map_err(StoreError::write(path))
 }
@@ -213,8 +217,12 @@ pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Sto
 }
 
 /// The same for a file in whose place there is nothing of worth: what a power loss leaves of it is for [`if_whole`].
-pub(super) fn write_first_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    replace_then_sync(path, text_for(path, value, Worth::Fleeting)?.as_bytes())
+pub(super) fn write_first_json<T: Serialize>(
+    path: &Path,
+    value: &T,
+    syncs: &Syncs,
+) -> Result<(), StoreError> {
+    replace_then_sync(path, text_for(path, value, Worth::Fleeting)?.as_bytes(), syncs)
 }
 
 /// The same for what can be asked for again, and is not worth a wait for the disk. What a power loss leaves of it is for

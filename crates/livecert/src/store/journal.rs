@@ -208,11 +208,10 @@ impl Store {
         publications: &[Publication],
     ) -> Result<(), StoreError> {
         let published = publications.iter().any(Publication::has_published);
-        self.write_publications(
-            name,
-            publications,
-            if published { write_first_json } else { write_json_unsynced },
-        )
+        self.write_publications(name, publications, |path, journal| match published {
+            true => write_first_json(path, journal, &self.syncs),
+            false => write_json_unsynced(path, journal),
+        })
     }
 
     fn write_publications(

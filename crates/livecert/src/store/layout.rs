@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::asked::AskedRead;
 use super::file::{Staged, entries, private_folder, read_json, stage_json, sync_folder, write_json};
 use super::record::{RECORD, RECORD_VERSION};
+use super::sync::Syncs;
 use super::{
     Access, CertLock, CertificateRecord, Draft, Generation, Lock, LockHolder, PendingOrder, StoreError,
 };
@@ -78,12 +79,14 @@ pub struct Store {
     /// Where `certs/` and `accounts/` are: in the home, but for a rehearsal.
     things: PathBuf,
     pub(super) asked_read: Arc<AskedRead>,
+    pub(super) syncs: Syncs,
 }
 
 impl Store {
     /// Opens the folder for reading; nothing is made.
     pub fn read_only(home: &Path) -> Self {
-        Store { home: home.to_owned(), things: home.to_owned(), asked_read: Arc::default() }
+        let (home, things) = (home.to_owned(), home.to_owned());
+        Store { home, things, asked_read: Arc::default(), syncs: Syncs::default() }
     }
 
     /// The same store with certificates and accounts in another folder; nothing is made.
@@ -292,7 +295,7 @@ impl Store {
     /// The folder cannot be made.
     pub fn begin(&self, name: &CertName, lock: &CertLock) -> Result<Draft, StoreError> {
         lock.proves(name);
-        Draft::begin(&self.cert_folder(name))
+        Draft::begin(&self.cert_folder(name), &self.syncs)
     }
 
     /// The order that a certificate waits for, of a dead run or one that a person goes on with; `None` if there is none.
@@ -321,7 +324,7 @@ impl Store {
         lock: &CertLock,
     ) -> Result<Option<(Draft, PendingOrder)>, StoreError> {
         lock.proves(name);
-        Draft::left_behind(&self.cert_folder(name))
+        Draft::left_behind(&self.cert_folder(name), &self.syncs)
     }
 
     /// Makes a generation current that a dead run had completed. Call only with the certificate's lock held.
@@ -346,7 +349,7 @@ impl Store {
         patience: std::time::Duration,
         waiting: impl FnOnce(&LockHolder),
     ) -> Result<CertLock, StoreError> {
-        CertLock::take(&self.locks(), name, patience, waiting).await
+        CertLock::take(&self.locks(), name, patience, waiting, &self.syncs).await
     }
 
     /// Takes the lock of the account at a server; it is held for a few requests only.

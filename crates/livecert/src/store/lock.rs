@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::sync::{AtWork, Syncs};
 use super::{CertName, StoreError};
 
 /// Between two looks at a lock that is held. Work on a certificate takes seconds, so this is no wait to speak of.
@@ -21,7 +22,7 @@ pub struct LockHolder(pub String);
 #[derive(Debug, Clone)]
 pub struct CertLock {
     name: CertName,
-    _lock: Arc<Lock>,
+    _held: Arc<(Lock, AtWork)>,
 }
 
 /// A lock file, held until dropped.
@@ -50,9 +51,10 @@ impl CertLock {
         name: &CertName,
         patience: Duration,
         waiting: impl FnOnce(&LockHolder),
+        syncs: &Syncs,
     ) -> Result<Self, StoreError> {
         let lock = Lock::take(folder, name.as_str(), patience, waiting).await?;
-        Ok(CertLock { name: name.clone(), _lock: Arc::new(lock) })
+        Ok(CertLock { name: name.clone(), _held: Arc::new((lock, syncs.at_work())) })
     }
 }
 
@@ -188,13 +190,13 @@ mod tests {
     async fn the_second_one_waits_is_told_who_works_and_gives_up_in_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let name: CertName = "example.com".parse().unwrap();
-        let take = |patience| CertLock::take(folder.path(), &name, Duration::from_secs(patience), |_| ());
+        let syncs = Syncs::default();
+        let take =
+            |patience| CertLock::take(folder.path(), &name, Duration::from_secs(patience), |_| (), &syncs);
         let first = take(0).await.unwrap();
         let mut told = None;
-        let second = CertLock::take(folder.path(), &name, Duration::from_secs(5), |holder| {
-            told = Some(holder.clone())
-        })
-        .await;
+        let tell = |holder: &LockHolder| told = Some(holder.clone());
+        let second = CertLock::take(folder.path(), &name, Duration::from_secs(5), tell, &syncs).await;
         assert!(matches!(second, Err(StoreError::Locked { .. })));
         let told = told.unwrap().0;
         let (process, host) = (format!("process {} on ", std::process::id()), this_host());

@@ -58,6 +58,7 @@ mod run;
 mod sealing;
 mod server;
 mod snapshot;
+mod sync;
 #[cfg(test)]
 mod version_tests;
 
