@@ -20,6 +20,11 @@ const MARKS: Marks = Marks {
     begin: "<!-- begin: written by `cargo xtask count` -->",
     end: "<!-- end: written by `cargo xtask count` -->",
 };
+/// Those of the parts, which are left out now and then.
+const PARTS: Marks = Marks {
+    begin: "<!-- begin: parts, written by `cargo xtask count` -->",
+    end: "<!-- end: parts, written by `cargo xtask count` -->",
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Words {
@@ -55,15 +60,14 @@ pub(crate) fn run(words: &Words) -> Result<(), Failure> {
     let many = large::thousands(count as u64);
     instructions.add(&format!("`list`, {many} certificates"), &world, &["list".to_owned()])?;
     instructions.add(&format!("`renew`, {many} certificates, none due"), &world, &["renew".to_owned()])?;
-    let mut text = format!("{}\n{}", instructions.text(), large::table(&world, count)?);
-    say(&text);
+    let document = root().join(DOCUMENT);
+    let write = |marks: &Marks, text: &str| {
+        say(text);
+        if words.dry_run { Ok(()) } else { marks.fill(&document, text) }
+    };
+    write(&MARKS, &format!("{}\n{}", instructions.text(), large::table(&world, count)?))?;
     if !words.no_benches {
-        let benches = benches::table()?;
-        say(&benches);
-        text = format!("{text}\n{benches}");
-    }
-    if !words.dry_run {
-        MARKS.fill(&root().join(DOCUMENT), &text)?;
+        write(&PARTS, &benches::table()?)?;
     }
     // It may be on another file system, where nothing can be renamed to.
     if let Some(folder) = &words.keep {
