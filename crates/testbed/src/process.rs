@@ -1,7 +1,8 @@
 //! A server that runs as a process of its own.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -100,14 +101,24 @@ pub(crate) fn at_free_ports<T, const N: usize>(
     }
 }
 
+/// Ports that were given to a server of this process: none is given to two. Whoever asks whether a server listens would take the
+/// other one's answer for its own.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 fn free_ports<const N: usize>() -> Result<[SocketAddr; N], Error> {
     // All are held until all are known, so that they differ.
     let mut listeners = Vec::new();
-    let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
-    for address in &mut addresses {
-        let listener = std::net::TcpListener::bind(*address).map_err(io("a free port"))?;
-        *address = listener.local_addr().map_err(io("a free port"))?;
+    let mut addresses = Vec::new();
+    while addresses.len() < N {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("a free port"))?;
+        let address = listener.local_addr().map_err(io("a free port"))?;
         listeners.push(listener);
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.insert(address.port()) {
+            addresses.push(address);
+        }
     }
-    Ok(addresses)
+    let mut found = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    found.copy_from_slice(&addresses);
+    Ok(found)
 }

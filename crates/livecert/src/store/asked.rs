@@ -201,6 +201,9 @@ impl Unsynced {
     /// # Errors
     /// The disk does not take it.
     pub(crate) fn sync_with_others(self) -> Result<(), StoreError> {
+        if self.file.is_none() {
+            return Ok(());
+        }
         let syncs = self.syncs.clone();
         let _round = syncs.begin();
         self.sync()

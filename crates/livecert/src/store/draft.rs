@@ -192,7 +192,7 @@ impl Draft {
     /// # Errors
     /// It cannot be written.
     pub fn write_order(&mut self, order: &PendingOrder) -> Result<(), StoreError> {
-        self.making.write_order(order)?;
+        self.alone().write_order(order)?;
         self.making.unsynced_key = None;
         Ok(())
     }
@@ -271,7 +271,12 @@ impl Draft {
         info: GenerationInfo,
         staged: Vec<Staged>,
     ) -> Result<Generation, StoreError> {
-        self.making.complete(bundle, output, info, staged)
+        self.alone().complete(bundle, output, info, staged)
+    }
+
+    /// What is written on a thread on which others work, too: it must not wait for them.
+    fn alone(&self) -> Making {
+        Making { syncs: Syncs::default(), ..self.making.clone() }
     }
 }
 
@@ -443,6 +448,7 @@ fn finish(cert: &Path, number: u32, syncs: &Syncs) -> Result<(), StoreError> {
 pub(super) fn finish_left_behind(cert: &Path) -> Result<(), StoreError> {
     let complete = entries(&generations(cert))?.into_iter().filter(|(path, _)| path.join(ORDER).exists());
     let newest = complete.filter_map(|(_, name)| name.parse::<u32>().ok()).max();
+    // On a thread on which others work, too: it must not wait for them.
     newest.map_or(Ok(()), |number| finish(cert, number, &Syncs::default()))
 }
 

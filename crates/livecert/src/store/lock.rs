@@ -22,7 +22,9 @@ pub struct LockHolder(pub String);
 #[derive(Debug, Clone)]
 pub struct CertLock {
     name: CertName,
-    _held: Arc<(Lock, AtWork)>,
+    _lock: Arc<Lock>,
+    /// None where the work is over, and the lock is still held.
+    _at_work: Option<Arc<AtWork>>,
 }
 
 /// A lock file, held until dropped.
@@ -54,7 +56,13 @@ impl CertLock {
         syncs: &Syncs,
     ) -> Result<Self, StoreError> {
         let lock = Lock::take(folder, name.as_str(), patience, waiting).await?;
-        Ok(CertLock { name: name.clone(), _held: Arc::new((lock, syncs.at_work())) })
+        let _at_work = Some(Arc::new(syncs.at_work()));
+        Ok(CertLock { name: name.clone(), _lock: Arc::new(lock), _at_work })
+    }
+
+    /// The lock of a certificate that waits for others now: nobody waits for its syncs.
+    pub(crate) fn at_rest(self) -> Self {
+        CertLock { _at_work: None, ..self }
     }
 }
 
@@ -185,6 +193,23 @@ fn write_holder(file: &mut File) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_lock_at_rest_is_held_and_counts_for_no_work() {
+        let (folder, syncs) = (tempfile::tempdir().unwrap(), Syncs::default());
+        let name: CertName = "example.com".parse().unwrap();
+        let take = || CertLock::take(folder.path(), &name, Duration::ZERO, |_| (), &syncs);
+        let lock = take().await.unwrap();
+        let other = lock.clone();
+        assert_eq!(syncs.count_at_work(), 1);
+        drop(other);
+        assert_eq!(syncs.count_at_work(), 1);
+        let lock = lock.at_rest();
+        assert_eq!(syncs.count_at_work(), 0);
+        assert!(take().await.is_err());
+        drop(lock);
+        assert!(take().await.is_ok());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_second_one_waits_is_told_who_works_and_gives_up_in_the_end() {

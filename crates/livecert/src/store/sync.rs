@@ -12,7 +12,7 @@ use super::file::sync_folder;
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
 /// Where those who are about to sync wait for each other: half of the certificates that are worked on, or an eighth of the time
-/// that it would take to sync for one after the other. Who works on one certificate waits for nobody.
+/// that it would take to sync for one after the other. Where up to three are worked on, nobody waits.
 #[derive(Debug, Clone)]
 pub(super) struct Syncs(Arc<Meeting>);
 
@@ -72,6 +72,11 @@ impl Syncs {
         AtWork(self.clone())
     }
 
+    #[cfg(test)]
+    pub(super) fn count_at_work(&self) -> usize {
+        self.gathering().at_work
+    }
+
     /// Waits, on a thread that may wait for the disk too, until a round begins. All that is to be synced in it is written already.
     pub(super) fn begin(&self) -> Round<'_> {
         let mut now = self.gathering();
@@ -80,7 +85,7 @@ impl Syncs {
         let since = *now.since.get_or_insert_with(Instant::now);
         while now.round == number {
             let left = now.patience().min(self.0.longest_wait).saturating_sub(since.elapsed());
-            if now.waiting >= now.at_work / 2 || left.is_zero() {
+            if now.are_enough() || left.is_zero() {
                 (now.round, now.waiting, now.since) = (number + 1, 0, None);
                 self.0.begins.notify_all();
                 break;
@@ -94,6 +99,10 @@ impl Syncs {
 }
 
 impl Gathering {
+    fn are_enough(&self) -> bool {
+        self.waiting >= self.at_work / 2
+    }
+
     fn patience(&self) -> Duration {
         self.took.saturating_mul(u32::try_from(self.at_work).unwrap_or(u32::MAX)) / 8
     }
@@ -101,12 +110,17 @@ impl Gathering {
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.0.gathering().at_work -= 1;
+        let mut now = self.0.gathering();
+        now.at_work -= 1;
+        // Those who are left may be enough.
+        if now.waiting > 0 && now.are_enough() {
+            self.0.0.begins.notify_all();
+        }
     }
 }
 
 impl Round<'_> {
-    /// Syncs a folder in which others of the round may have made names, too: one sync serves them all. Tells whether it was this
+    /// Syncs a folder in which others may have made names, too: one sync serves all whose round has begun. Tells whether it was this
     /// one.
     pub(super) fn folder_of_all(&self, folder: &Path) -> std::io::Result<bool> {
         let mut all = self.syncs.0.served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,12 +148,12 @@ impl Drop for Round<'_> {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Where whoever waits for others in vain does so for an hour.
+    /// Where whoever waits for others in vain does so for a minute.
     fn patient(at_work: usize) -> (Syncs, Vec<AtWork>) {
-        let syncs = Syncs::waiting_at_most(HOUR);
-        syncs.gathering().took = HOUR;
+        let syncs = Syncs::waiting_at_most(MINUTE);
+        syncs.gathering().took = MINUTE;
         let at_work = (0..at_work).map(|_| syncs.at_work()).collect();
         (syncs, at_work)
     }
@@ -157,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn who_works_on_one_certificate_or_none_waits_for_nobody() {
+    fn where_up_to_three_are_worked_on_nobody_waits() {
         for at_work in [0, 1, 2, 3] {
             let (syncs, _at_work) = patient(at_work);
             assert_eq!(syncs.begin().number, 0);
-            syncs.gathering().took = HOUR;
+            syncs.gathering().took = MINUTE;
             assert_eq!(syncs.begin().number, 1);
         }
     }
@@ -170,9 +184,19 @@ mod tests {
     fn half_of_those_at_work_begin_together() {
         let (syncs, at_work) = patient(8);
         assert_eq!(numbers(&syncs, 4), [0; 4]);
-        syncs.gathering().took = HOUR;
+        syncs.gathering().took = MINUTE;
         assert_eq!(numbers(&syncs, 8), [1, 1, 1, 1, 2, 2, 2, 2]);
-        drop(at_work);
+        syncs.gathering().took = MINUTE;
+        // Three would wait for a fourth one, until nobody else is at work.
+        let late = std::thread::scope(|scope| {
+            let waits = [0; 3].map(|_| scope.spawn(|| syncs.begin()));
+            while syncs.gathering().waiting < 3 {
+                std::thread::yield_now();
+            }
+            drop(at_work);
+            waits.map(|waits| waits.join().unwrap().number)
+        });
+        assert_eq!(late, [3; 3]);
         assert_eq!(syncs.gathering().at_work, 0);
     }
 
@@ -184,7 +208,7 @@ mod tests {
         assert_eq!(syncs.begin().number, 0);
         let syncs = Syncs::waiting_at_most(Duration::from_millis(1));
         let _at_work: Vec<_> = (0..8).map(|_| syncs.at_work()).collect();
-        syncs.gathering().took = HOUR;
+        syncs.gathering().took = MINUTE;
         assert_eq!(syncs.begin().number, 0);
     }
 

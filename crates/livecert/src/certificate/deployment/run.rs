@@ -133,7 +133,7 @@ impl DeployRun {
             parts.failed.push(cert.clone());
         }
         if left {
-            parts.locks.insert(cert.clone(), lock);
+            parts.locks.insert(cert.clone(), lock.at_rest());
         }
     }
 
