@@ -21,7 +21,7 @@ pub(crate) fn programs(names: &[&str]) -> Result<(), Failure> {
     programs_of(&names.iter().map(|&name| (name, name)).collect::<Vec<_>>())
 }
 
-/// Sees to it that programs are there, each with Debian's package that it is in.
+/// Sees to it that programs are there, by their names in PATH or by their paths, each with Debian's package that it is in.
 pub(crate) fn programs_of(all: &[(&str, &str)]) -> Result<(), Failure> {
     let missing: Vec<_> = all.iter().copied().filter(|(program, _)| !found(program)).collect();
     if missing.is_empty() {
@@ -32,7 +32,7 @@ pub(crate) fn programs_of(all: &[(&str, &str)]) -> Result<(), Failure> {
     match missing.iter().find(|(program, _)| !found(program)) {
         None => Ok(()),
         Some((program, package)) => {
-            Err(format!("apt-get has installed '{package}', but '{program}' is not in PATH").into())
+            Err(format!("apt-get has installed '{package}', but '{program}' cannot be found").into())
         }
     }
 }
@@ -72,7 +72,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     // The CA, and the ACME clients that have livecert as their hook.
     programs(&["pebble", "certbot", "lego"])?;
     // What the commands in the documents are tried with.
-    programs(&["curl", "python3"])?;
+    programs(&["curl"])?;
+    // Debian's own, whatever else is in PATH: what is installed for it is of no use to another one.
+    programs_of(&[("/usr/bin/python3", "python3")])?;
     // Readers of PFX files.
     programs_of(&[("openssl", "openssl"), ("keytool", "default-jre-headless")])?;
     // The server that a deploy hook reloads.
@@ -86,7 +88,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     // Kills the store's writer before each of its system calls, or lets one fail.
     programs(&["strace"])?;
     // Looks at livecert.toml with the schema that is made for editors.
-    programs_of(&[("jsonschema", "python3-jsonschema")])?;
+    programs_of(&[("/usr/bin/jsonschema", "python3-jsonschema")])?;
     // A real keyring, on a message bus of its own.
     programs_of(&[
         ("dbus-daemon", "dbus-daemon"),
