@@ -106,19 +106,16 @@ pub(crate) fn at_free_ports<T, const N: usize>(
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 fn free_ports<const N: usize>() -> Result<[SocketAddr; N], Error> {
-    // All are held until all are known, so that they differ.
-    let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    while addresses.len() < N {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("a free port"))?;
-        let address = listener.local_addr().map_err(io("a free port"))?;
-        listeners.push(listener);
-        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.insert(address.port()) {
-            addresses.push(address);
-        }
+    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    for address in &mut addresses {
+        *address = loop {
+            let listener =
+                std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("a free port"))?;
+            let free = listener.local_addr().map_err(io("a free port"))?;
+            if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(free.port()) {
+                break free;
+            }
+        };
     }
-    let mut found = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
-    found.copy_from_slice(&addresses);
-    Ok(found)
+    Ok(addresses)
 }

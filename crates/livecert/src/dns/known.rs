@@ -51,8 +51,10 @@ impl<V: Clone> Known<V> {
 
     fn cell(&self, domain: &Name) -> Cell<V> {
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.retain(|_, (since, _)| since.elapsed() < LIFE);
-        cells.entry(domain.clone()).or_insert_with(|| (Instant::now(), Cell::default())).1.clone()
+        // One look at the clock: there may be thousands of domains.
+        let now = Instant::now();
+        cells.retain(|_, (since, _)| now.duration_since(*since) < LIFE);
+        cells.entry(domain.clone()).or_insert_with(|| (now, Cell::default())).1.clone()
     }
 }
 
