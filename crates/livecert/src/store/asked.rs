@@ -119,7 +119,19 @@ impl Store {
     /// # Errors
     /// The file cannot be read, or is from a newer version.
     pub fn asked(&self, server: &str) -> Result<Vec<Asked>, StoreError> {
-        self.asked_read.with(&self.asked_path(server), |file| file.entries.clone())
+        self.with_asked(server, <[Asked]>::to_vec)
+    }
+
+    /// What `look` makes of that. Nobody else of this process reads or notes anything meanwhile.
+    ///
+    /// # Errors
+    /// As [`asked`](Self::asked).
+    pub(crate) fn with_asked<T>(
+        &self,
+        server: &str,
+        look: impl FnOnce(&[Asked]) -> T,
+    ) -> Result<T, StoreError> {
+        self.asked_read.with(&self.asked_path(server), |file| look(&file.entries))
     }
 
     /// Directory URLs of the servers that anything was noted about.

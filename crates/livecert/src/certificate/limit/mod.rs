@@ -169,7 +169,7 @@ impl Limits {
             }
             wanted.extend(names.iter().map(|name| key(LimitKind::Failures, base(name).to_owned())));
         }
-        let mut counted = counted(asked, now, Some(cert));
+        let mut counted = counted(asked, now, Some((cert, names)));
         let reached = wanted.into_iter().filter_map(|key| {
             let limit = self.of(key.kind)?;
             let until = limit.fill(counted.remove(&key)?, now).next?;
@@ -292,9 +292,20 @@ fn under_way<'a>(
     open
 }
 
-/// The moments of all that counts, by what it counts for. A `next` order for a certificate takes the place of the one that it
-/// has.
-fn counted(asked: &[Asked], now: Timestamp, next: Option<&str>) -> BTreeMap<Key, Vec<Timestamp>> {
+/// The moments of all that counts, by what it counts for. The `next` order for a certificate with these names takes the place of the
+/// one that it has, and what has no domain in common with it may be left out.
+fn counted(
+    asked: &[Asked],
+    now: Timestamp,
+    next: Option<(&str, &[String])>,
+) -> BTreeMap<Key, Vec<Timestamp>> {
+    let domains = next.map(|(_, names)| names.iter().map(|name| registered(name)).collect::<Vec<_>>());
+    // Cheaper than finding out what each name was registered for, of thousands: all below a domain end with it, but for IPv6.
+    let may_share = |names: &[String]| {
+        let ends = |name: &String, domain: &String| name.ends_with(domain.as_str()) || domain.contains('/');
+        let shares = |name: &String| domains.iter().flatten().any(|domain| ends(name, domain));
+        domains.is_none() || names.iter().any(shares)
+    };
     let refused: HashSet<&str> = asked
         .iter()
         .filter_map(|entry| match &entry.what {
@@ -312,7 +323,9 @@ fn counted(asked: &[Asked], now: Timestamp, next: Option<&str>) -> BTreeMap<Key,
                 vec![own(LimitKind::Orders, "")]
             }
             AskedFor::Order { .. } | AskedFor::NoOrder { .. } | AskedFor::NoCertificate { .. } => Vec::new(),
-            AskedFor::Certificate { order, names, renewal, .. } if got.insert(order.as_str()) => {
+            AskedFor::Certificate { order, names, renewal, .. }
+                if got.insert(order.as_str()) && may_share(names) =>
+            {
                 certificate_keys(names, *renewal)
             }
             AskedFor::Certificate { .. } => Vec::new(),
@@ -323,7 +336,7 @@ fn counted(asked: &[Asked], now: Timestamp, next: Option<&str>) -> BTreeMap<Key,
         keys.into_iter().for_each(|key| counted.entry(key).or_default().push(entry.at));
     }
     for (cert, (names, exemption)) in under_way(asked, &refused, now) {
-        if next == Some(cert) {
+        if next.is_some_and(|(next, _)| next == cert) || !may_share(names) {
             continue;
         }
         // Its certificate comes now at the earliest: an earlier moment would give back too soon what it takes.
@@ -425,10 +438,12 @@ impl Service {
         let names = settings.name_texts();
         let replaces = self.may_replace(server, settings, current, account.as_deref());
         let exemption = exemption(server, &names, current, replaces);
-        let asked = self.store.asked(server.as_str()).unwrap_or_default();
         let (wanted, now) = ((cert.as_str(), names.as_slice()), Timestamp::now());
-        let reached = limits.reached(&asked, account.as_deref(), wanted, exemption, now);
-        reached.map_or(Ok(()), |reached| Err(limit_reached(server, reached)))
+        let reached = self.store.with_asked(server.as_str(), |asked| {
+            limits.reached(asked, account.as_deref(), wanted, exemption, now)
+        });
+        // What cannot be read counts for nothing: one request too many does less harm than a renewal that does not come.
+        reached.ok().flatten().map_or(Ok(()), |reached| Err(limit_reached(server, reached)))
     }
 
     /// Notes an order before it is made, unless it would pass a limit. Gives what it is called in the notes, which is to be

@@ -75,6 +75,10 @@ fn each_limit_counts_what_is_its_own() {
     assert_eq!(reached("domain=1/1h", &twice, "new.example.com", Exemption::None), Some(LimitKind::Domain));
     assert_eq!(reached("domain=1/1h", &twice, both, Exemption::SameNames), None);
     assert_eq!(reached("domain=2/1h", &twice, "new.example.com", Exemption::None), None);
+    // An IPv6 address counts with all of its /64.
+    let address = [certificate(1, "o1", "2001:db8:1:2::1", false)];
+    assert_eq!(reached("domain=1/1h", &address, "2001:db8:1:2::9", Exemption::None), Some(LimitKind::Domain));
+    assert_eq!(reached("domain=1/1h", &address, "2001:db8:1:3::1", Exemption::None), None);
     // Got twice from one order, it is one.
     let resumed = [twice[0].clone(), twice[0].clone()];
     assert_eq!(reached("set=2/1h", &resumed, both, Exemption::None), None);
