@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::file::{begin_sync, entries, private_folder, replace};
-use super::sync::Syncs;
 use super::{Lock, Store, StoreError, server_folder};
 
 pub(super) const ASKED_VERSION: u32 = 1;
@@ -185,7 +184,7 @@ impl Store {
         })?;
         // Nobody has to wait for the disk who only wants to note something too.
         drop(lock);
-        Ok(Unsynced { path, file: noted?, syncs: self.syncs.clone() })
+        Ok(Unsynced { path, file: noted? })
     }
 }
 
@@ -196,7 +195,6 @@ pub(crate) struct Unsynced {
     path: PathBuf,
     /// `None` where it is synced already.
     file: Option<File>,
-    syncs: Syncs,
 }
 
 impl Unsynced {
@@ -208,17 +206,13 @@ impl Unsynced {
         self.file.map_or(Ok(()), |file| file.sync_data().map_err(StoreError::write(&self.path)))
     }
 
-    /// The same together with others, on a thread that may wait for them.
+    /// The same together with others in this store, on a thread that may wait for them.
     ///
     /// # Errors
     /// The disk does not take it.
-    pub(crate) fn sync_with_others(self) -> Result<(), StoreError> {
-        if self.file.is_none() {
-            return Ok(());
-        }
-        let syncs = self.syncs.clone();
-        let _round = syncs.begin();
-        self.sync()
+    pub(crate) fn sync_with_others(self, store: &Store) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        store.syncs.begin().file(file).map_err(StoreError::write(&self.path))
     }
 }
 

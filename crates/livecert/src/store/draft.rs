@@ -12,8 +12,7 @@ use zeroize::Zeroizing;
 
 use super::access::close_others;
 use super::file::{
-    Staged, begin_sync, entries, json_text, private_folder, read_json, remove, sync_folder, write_json,
-    write_new,
+    Staged, begin_sync, entries, json_text, private_folder, read_json, remove, write_json, write_new,
 };
 use super::generation::{Bundle, FILES, Generation, GenerationInfo, generations, swap};
 use super::record::RECORD_VERSION;
@@ -291,12 +290,12 @@ impl Making {
         first.as_ref().map(begin_sync);
         let round = self.syncs.begin();
         if let Some(key) = &self.unsynced_key {
-            key.sync_all().map_err(StoreError::write(&self.folder.join(FILES[0])))?;
+            round.file(key).map_err(StoreError::write(&self.folder.join(FILES[0])))?;
         }
-        let sync = |folder: &Path| sync_folder(folder).map_err(StoreError::write(folder));
+        let sync = |folder: &Path| round.folder(folder).map_err(StoreError::write(folder));
         match first {
             Some(first) => {
-                first.sync_all().map_err(StoreError::write(&path))?;
+                round.file(&first).map_err(StoreError::write(&path))?;
                 sync(&self.folder)?;
             }
             None => write_json(&path, order)?,
@@ -363,10 +362,10 @@ impl Making {
         written.push((path, info_file));
         let round = self.syncs.begin();
         for (path, file) in &written {
-            file.sync_all().map_err(StoreError::write(path))?;
+            round.file(file).map_err(StoreError::write(path))?;
         }
-        staged.iter().try_for_each(Staged::sync)?;
-        sync_folder(&self.folder).map_err(StoreError::write(&self.folder))?;
+        staged.iter().try_for_each(|staged| staged.sync_in(&round))?;
+        round.folder(&self.folder).map_err(StoreError::write(&self.folder))?;
         drop(round);
         if let Some(key) = &self.key {
             self.read_back(FILES[0], key.expose_secret())?;
@@ -437,7 +436,7 @@ fn finish(cert: &Path, number: u32, syncs: &Syncs) -> Result<(), StoreError> {
     // goes between the two syncs: then it is made again.
     let round = syncs.begin();
     for folder in [&generations(cert), cert] {
-        sync_folder(folder).map_err(StoreError::write(folder))?;
+        round.folder(folder).map_err(StoreError::write(folder))?;
     }
     drop(round);
     close_others(cert, number);

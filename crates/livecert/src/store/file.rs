@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::StoreError;
-use super::sync::Syncs;
+use super::sync::{Round, Syncs};
 
 /// Temporary files carry this prefix, so that what a killed process left behind is known for what it is.
 pub(super) const TEMPORARY: &str = ".livecert-";
@@ -53,7 +53,7 @@ fn replace_then_sync(path: &Path, bytes: &[u8], syncs: &Syncs) -> Result<(), Sto
         let file = put(path, bytes)?;
         begin_sync(&file);
         let round = syncs.begin();
-        file.sync_all()?;
+        round.file(&file)?;
         round.folder_of_all(folder_of(path)).map(drop)
     };
     write().map_err(StoreError::write(path))
@@ -269,8 +269,13 @@ pub(super) fn stage_json<T: Serialize>(path: &Path, value: &T) -> Result<Staged,
 
 impl Staged {
     /// Makes what is in it survive a power loss.
-    pub(super) fn sync(&self) -> Result<(), StoreError> {
+    fn sync(&self) -> Result<(), StoreError> {
         self.file.as_file().sync_all().map_err(StoreError::write(&self.path))
+    }
+
+    /// The same together with others.
+    pub(super) fn sync_in(&self, round: &Round<'_>) -> Result<(), StoreError> {
+        round.file(self.file.as_file()).map_err(StoreError::write(&self.path))
     }
 
     /// Puts it into its place. The folder is still to be synced.
@@ -352,7 +357,7 @@ fn parsed<T: DeserializeOwned>(
 ) -> Result<T, StoreError> {
     let damaged = |source| StoreError::Damaged { path: path(), source };
     // The version first: a newer file need not look like ours in anything else.
-    let found = version(text).map_err(damaged)?;
+    let found = if begins_as(text, known) { known } else { version(text).map_err(damaged)? };
     if found > known {
         return Err(StoreError::NewerVersion { path: path(), found, known });
     }
@@ -425,6 +430,14 @@ impl Folder {
     }
 }
 
+/// Whether a text begins as a state file of this version is written here. One that is written otherwise may be of it all the same, but
+/// has to be gone through for it.
+fn begins_as(text: &[u8], version: u32) -> bool {
+    let rest = text.strip_prefix(b"{\n  \"version\": ");
+    let rest = rest.and_then(|rest| rest.strip_prefix(version.to_string().as_bytes()));
+    rest.is_some_and(|rest| rest.starts_with(b",\n"))
+}
+
 /// The version that a state file says it has. It has to be an object: serde would take an array for a struct, too.
 fn version(text: &[u8]) -> Result<u32, serde_json::Error> {
     serde_json::from_slice(text).map(|Version(version)| version)
@@ -488,6 +501,20 @@ pub(super) fn backup(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_here_is_known_by_its_beginning() {
+        #[derive(Serialize)]
+        struct State {
+            version: u32,
+            more: [u32; 2],
+        }
+        let text = json_text("state.json".as_ref(), &State { version: 12, more: [1, 2] }).unwrap();
+        let text = text.as_bytes();
+        assert_eq!(version(text).unwrap(), 12);
+        assert!(begins_as(text, 12));
+        assert!(!begins_as(text, 1) && !begins_as(text, 123) && !begins_as(b"{\"version\":12,\n", 12));
+    }
 
     #[test]
     fn a_file_of_any_length_is_read_whole() {

@@ -85,8 +85,9 @@ pub struct Store {
 impl Store {
     /// Opens the folder for reading; nothing is made.
     pub fn read_only(home: &Path) -> Self {
+        let syncs = Syncs::within(home);
         let (home, things) = (home.to_owned(), home.to_owned());
-        Store { home, things, asked_read: Arc::default(), syncs: Syncs::default() }
+        Store { home, things, asked_read: Arc::default(), syncs }
     }
 
     /// The same store with certificates and accounts in another folder; nothing is made.

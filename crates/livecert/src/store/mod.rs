@@ -42,6 +42,7 @@ mod draft;
 mod error;
 mod failure;
 mod file;
+mod file_system;
 mod generation;
 mod history;
 mod hold;

@@ -1,15 +1,19 @@
-//! Syncs of certificates that are worked on side by side, begun together: what a file system is asked for at one time it brings to
-//! the disk in one go, and nobody's processor is busy with a commit of its journal for each of them.
+//! Syncs of certificates that are worked on side by side, begun together: a file system brings all of them to the disk in one go, and
+//! nobody's processor is busy with a commit of its journal for each of them.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::file::sync_folder;
+use super::file_system::FileSystem;
 
 /// Nobody waits longer than this for others, however slow the disk is.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
+/// For so many the file system is synced whole. Fewer have too little to write to have others' data written, too.
+const WORTH_ALL: usize = 4;
 
 /// Where those who are about to sync wait for each other: half of the certificates that are worked on, or an eighth of the time
 /// that it would take to sync for one after the other. Where up to three are worked on, nobody waits.
@@ -23,6 +27,10 @@ struct Meeting {
     /// Folders in which many make names, with the number below which all rounds are served.
     served: Mutex<HashMap<PathBuf, Arc<Mutex<u64>>>>,
     longest_wait: Duration,
+    /// The folder that all of them write in; `None` where it is nobody's business.
+    home: Option<PathBuf>,
+    /// The file system that it is in, if that can be synced whole. Known before anything is written.
+    file_system: OnceLock<Option<FileSystem>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +39,8 @@ struct Gathering {
     at_work: usize,
     /// The round that is gathered now.
     round: u64,
+    /// Whether the file system is synced whole for it, as soon as that is known.
+    whole: Arc<OnceLock<bool>>,
     /// How many wait for it to begin.
     waiting: usize,
     /// When the first of them came.
@@ -49,18 +59,27 @@ pub(super) struct Round<'a> {
     syncs: &'a Syncs,
     number: u64,
     begun: Instant,
+    /// The file system in which all is on the disk.
+    whole: Option<&'a FileSystem>,
 }
 
+/// Of somebody who is alone.
 impl Default for Syncs {
     fn default() -> Self {
-        Syncs::waiting_at_most(LONGEST_WAIT)
+        Syncs::new(None, LONGEST_WAIT)
     }
 }
 
 impl Syncs {
-    fn waiting_at_most(longest_wait: Duration) -> Self {
+    /// Of those that write in this folder.
+    pub(super) fn within(home: &Path) -> Self {
+        Syncs::new(Some(home.to_owned()), LONGEST_WAIT)
+    }
+
+    fn new(home: Option<PathBuf>, longest_wait: Duration) -> Self {
         let (gathering, begins, served) = (Mutex::default(), Condvar::new(), Mutex::default());
-        Syncs(Arc::new(Meeting { gathering, begins, served, longest_wait }))
+        let file_system = OnceLock::new();
+        Syncs(Arc::new(Meeting { gathering, begins, served, longest_wait, home, file_system }))
     }
 
     fn gathering(&self) -> MutexGuard<'_, Gathering> {
@@ -68,8 +87,14 @@ impl Syncs {
     }
 
     pub(super) fn at_work(&self) -> AtWork {
+        self.file_system();
         self.gathering().at_work += 1;
         AtWork(self.clone())
+    }
+
+    fn file_system(&self) -> Option<&FileSystem> {
+        let find = || self.0.home.as_deref().and_then(FileSystem::of);
+        self.0.file_system.get_or_init(find).as_ref()
     }
 
     #[cfg(test)]
@@ -80,13 +105,18 @@ impl Syncs {
     /// Waits, on a thread that may wait for the disk too, until a round begins. All that is to be synced in it is written already.
     pub(super) fn begin(&self) -> Round<'_> {
         let mut now = self.gathering();
-        let number = now.round;
+        let (number, whole) = (now.round, Arc::clone(&now.whole));
         now.waiting += 1;
         let since = *now.since.get_or_insert_with(Instant::now);
         while now.round == number {
             let left = now.patience().min(self.0.longest_wait).saturating_sub(since.elapsed());
             if now.are_enough() || left.is_zero() {
+                if now.waiting < WORTH_ALL {
+                    // Nobody else is here to say otherwise: they ask after it has begun.
+                    let _ = whole.set(false);
+                }
                 (now.round, now.waiting, now.since) = (number + 1, 0, None);
+                now.whole = Arc::default();
                 self.0.begins.notify_all();
                 break;
             }
@@ -94,7 +124,11 @@ impl Syncs {
             now = waited.0;
         }
         drop(now);
-        Round { syncs: self, number, begun: Instant::now() }
+        let begun = Instant::now();
+        // One of them does it, and the others wait for that.
+        let is_synced = *whole.get_or_init(|| self.file_system().is_some_and(FileSystem::sync));
+        let whole = self.file_system().filter(|_| is_synced);
+        Round { syncs: self, number, begun, whole }
     }
 }
 
@@ -120,9 +154,32 @@ impl Drop for AtWork {
 }
 
 impl Round<'_> {
+    /// Makes a file survive a power loss.
+    pub(super) fn file(&self, file: &File) -> std::io::Result<()> {
+        match self.whole {
+            Some(whole) if whole.has(&file.metadata()?) => Ok(()),
+            _ => file.sync_all(),
+        }
+    }
+
+    /// Makes the names in a folder survive one.
+    pub(super) fn folder(&self, folder: &Path) -> std::io::Result<()> {
+        if self.has(folder)? { Ok(()) } else { sync_folder(folder) }
+    }
+
+    fn has(&self, folder: &Path) -> std::io::Result<bool> {
+        match self.whole {
+            Some(whole) => Ok(whole.has(&std::fs::metadata(folder)?)),
+            None => Ok(false),
+        }
+    }
+
     /// Syncs a folder in which others may have made names, too: one sync serves all whose round has begun. Tells whether it was this
     /// one.
     pub(super) fn folder_of_all(&self, folder: &Path) -> std::io::Result<bool> {
+        if self.has(folder)? {
+            return Ok(false);
+        }
         let mut all = self.syncs.0.served.lock().unwrap_or_else(PoisonError::into_inner);
         let served = Arc::clone(all.entry(folder.to_owned()).or_default());
         drop(all);
@@ -152,7 +209,7 @@ mod tests {
 
     /// Where whoever waits for others in vain does so for a minute.
     fn patient(at_work: usize) -> (Syncs, Vec<AtWork>) {
-        let syncs = Syncs::waiting_at_most(MINUTE);
+        let syncs = Syncs::new(None, MINUTE);
         syncs.gathering().took = MINUTE;
         let at_work = (0..at_work).map(|_| syncs.at_work()).collect();
         (syncs, at_work)
@@ -206,10 +263,37 @@ mod tests {
         // Where a sync takes no time, none is saved by waiting.
         syncs.gathering().took = Duration::ZERO;
         assert_eq!(syncs.begin().number, 0);
-        let syncs = Syncs::waiting_at_most(Duration::from_millis(1));
+        let syncs = Syncs::new(None, Duration::from_millis(1));
         let _at_work: Vec<_> = (0..8).map(|_| syncs.at_work()).collect();
         syncs.gathering().took = MINUTE;
         assert_eq!(syncs.begin().number, 0);
+    }
+
+    #[test]
+    fn for_several_the_file_system_is_synced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let syncs = Syncs::new(None, MINUTE);
+        syncs.0.file_system.set(FileSystem::believed(folder.path())).unwrap();
+        syncs.gathering().took = MINUTE;
+        // Neither can be synced by itself.
+        let (pipe, device) = (folder.path().join("pipe"), File::open("/dev/null").unwrap());
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let pipe = File::options().read(true).write(true).open(&pipe).unwrap();
+        assert!(syncs.begin().file(&pipe).is_err());
+        syncs.gathering().took = MINUTE;
+        let _at_work: Vec<_> = (0..8).map(|_| syncs.at_work()).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let round = syncs.begin();
+                    round.file(&pipe).unwrap();
+                    round.folder(folder.path()).unwrap();
+                    assert!(!round.folder_of_all(folder.path()).unwrap());
+                    // It is in another file system.
+                    assert!(round.file(&device).is_err());
+                });
+            }
+        });
     }
 
     #[test]

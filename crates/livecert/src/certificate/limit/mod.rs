@@ -485,7 +485,7 @@ impl Service {
     /// Syncs the note of an order. Gives what it is called in the notes.
     pub(super) async fn sync_order(&self, server: &ServerUrl, order: Option<NotedOrder>) -> Option<String> {
         let NotedOrder { id, unsynced } = order?;
-        noted(server, self.store.aside(|_| unsynced.sync_with_others()).await);
+        noted(server, self.store.aside(|store| unsynced.sync_with_others(store)).await);
         Some(id)
     }
 
