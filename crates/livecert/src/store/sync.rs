@@ -272,28 +272,31 @@ mod tests {
     #[test]
     fn for_several_the_file_system_is_synced_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let syncs = Syncs::new(None, MINUTE);
-        syncs.0.file_system.set(FileSystem::believed(folder.path())).unwrap();
-        syncs.gathering().took = MINUTE;
-        // Neither can be synced by itself.
-        let (pipe, device) = (folder.path().join("pipe"), File::open("/dev/null").unwrap());
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        let pipe = File::options().read(true).write(true).open(&pipe).unwrap();
-        assert!(syncs.begin().file(&pipe).is_err());
-        syncs.gathering().took = MINUTE;
-        let _at_work: Vec<_> = (0..8).map(|_| syncs.at_work()).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
+        // Neither can be synced by itself, and one is in another file system.
+        let (path, device) = (folder.path().join("pipe"), File::open("/dev/null").unwrap());
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let pipe = File::options().read(true).write(true).open(&path).unwrap();
+        let synced = |file_system: Option<FileSystem>, count: usize| {
+            let syncs = Syncs::new(None, MINUTE);
+            syncs.0.file_system.set(file_system).unwrap();
+            syncs.gathering().took = MINUTE;
+            let _at_work: Vec<_> = (0..2 * count).map(|_| syncs.at_work()).collect();
+            std::thread::scope(|scope| {
+                let look = || {
                     let round = syncs.begin();
-                    round.file(&pipe).unwrap();
                     round.folder(folder.path()).unwrap();
-                    assert!(!round.folder_of_all(folder.path()).unwrap());
-                    // It is in another file system.
                     assert!(round.file(&device).is_err());
-                });
-            }
-        });
+                    round.file(&pipe).is_ok()
+                };
+                let looks: Vec<_> = (0..count).map(|_| scope.spawn(look)).collect();
+                looks.into_iter().map(|look| look.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        let whole = || FileSystem::believed(folder.path());
+        assert_eq!(synced(whole(), 4), [true; 4]);
+        assert_eq!(synced(whole(), 3), [false; 3]);
+        // Where that cannot be done, each file is synced by itself.
+        assert_eq!(synced(None, 4), [false; 4]);
     }
 
     #[test]
