@@ -127,13 +127,16 @@ pub(crate) fn python_environment(folder: &str, requirements: &str, what: &str) -
     if environment.exists() {
         std::fs::remove_dir_all(&environment)?;
     }
-    if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+    let mut python = "python3";
+    if !succeeds(Command::new(python).args(["-c", "import ensurepip, venv"])) {
         if !found("apt-get") {
             return Err("missing: Python 3 with its modules venv and ensurepip".into());
         }
         install(&["python3-venv"])?;
+        // It is for Debian's own, which need not be the first in PATH.
+        python = "/usr/bin/python3";
     }
-    let mut commands = [Command::new("python3"), Command::new(environment.join("bin/pip"))];
+    let mut commands = [Command::new(python), Command::new(environment.join("bin/pip"))];
     commands[0].args(["-m", "venv"]).arg(&environment);
     commands[1].args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
     commands[1].arg(&requirements);

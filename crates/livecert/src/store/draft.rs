@@ -290,7 +290,9 @@ impl Making {
         first.as_ref().map(begin_sync);
         let round = self.syncs.begin();
         if let Some(key) = &self.unsynced_key {
-            round.file(key).map_err(StoreError::write(&self.folder.join(FILES[0])))?;
+            // One that a dead run wrote was written before anybody here could hear of an error.
+            let synced = if first.is_some() { round.file(key) } else { key.sync_all() };
+            synced.map_err(StoreError::write(&self.folder.join(FILES[0])))?;
         }
         let sync = |folder: &Path| round.folder(folder).map_err(StoreError::write(folder));
         match first {

@@ -6,46 +6,64 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A sync that took longer had much of others to write,
+/// A sync that took longer had much of others to write. It is left alone then: with so much to write, syncing our files one by one is
+/// quicker.
 const SLOW: Duration = Duration::from_secs(1);
-/// and for this time there is none: with so much to write, syncing our files one by one is quicker.
-const REST: Duration = Duration::from_secs(60);
+/// For so long at first, and for twice as long each time.
+const FIRST_REST: Duration = Duration::from_secs(60);
 
 /// One of which it is known that all is on the disk, files and folders, when it was synced.
 #[derive(Debug)]
 pub(super) struct FileSystem {
-    /// Open as long as there is anything to be synced: errors since then are told.
-    folder: File,
+    /// A file in it without a name, open before anything is written that is to be synced: an error since then is told, once.
+    file: File,
     device: u64,
-    rests_until: Mutex<Option<Instant>>,
+    state: Mutex<State>,
+}
+
+/// Whether it may be synced whole.
+#[derive(Debug)]
+struct State {
+    /// Something could not be written. Nobody knows what, so from now on each file is asked.
+    failed: bool,
+    rests_until: Option<Instant>,
+    next_rest: Duration,
 }
 
 impl FileSystem {
-    /// The one that a folder is in; `None` if it is not known for being synced whole.
+    /// The one that a folder is in; `None` if it is not known for being synced whole, or cannot be written.
     pub(super) fn of(folder: &Path) -> Option<Self> {
-        Self::believed(folder).filter(|file_system| is_synced_whole(&file_system.folder))
+        Self::believed(folder).filter(|file_system| is_synced_whole(&file_system.file))
     }
 
     /// The same, whatever file system it is.
     pub(super) fn believed(folder: &Path) -> Option<Self> {
-        let folder = File::open(folder).ok()?;
-        let device = folder.metadata().ok()?.dev();
-        Some(FileSystem { folder, device, rests_until: Mutex::default() })
+        Self::with(tempfile::tempfile_in(folder).ok()?)
+    }
+
+    fn with(file: File) -> Option<Self> {
+        let device = file.metadata().ok()?.dev();
+        let state = State { failed: false, rests_until: None, next_rest: FIRST_REST };
+        Some(FileSystem { file, device, state: Mutex::new(state) })
     }
 
     /// Brings to the disk whatever was written before. Tells whether that was done; if not, each file has to be synced by itself, and
     /// gives its own error.
     pub(super) fn sync(&self) -> bool {
-        let rests_until = || self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        // One at a time: an error is told to one of them, and the others have to hear of it before they believe that all is well.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = Instant::now();
-        if rests_until().is_some_and(|end| begun < end) {
+        if state.failed || state.rests_until.is_some_and(|end| begun < end) {
             return false;
         }
-        let synced = sync_whole(&self.folder);
+        // The file tells of a file system that was shut down, or cannot be written any more: there is nothing to do then for the whole.
+        let synced = sync_whole(&self.file).and_then(|()| self.file.sync_all());
+        state.failed = synced.is_err();
         if begun.elapsed() > SLOW {
-            *rests_until() = Some(Instant::now() + REST);
+            state.rests_until = Some(Instant::now() + state.next_rest);
+            state.next_rest *= 2;
         }
-        synced.is_ok()
+        !state.failed
     }
 
     /// Whether a file or folder is in it.
@@ -54,15 +72,15 @@ impl FileSystem {
     }
 }
 
-/// Linux has `syncfs`, which tells since version 5.8 when something could not be written (`syncfs(2)`).
+/// Linux has `syncfs`. It tells of data that could not be written since version 5.8 (`syncfs(2)`), and of what else could not since 5.17.
 #[cfg(target_os = "linux")]
-fn is_synced_whole(folder: &File) -> bool {
-    /// ext4, XFS, Btrfs, F2FS, and tmpfs, which has no disk (`statfs(2)`). Others may pass the files on to somebody who is not told
-    /// (FUSE), or take seconds for it (ZFS).
-    const KNOWN: [u64; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x0102_1994];
+fn is_synced_whole(file: &File) -> bool {
+    /// ext4, XFS, and tmpfs, which has no disk (`statfs(2)`). Others may pass the files on to somebody who is not told (FUSE), take
+    /// seconds for it (ZFS), or were not tried.
+    const KNOWN: [u64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
     let system = rustix::system::uname();
-    let tells_errors = version(&system.release().to_string_lossy()) >= Some((5, 8));
-    let kind = rustix::fs::fstatfs(folder).ok().and_then(|facts| u64::try_from(facts.f_type).ok());
+    let tells_errors = version(&system.release().to_string_lossy()) >= Some((5, 17));
+    let kind = rustix::fs::fstatfs(file).ok().and_then(|facts| u64::try_from(facts.f_type).ok());
     tells_errors && kind.is_some_and(|kind| KNOWN.contains(&kind))
 }
 
@@ -72,8 +90,8 @@ fn is_synced_whole(_: &File) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-fn sync_whole(folder: &File) -> std::io::Result<()> {
-    Ok(rustix::fs::syncfs(folder)?)
+fn sync_whole(file: &File) -> std::io::Result<()> {
+    Ok(rustix::fs::syncfs(file)?)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -95,15 +113,15 @@ mod tests {
     #[test]
     fn versions_of_the_kernel_are_compared_by_their_numbers() {
         for (release, tells) in [
-            ("5.7.19", false),
             ("4.18.0-553.el8_10.x86_64", false),
-            ("5.8.0", true),
-            ("5.10.0-28-amd64", true),
+            ("5.10.0-28-amd64", false),
+            ("5.17.0", true),
+            ("6.1.0-18-amd64", true),
             ("6.18-rc1", true),
             ("10.0+", true),
             ("generic", false),
         ] {
-            assert_eq!(version(release) >= Some((5, 8)), tells, "{release}");
+            assert_eq!(version(release) >= Some((5, 17)), tells, "{release}");
         }
     }
 
@@ -112,19 +130,34 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file_system = FileSystem::believed(folder.path()).unwrap();
         assert!(file_system.sync());
-        *file_system.rests_until.lock().unwrap() = Some(Instant::now() + REST);
+        file_system.state.lock().unwrap().rests_until = Some(Instant::now() + FIRST_REST);
         assert!(!file_system.sync());
-        *file_system.rests_until.lock().unwrap() = Some(Instant::now());
+        file_system.state.lock().unwrap().rests_until = Some(Instant::now());
         assert!(file_system.sync());
     }
 
     #[test]
+    fn after_an_error_it_is_not_believed_any_more() {
+        // It cannot be synced.
+        let mut file_system = FileSystem::with(File::open("/dev/null").unwrap()).unwrap();
+        assert!(!file_system.sync());
+        // Whose file it was about may be synced later, and has to hear of it.
+        file_system.file = tempfile::tempfile().unwrap();
+        assert!(!file_system.sync());
+    }
+
+    #[test]
     fn only_what_is_known_to_be_synced_whole_is_believed() {
-        assert!(FileSystem::of("/proc".as_ref()).is_none());
+        let other = FileSystem::with(File::open("/proc/version").unwrap()).unwrap();
+        assert!(!is_synced_whole(&other.file));
         assert!(FileSystem::of("/no/such/folder".as_ref()).is_none());
         // In memory everywhere.
-        let shared = FileSystem::of("/dev/shm".as_ref()).unwrap();
+        let shared = FileSystem::believed("/dev/shm".as_ref()).unwrap();
         assert!(shared.has(&std::fs::metadata("/dev/shm").unwrap()));
         assert!(!shared.has(&std::fs::metadata("/proc").unwrap()));
+        assert_eq!(
+            is_synced_whole(&shared.file),
+            version(&rustix::system::uname().release().to_string_lossy()) >= Some((5, 17))
+        );
     }
 }

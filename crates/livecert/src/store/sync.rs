@@ -12,7 +12,8 @@ use super::file_system::FileSystem;
 
 /// Nobody waits longer than this for others, however slow the disk is.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
-/// For so many the file system is synced whole. Fewer have too little to write to have others' data written, too.
+/// For so many the file system is synced whole, which takes as many again to be worked on. Fewer have too little to write to wait for
+/// what all others on the machine have written.
 const WORTH_ALL: usize = 4;
 
 /// Where those who are about to sync wait for each other: half of the certificates that are worked on, or an eighth of the time
