@@ -33,7 +33,8 @@ struct State {
 impl FileSystem {
     /// The one that a folder is in; `None` if it is not known for being synced whole, or cannot be written.
     pub(super) fn of(folder: &Path) -> Option<Self> {
-        Self::believed(folder).filter(|file_system| is_synced_whole(&file_system.file))
+        // Asked first: elsewhere a file without a name may have one for a moment (NFS), and a process that is killed would leave it.
+        if is_synced_whole(&File::open(folder).ok()?) { Self::believed(folder) } else { None }
     }
 
     /// The same, whatever file system it is.
@@ -72,16 +73,15 @@ impl FileSystem {
     }
 }
 
-/// Linux has `syncfs`. It tells of data that could not be written since version 5.8 (`syncfs(2)`), and of what else could not since 5.17.
+/// Linux has `syncfs`, for file systems that keep to it.
 #[cfg(target_os = "linux")]
-fn is_synced_whole(file: &File) -> bool {
+fn is_synced_whole(folder: &File) -> bool {
     /// ext4, XFS, and tmpfs, which has no disk (`statfs(2)`). Others may pass the files on to somebody who is not told (FUSE), take
     /// seconds for it (ZFS), or were not tried.
     const KNOWN: [u64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
-    let system = rustix::system::uname();
-    let tells_errors = version(&system.release().to_string_lossy()) >= Some((5, 17));
-    let kind = rustix::fs::fstatfs(file).ok().and_then(|facts| u64::try_from(facts.f_type).ok());
-    tells_errors && kind.is_some_and(|kind| KNOWN.contains(&kind))
+    let kind = rustix::fs::fstatfs(folder).ok().and_then(|facts| u64::try_from(facts.f_type).ok());
+    tells_errors(&rustix::system::uname().release().to_string_lossy())
+        && kind.is_some_and(|kind| KNOWN.contains(&kind))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -99,11 +99,13 @@ fn sync_whole(_: &File) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// The first two numbers of a version such as `6.1.0-18-amd64`.
+/// Whether `syncfs` tells of all that could not be written, in the kernel with a version such as `6.1.0-18-amd64`: of data since 5.8
+/// (`syncfs(2)`), of anything else since 5.17.
 #[cfg(target_os = "linux")]
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+fn tells_errors(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
+    let mut next = || numbers.next().flatten();
+    next().zip(next()) >= Some((5, 17))
 }
 
 #[cfg(test)]
@@ -121,7 +123,7 @@ mod tests {
             ("10.0+", true),
             ("generic", false),
         ] {
-            assert_eq!(version(release) >= Some((5, 17)), tells, "{release}");
+            assert_eq!(tells_errors(release), tells, "{release}");
         }
     }
 
@@ -148,16 +150,14 @@ mod tests {
 
     #[test]
     fn only_what_is_known_to_be_synced_whole_is_believed() {
-        let other = FileSystem::with(File::open("/proc/version").unwrap()).unwrap();
-        assert!(!is_synced_whole(&other.file));
+        assert!(!is_synced_whole(&File::open("/proc/version").unwrap()));
+        assert!(FileSystem::of("/proc".as_ref()).is_none());
         assert!(FileSystem::of("/no/such/folder".as_ref()).is_none());
         // In memory everywhere.
         let shared = FileSystem::believed("/dev/shm".as_ref()).unwrap();
         assert!(shared.has(&std::fs::metadata("/dev/shm").unwrap()));
         assert!(!shared.has(&std::fs::metadata("/proc").unwrap()));
-        assert_eq!(
-            is_synced_whole(&shared.file),
-            version(&rustix::system::uname().release().to_string_lossy()) >= Some((5, 17))
-        );
+        let tells_errors = tells_errors(&rustix::system::uname().release().to_string_lossy());
+        assert_eq!(FileSystem::of("/dev/shm".as_ref()).is_some(), tells_errors);
     }
 }
