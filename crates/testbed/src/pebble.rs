@@ -18,7 +18,8 @@ pub struct PebbleOptions {
     /// Percentage of nonces that it refuses; Pebble's own default is 5.
     pub nonce_reject: u32,
     /// Percentage of valid authorizations that it uses again; Pebble's own default is 50. With 0 it is still one in a
-    /// hundred (seen in Pebble 2.4: 4 of 400 orders), so a test that has to prove something orders a name that is new.
+    /// hundred (seen in Pebble 2.4: 4 of 400 orders), so a test that has to prove something orders a name that is new, or
+    /// gives up what is proved.
     pub authz_reuse: u32,
     /// Whether it demands an external account binding, which [`Pebble::external_account`] satisfies.
     pub external_account: bool,
@@ -161,6 +162,16 @@ impl Pebble {
             Some(format!("{method} {path}"))
         };
         self.log().iter().filter_map(request).collect()
+    }
+
+    /// The URLs of the authorizations that were proved, also of those that were given up since.
+    pub fn proved(&self) -> Vec<String> {
+        let id = |line: &String| {
+            let (_, rest) = line.split_once("authz ")?;
+            Some(rest.split_once(" set VALID")?.0.to_owned())
+        };
+        let url = |id| format!("https://localhost:{}/authZ/{id}", self.address.port());
+        self.log().iter().filter_map(id).map(url).collect()
     }
 
     /// Ends it.

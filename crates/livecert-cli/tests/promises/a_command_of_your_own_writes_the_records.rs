@@ -60,6 +60,7 @@ fn one_value_at_a_time_and_again_at_a_renewal() {
     let (bench, command) = with_command(SCRIPT);
     let before = bench.testbed.gandi().zone("example.com");
     expect(&issue(&bench, &command, &[]), 0);
+    bench.prove_anew();
     expect(&bench.run(&["renew", "--force"]), 0);
     assert_eq!(bench.testbed.gandi().zone("example.com"), before);
     let calls = read(&bench.testbed.folder().join("calls"));

@@ -84,6 +84,7 @@ fn and_nothing_else_in_dns_is_touched() {
     assert_eq!(own.server.values(&target).len(), 2);
     // A renewal needs nothing but what is stored, and nobody.
     let before = own.server.values(&target);
+    own.bench.prove_anew();
     expect(&own.bench.run(&["renew", "--force"]), 0);
     assert!(own.server.values(&target).iter().all(|value| !before.contains(value)));
     assert_eq!(own.server.registered(), 1);
@@ -99,6 +100,7 @@ fn whoever_waits_for_its_turn_can_be_stopped() {
     let first = own.run("issue", &names, &["--json"]);
     own.set_cname(&first, "one");
     expect(&own.run("issue", &names, &[]), 0);
+    own.bench.prove_anew();
     let locks = own.bench.testbed.home().join("locks");
     let locks = std::fs::read_dir(locks).unwrap().map(|entry| entry.unwrap().path());
     let is_turn = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("txt@");

@@ -137,6 +137,24 @@ impl Bench {
         self.livecert.run(words).unwrap()
     }
 
+    /// Gives up what the account holds for proved at Pebble, so that the next order proves all of it again: of a hundred such
+    /// authorizations Pebble uses one again although it is told not to ([`PebbleOptions::authz_reuse`]).
+    #[track_caller]
+    fn prove_anew(&self) {
+        let (directory, proved) = (self.testbed.pebble().directory(), self.testbed.pebble().proved());
+        let at = ["--server", &directory, "--json"];
+        let ask = |what: &str, urls: &[&str]| {
+            let outcome = self.run(&[&["authz", what], urls, &at].concat());
+            expect(&outcome, 0);
+            document(&outcome)["authorizations"].as_array().unwrap().clone()
+        };
+        let known = ask("list", &proved.iter().map(String::as_str).collect::<Vec<_>>());
+        let valid = known.iter().filter(|one| one["status"] == "valid");
+        let valid: Vec<_> = valid.map(|one| one["url"].as_str().unwrap()).collect();
+        let given_up = ask("deactivate", &valid);
+        assert!(given_up.iter().all(|one| one["status"] == "deactivated"), "{given_up:#?}");
+    }
+
     /// TXT values at a name of `example.com`, with their TTL, as the API gives them.
     fn txt(&self, name: &str) -> Option<(u32, Vec<String>)> {
         let zone = self.testbed.gandi().zone("example.com");

@@ -311,6 +311,7 @@ fn a_name_in_another_letter_case_is_used_as_it_is_written_or_told() {
         .testbed
         .gandi()
         .set_behaviour(Behaviour { other_case: OtherCase::NotFound, ..Behaviour::default() });
+    bench.prove_anew();
     let words = ["--force", "--plugin-arg", "GandiRetryTime=1s"];
     let outcome = bench.issue(&["example.com"], &words);
     expect(&outcome, 1);

@@ -186,6 +186,7 @@ fn and_a_renewal_that_nobody_asked_for_passes_them_over() {
     expect(&status, 4);
     says(&status, &["needs-person", "a person puts its proofs there", "livecert renew example.com"]);
     // Named, it is tried.
+    bench.prove_anew();
     let named = bench.run(&["renew", "example.com"]);
     expect(&named, 1);
     says(&named, &["needs a person at a terminal"]);

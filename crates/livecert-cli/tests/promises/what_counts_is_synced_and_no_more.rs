@@ -34,6 +34,7 @@ fn synced(bench: &Bench, name: &str) -> Vec<String> {
 fn for_a_renewal() {
     let bench = Bench::new();
     expect(&bench.issue(&["www.example.com"], &[]), 0);
+    bench.prove_anew();
     let synced = synced(&bench, "www.example.com");
     let at = |path: &str| {
         let found = synced.iter().position(|other| other.starts_with(path));
