@@ -17,29 +17,62 @@ const TTL: u32 = 3600;
 /// How long a client may take before it is said to hang.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The heads of the table.
-pub(super) const HEADS: [&str; 6] = [
-    "a neighbour's value",
-    "two at once, with a neighbour",
-    "killed after the write, run again",
-    "503 once at the first read",
-    "503 once at the first write",
-    "503 once at the clean-up",
+/// A table of days on which not everything goes well.
+pub(super) struct Days {
+    pub(super) title: &'static str,
+    pub(super) heads: &'static [&'static str],
+    row: fn(&Bed<'_>) -> Result<Vec<String>, Failure>,
+}
+
+/// All of them.
+pub(super) const ALL: [Days; 2] = [
+    Days {
+        title: "Bad days",
+        heads: &["a neighbour's value", "two at once, with a neighbour", "killed after the write, run again"],
+        row: |bed| Ok(vec![bed.neighbour()?, bed.two_at_once()?, bed.killed()?]),
+    },
+    Days {
+        title: "Busy days",
+        heads: &[
+            "503 once at the first read",
+            "503 once at the first write",
+            "503 once at the clean-up",
+            "429 once at the first read",
+            "429 once at the first write",
+            "429 once at the clean-up",
+        ],
+        row: |bed| {
+            let mut cells = Vec::new();
+            for status in [503, 429] {
+                for moment in [READ, WRITE, CLEAN_UP] {
+                    cells.push(bed.busy(status, moment)?);
+                }
+            }
+            Ok(cells)
+        },
+    },
 ];
 
-/// A row of the table: how a client came through.
-pub(super) fn row(world: &World, peer: &dyn Peer) -> Result<Vec<String>, Failure> {
-    world.settle_for(peer);
-    let bed = Bed { world, peer };
-    Ok(vec![
-        bed.neighbour()?,
-        bed.two_at_once()?,
-        bed.killed()?,
-        bed.busy("read", &["GET"], "/records/", 0)?,
-        bed.busy("write", &["POST", "PUT"], "/TXT", 0)?,
-        bed.busy_clean_up()?,
-    ])
+impl Days {
+    /// A row of the table: how a client came through.
+    pub(super) fn row(&self, world: &World, peer: &dyn Peer) -> Result<Vec<String>, Failure> {
+        world.settle_for(peer);
+        (self.row)(&Bed { world, peer })
+    }
 }
+
+/// When LiveDNS is busy.
+#[derive(Clone, Copy)]
+struct Moment {
+    name: &'static str,
+    methods: &'static [&'static str],
+    path: &'static str,
+}
+
+const READ: Moment = Moment { name: "read", methods: &["GET"], path: "/records/" };
+const WRITE: Moment = Moment { name: "write", methods: &["POST", "PUT"], path: "/TXT" };
+/// The removal is a DELETE, or whatever write comes second.
+const CLEAN_UP: Moment = Moment { name: "clean-up", methods: &["DELETE", "PATCH"], path: "/records/" };
 
 struct Bed<'a> {
     world: &'a World,
@@ -120,15 +153,15 @@ impl Bed<'_> {
         Ok(format!("{then}; then {ended}, {}", self.left(&host, false)))
     }
 
-    fn busy(&self, what: &str, methods: &[&str], path: &str, after: u32) -> Result<String, Failure> {
-        let host = self.host(what);
-        for method in methods {
-            let answer =
-                Fault::Answer { status: 503, body: "busy".to_owned(), retry_after: Some("1".to_owned()) };
+    /// How it goes when one request of that moment is answered with an error that says to come back in a second.
+    fn busy(&self, status: u16, moment: Moment) -> Result<String, Failure> {
+        let host = self.host(&format!("{}-{status}", moment.name));
+        for method in moment.methods {
+            let answer = Fault::Answer { status, body: "busy".to_owned(), retry_after: Some("1".to_owned()) };
             let rule = FaultRule {
                 method: Some((*method).to_owned()),
-                path: path.to_owned(),
-                after,
+                path: moment.path.to_owned(),
+                after: 0,
                 times: 1,
                 fault: answer,
             };
@@ -137,11 +170,6 @@ impl Bed<'_> {
         let ended = self.ended(&mut self.start(&host)?)?;
         self.world.gandi().heal();
         Ok(format!("{ended}, {}", self.left(&host, false)))
-    }
-
-    /// The removal is a DELETE, or whatever write comes second.
-    fn busy_clean_up(&self) -> Result<String, Failure> {
-        self.busy("clean-up", &["DELETE", "PATCH"], "/records/", 0)
     }
 
     /// Starts a client in a process group of its own, so that its scripts die with it.

@@ -123,11 +123,13 @@ fn inside(words: &Words) -> Result<(), Failure> {
     if wanted(&words.case, "bad-days") {
         let world = World::start(Duration::ZERO, false)?;
         warm_up(&world, &peers)?;
-        let row = |peer: &dyn Peer| Ok((peer.title(), faults::row(&world, peer)?));
-        let clients = peers.iter().map(AsRef::as_ref).filter(|peer| !peer.id().starts_with("floor"));
-        let rows = clients.map(row).collect::<Result<Vec<_>, Failure>>()?;
-        say(&report.add_faults(&faults::HEADS, &rows));
-        write(&report)?;
+        peers.retain(|peer| !peer.id().starts_with("floor"));
+        for days in faults::ALL {
+            let row = |peer: &dyn Peer| Ok((peer.title(), days.row(&world, peer)?));
+            let rows = peers.iter().map(AsRef::as_ref).map(row).collect::<Result<Vec<_>, Failure>>()?;
+            say(&report.add_days(&days, &rows));
+            write(&report)?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::case::Case;
+use super::faults::Days;
 use super::peer::Waits;
 use super::stopwatch::Taken;
 use super::{CHART, chart};
@@ -112,15 +113,15 @@ impl Report {
         self.push(&heading(case, self.waits), text)
     }
 
-    /// Adds the bad days, and gives their table.
-    pub(super) fn add_faults(&mut self, heads: &[&str], rows: &[(&'static str, Vec<String>)]) -> String {
-        let mut text = format!("| client | {} |\n", heads.join(" | "));
-        text += &format!("| --- |{}\n", " --- |".repeat(heads.len()));
+    /// Adds days on which not everything goes well, and gives their table.
+    pub(super) fn add_days(&mut self, days: &Days, rows: &[(&'static str, Vec<String>)]) -> String {
+        let mut text = format!("| client | {} |\n", days.heads.join(" | "));
+        text += &format!("| --- |{}\n", " --- |".repeat(days.heads.len()));
         text += &rows
             .iter()
             .map(|(title, cells)| format!("| {title} | {} |\n", cells.join(" | ")))
             .collect::<String>();
-        self.push(BAD_DAYS, text)
+        self.push(days.title, text)
     }
 
     fn push(&mut self, title: &str, text: String) -> String {
@@ -149,7 +150,6 @@ impl Report {
 
 const WALL_HEADS: &str =
     "| client | runs | wall time | times livecert's | CPU | memory | ACME requests | Gandi requests |\n";
-const BAD_DAYS: &str = "Bad days";
 
 /// The tables that a document has.
 fn tables_in(text: &str) -> Vec<Table> {
