@@ -136,6 +136,9 @@ pub(crate) fn hint(error: &CertificateError) -> Option<String> {
         CertificateError::Held { .. } => {
             "wait until then; --server, repeated, names servers to fall back to; --force asks all the same"
         }
+        CertificateError::Outage { .. } => {
+            "run the same command again when it answers; --server, repeated, names servers to fall back to"
+        }
         CertificateError::Waiting { cert, costly, .. } => {
             return Some(format!(
                 "mend what the last error says; then `livecert renew {cert}{}` tries at once",

@@ -1,3 +1,4 @@
+use serde_json::Value;
 use testbed::ca::{Fault, NewOrder, RetryAfter, Targets};
 use testbed::{AcmeSim, Outcome};
 
@@ -99,6 +100,50 @@ fn but_not_when_every_server_would_refuse() {
     expect(&outcome, 1);
     says(&outcome, &["refused example.com", "next:"]);
     assert_eq!(other.control().requests(), []);
+}
+
+/// Whoever asks a server that answers nobody waits for it as long as the first one did.
+#[test]
+fn and_one_that_is_out_of_order_for_three_is_not_asked_for_all() {
+    let bench = Bench::new();
+    let (home, other) = servers(&bench);
+    let certs = ["c1", "c2", "c3", "c4", "c5"];
+    for cert in certs {
+        let words = bench.words_at(&home, &[&format!("{cert}.example.com")], &["--cert-name", cert]);
+        expect(&bench.livecert.run(words).unwrap(), 0);
+    }
+    home.control().fail(Fault::page(502).of("POST", "/order", 3));
+    let ordered = sent(&home.control(), "/order");
+    let outcome = bench.run(&["renew", "--force", "--parallel", "1", "--json"]);
+    expect(&outcome, 1);
+    assert_eq!(sent(&home.control(), "/order"), ordered + 3);
+    let renewals = document(&outcome)["certificates"].as_array().unwrap().clone();
+    let asked = |one: &&Value| one["error"]["causes"].to_string().contains("HTTP 502");
+    let told = |one: &&Value| {
+        let error = &one["error"];
+        let message = error["message"].as_str().unwrap();
+        error["kind"] == "server-unreachable"
+            && message.contains("for 3 certificates in a row")
+            && message.contains("HTTP 502")
+    };
+    assert_eq!(
+        (renewals.iter().filter(asked).count(), renewals.iter().filter(told).count()),
+        (3, 2),
+        "{outcome:?}"
+    );
+    says(&outcome, &["run the same command again when it answers"]);
+
+    // The next run asks for itself.
+    expect(&bench.run(&["renew", "--force", "--parallel", "1"]), 0);
+    // Where there are servers to fall back to, they are asked at once.
+    expect(&bench.run(&["account", "new", "--server", &other.directory(), "--accept-tos"]), 0);
+    for cert in certs {
+        expect(&bench.run(&["set", cert, "--server", &home.directory(), "--server", &other.directory()]), 0);
+    }
+    home.control().fail(Fault::page(502).of("POST", "/order", 3));
+    let ordered = sent(&home.control(), "/order");
+    expect(&bench.run(&["renew", "--force", "--parallel", "1"]), 0);
+    assert_eq!((sent(&home.control(), "/order"), sent(&other.control(), "/order")), (ordered + 3, 5));
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Service {
     /// As [`intentions`]; nothing was done then.
     pub async fn apply(&self, request: ApplyRequest) -> Result<Vec<Applied>, CertificateError> {
         self.connections.begin_run();
+        self.outages.begin_run();
         let (file, parallel, named) = (request.file.clone(), request.parallel, !request.only.is_empty());
         let occasion = if named { Occasion::Issue } else { Occasion::Declared };
         let intentions = intentions(&self.store, request)?;

@@ -123,6 +123,18 @@ pub enum CertificateError {
         /// What it said.
         words: String,
     },
+    /// The server was out of order for others of the same run; it was not asked.
+    #[error(
+        "{server} was out of order for {certificates} certificates in a row, and is not asked again for now: {words}"
+    )]
+    Outage {
+        /// The server.
+        server: String,
+        /// For how many.
+        certificates: usize,
+        /// What went wrong for the last of them.
+        words: String,
+    },
     /// Our own requests have used up a rate limit of the server; it was not asked.
     #[error("at {server}, {reached}")]
     LimitReached {
@@ -532,7 +544,9 @@ impl CertificateError {
     pub fn calls_for_another_server(&self) -> bool {
         use livecert_acme::ErrorClass::{Outage, RateLimited, ServerInternal};
         match self {
-            CertificateError::Held { .. } | CertificateError::LimitReached { .. } => true,
+            CertificateError::Held { .. }
+            | CertificateError::Outage { .. }
+            | CertificateError::LimitReached { .. } => true,
             // A validation that does not come to an end is about the names as likely as about the server.
             CertificateError::Acme { source: livecert_acme::Error::Unsettled { .. }, .. } => false,
             CertificateError::Acme { source, .. } => {
@@ -547,6 +561,7 @@ impl CertificateError {
         use livecert_acme::ErrorClass::{Dns, Refused};
         match self {
             CertificateError::Held { .. }
+            | CertificateError::Outage { .. }
             | CertificateError::LimitReached { .. }
             | CertificateError::TermsNotAccepted { .. }
             | CertificateError::ExternalAccountRequired { .. }

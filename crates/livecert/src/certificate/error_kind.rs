@@ -63,6 +63,7 @@ fn kind(error: &CertificateError) -> &'static str {
         CertificateError::NotDeclared { .. } => "not-declared",
         CertificateError::Access(_) => "access",
         CertificateError::Held { .. } => "rate-limited",
+        CertificateError::Outage { .. } => "server-unreachable",
         CertificateError::LimitReached { .. } => "rate-limit-reached",
         CertificateError::Waiting { .. } => "waiting",
         CertificateError::NoStandingRecord { .. } => "no-standing-record",

@@ -287,6 +287,7 @@ impl Service {
         // 6. to 9. From the order to the certificate.
         let end = work.current.map(|current| current.info.not_after);
         let held = |error: &CertificateError| {
+            self.outages.note(server, error);
             self.remember_hold(work.cert, server.as_str(), work.names(), end, error);
         };
         // 10. Checked, complete, and current by one rename, while the proofs are still being removed.
@@ -330,6 +331,9 @@ impl Service {
             let (server, until, words) = (server.to_string(), hold.until, hold.words);
             return Err(CertificateError::Held { server, until, words });
         }
+        if let Some(outage) = self.outages.of(server) {
+            return Err(outage);
+        }
         if !left.as_ref().is_some_and(is_ours) {
             self.within_limits(cert, server, settings, work.current)?;
         }
@@ -355,6 +359,7 @@ impl Service {
             self.tell_of_credential(cert, writer.plugin.as_ref()).await;
         }
         let held = |error: &CertificateError| {
+            self.outages.note(server, error);
             self.remember_hold(cert, server.as_str(), work.names(), end, error);
         };
         let (account, placement, caa) = prepared.inspect_err(held)?;
@@ -362,6 +367,7 @@ impl Service {
         // 5. The order. Not to be interrupted while it is made: one that nobody knows of stays pending at the CA.
         let ledger = Ledger::begin(&self.store, cert, work.lock, ready.publications())?;
         let order = self.order(server, work, account, &pending).await.inspect_err(held)?;
+        self.outages.end(server);
         if pending.url != order.order.url.as_str() {
             pending.account = order.account.url().to_string();
             pending.url = order.order.url.to_string();

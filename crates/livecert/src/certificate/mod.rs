@@ -30,6 +30,7 @@ mod limit;
 mod lost_account;
 mod name;
 mod order;
+mod outage;
 mod outlook;
 mod output;
 mod per_name;

@@ -112,6 +112,7 @@ impl Service {
     pub async fn renew(&self, request: &RenewRequest) -> Result<Vec<Renewal>, CertificateError> {
         let began = Timestamp::now();
         self.connections.begin_run();
+        self.outages.begin_run();
         for cert in &request.certs {
             if let Err(error @ StoreError::NoSuchCertificate { .. }) = self.store.record(cert)
                 && !self.store.cert_folder(cert).exists()

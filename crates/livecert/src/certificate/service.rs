@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::CertificateError;
 use super::connect::KnownServers;
 use super::connections::Connections;
+use super::outage::Outages;
 use crate::plugin::{PluginState, Surroundings};
 use crate::progress::{Event, Progress};
 use crate::secret::{KeyPlace, SealingKey};
@@ -30,6 +31,7 @@ pub struct Service {
     /// Nothing is kept, and nothing outside of DNS is to happen, such as a hook.
     pub(super) rehearsing: bool,
     pub(super) servers: KnownServers,
+    pub(super) outages: Outages,
     pub(super) connections: Connections,
     pub(super) lock_patience: Duration,
 }
@@ -61,6 +63,7 @@ impl Service {
             interrupt,
             rehearsing,
             servers,
+            outages: Outages::default(),
             connections: Connections::default(),
             lock_patience,
         })
@@ -86,6 +89,7 @@ impl Service {
             interrupt: self.interrupt.clone(),
             rehearsing: true,
             servers: KnownServers::default(),
+            outages: Outages::default(),
             connections: Connections::default(),
             lock_patience: self.lock_patience,
         }
