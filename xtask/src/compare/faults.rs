@@ -65,14 +65,16 @@ impl Days {
 #[derive(Clone, Copy)]
 struct Moment {
     name: &'static str,
-    methods: &'static [&'static str],
+    /// Methods, and how many such requests come before.
+    requests: &'static [(&'static str, u32)],
     path: &'static str,
 }
 
-const READ: Moment = Moment { name: "read", methods: &["GET"], path: "/records/" };
-const WRITE: Moment = Moment { name: "write", methods: &["POST", "PUT"], path: "/TXT" };
-/// The removal is a DELETE, or whatever write comes second.
-const CLEAN_UP: Moment = Moment { name: "clean-up", methods: &["DELETE", "PATCH"], path: "/records/" };
+const READ: Moment = Moment { name: "read", requests: &[("GET", 0)], path: "/records/" };
+const WRITE: Moment = Moment { name: "write", requests: &[("POST", 0), ("PUT", 0)], path: "/TXT" };
+/// The removal is a DELETE, a PATCH, or the second PUT of those who add with the first.
+const CLEAN_UP: Moment =
+    Moment { name: "clean-up", requests: &[("DELETE", 0), ("PATCH", 0), ("PUT", 1)], path: "/records/" };
 
 struct Bed<'a> {
     world: &'a World,
@@ -156,20 +158,23 @@ impl Bed<'_> {
     /// How it goes when one request of that moment is answered with an error that says to come back in a second.
     fn busy(&self, status: u16, moment: Moment) -> Result<String, Failure> {
         let host = self.host(&format!("{}-{status}", moment.name));
-        for method in moment.methods {
+        for (method, before) in moment.requests {
             let answer = Fault::Answer { status, body: "busy".to_owned(), retry_after: Some("1".to_owned()) };
             let rule = FaultRule {
                 method: Some((*method).to_owned()),
                 path: moment.path.to_owned(),
-                after: 0,
+                after: *before,
                 times: 1,
                 fault: answer,
             };
             self.world.gandi().fail(rule);
         }
+        let met = || self.world.gandi().requests().iter().filter(|request| request.status == status).count();
+        let before = met();
         let ended = self.ended(&mut self.start(&host)?)?;
         self.world.gandi().heal();
-        Ok(format!("{ended}, {}", self.left(&host, false)))
+        let not_met = if met() == before { " (it made no such request)" } else { "" };
+        Ok(format!("{ended}, {}{not_met}", self.left(&host, false)))
     }
 
     /// Starts a client in a process group of its own, so that its scripts die with it.

@@ -566,7 +566,8 @@ pub(crate) const ENTRIES: &[Entry] = &[
     ),
     entry(
         "server-unreachable",
-        "The ACME server does not answer.",
+        "The ACME server does not answer; in a run with many certificates, it may not have answered those before this one, and was \
+         not asked again.",
         "The network, this machine's DNS, or the CA.",
         "Run the command again; nothing was changed. `--server`, repeated, names servers to fall back to.",
     ),

@@ -72,7 +72,7 @@ fn what_livedns_offers_is_learned_once_in_a_run_and_anew_in_the_next() {
 }
 
 /// A service on the bench's store, in this process.
-fn service(bench: &Bench) -> Service {
+pub(super) fn service(bench: &Bench) -> Service {
     let store = Store::open(&bench.testbed.home()).unwrap();
     let http = livecert::network::http_client(Some(&bench.testbed.ca())).unwrap();
     let surroundings = Surroundings { http, prompter: Arc::new(Nobody), locks: store.locks(), state: None };

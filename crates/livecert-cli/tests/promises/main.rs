@@ -138,7 +138,8 @@ impl Bench {
     }
 
     /// Gives up what the account holds for proved at Pebble, so that the next order proves all of it again: of a hundred such
-    /// authorizations Pebble uses one again although it is told not to ([`PebbleOptions::authz_reuse`]).
+    /// authorizations Pebble uses one again although it is told not to ([`PebbleOptions::authz_reuse`]). For benches with one
+    /// account.
     #[track_caller]
     fn prove_anew(&self) {
         let (directory, proved) = (self.testbed.pebble().directory(), self.testbed.pebble().proved());

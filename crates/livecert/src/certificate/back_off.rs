@@ -92,7 +92,9 @@ impl CertificateError {
 
     fn is_held(&self) -> bool {
         match self {
-            CertificateError::Held { .. } | CertificateError::LimitReached { .. } => true,
+            CertificateError::Held { .. }
+            | CertificateError::LimitReached { .. }
+            | CertificateError::Outage { .. } => true,
             CertificateError::NoServer { source, .. } => source.is_held(),
             _ => false,
         }

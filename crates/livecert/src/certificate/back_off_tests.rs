@@ -59,6 +59,13 @@ fn the_nearer_the_end_the_more_often() {
 
 #[test]
 fn what_a_ca_has_said_is_no_failed_try() {
+    let outage = CertificateError::Outage {
+        server: String::new(),
+        certificates: 3,
+        waited: std::time::Duration::from_secs(30),
+        words: String::new(),
+    };
+    assert_eq!(tries(60, Occasion::Due, None, &outage).len(), 60, "it was not asked");
     let held = CertificateError::Held { server: String::new(), until: at(DAY), words: "later".into() };
     let tried = tries(60, Occasion::Due, None, &held);
     assert_eq!(tried.len(), 60, "the hold itself says until when");

@@ -123,16 +123,19 @@ pub enum CertificateError {
         /// What it said.
         words: String,
     },
-    /// The server was out of order for others of the same run; it was not asked.
+    /// The server has answered no others of the same run; it was not asked.
     #[error(
-        "{server} was out of order for {certificates} certificates in a row, and is not asked again for now: {words}"
+        "{server} has answered none of {certificates} certificates in {} s, and was not asked for this one: {words}",
+        waited.as_secs()
     )]
     Outage {
         /// The server.
         server: String,
-        /// For how many.
+        /// How many got no answer.
         certificates: usize,
-        /// What went wrong for the last of them.
+        /// From the first of them that began to the last that gave up.
+        waited: std::time::Duration,
+        /// What the last of them got instead.
         words: String,
     },
     /// Our own requests have used up a rate limit of the server; it was not asked.

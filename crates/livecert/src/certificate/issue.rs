@@ -3,6 +3,8 @@
 //! Retries, polling and pacing live where they happen (the protocol crate, the LiveDNS crate, the DNS room); here is
 //! the order of things, and what has to be undone when one of them fails.
 
+use std::time::Instant;
+
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use livecert_acme::{Account, Certificate, CertificateId, ChallengeType};
@@ -94,6 +96,7 @@ impl Service {
     /// See [`CertificateError`]; [`CertificateError::is_input`] tells whether nothing was done.
     pub async fn issue(&self, request: &IssueRequest) -> Result<Issued, CertificateError> {
         let cert = request.check()?;
+        self.outages.begin_run();
         self.unless_interrupted(self.sweep_first(&[cert])).await?;
         let run = DeployRun::new(true);
         let issued = self.issue_unswept(request, Occasion::Issue, &run).await;
@@ -287,7 +290,6 @@ impl Service {
         // 6. to 9. From the order to the certificate.
         let end = work.current.map(|current| current.info.not_after);
         let held = |error: &CertificateError| {
-            self.outages.note(server, error);
             self.remember_hold(work.cert, server.as_str(), work.names(), end, error);
         };
         // 10. Checked, complete, and current by one rename, while the proofs are still being removed.
@@ -331,10 +333,11 @@ impl Service {
             let (server, until, words) = (server.to_string(), hold.until, hold.words);
             return Err(CertificateError::Held { server, until, words });
         }
-        if let Some(outage) = self.outages.of(server) {
-            return Err(outage);
-        }
         if !left.as_ref().is_some_and(is_ours) {
+            // Who goes on step by step waits for one order, and nobody for it.
+            if !kept && let Some(outage) = self.outages.of(server) {
+                return Err(outage);
+            }
             self.within_limits(cert, server, settings, work.current)?;
         }
 
@@ -358,15 +361,16 @@ impl Service {
         {
             self.tell_of_credential(cert, writer.plugin.as_ref()).await;
         }
-        let held = |error: &CertificateError| {
-            self.outages.note(server, error);
+        let begun = Instant::now();
+        let noted = |error: &CertificateError| {
+            self.outages.note(server, begun, error);
             self.remember_hold(cert, server.as_str(), work.names(), end, error);
         };
-        let (account, placement, caa) = prepared.inspect_err(held)?;
+        let (account, placement, caa) = prepared.inspect_err(noted)?;
 
         // 5. The order. Not to be interrupted while it is made: one that nobody knows of stays pending at the CA.
         let ledger = Ledger::begin(&self.store, cert, work.lock, ready.publications())?;
-        let order = self.order(server, work, account, &pending).await.inspect_err(held)?;
+        let order = self.order(server, work, account, &pending).await.inspect_err(noted)?;
         self.outages.end(server);
         if pending.url != order.order.url.as_str() {
             pending.account = order.account.url().to_string();

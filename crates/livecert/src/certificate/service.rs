@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::CertificateError;
 use super::connect::KnownServers;
 use super::connections::Connections;
-use super::outage::Outages;
+use super::outage::{self, Outages};
 use crate::plugin::{PluginState, Surroundings};
 use crate::progress::{Event, Progress};
 use crate::secret::{KeyPlace, SealingKey};
@@ -63,7 +63,7 @@ impl Service {
             interrupt,
             rehearsing,
             servers,
-            outages: Outages::default(),
+            outages: Outages::new(outage::PATIENCE),
             connections: Connections::default(),
             lock_patience,
         })
@@ -89,7 +89,7 @@ impl Service {
             interrupt: self.interrupt.clone(),
             rehearsing: true,
             servers: KnownServers::default(),
-            outages: Outages::default(),
+            outages: self.outages.afresh(),
             connections: Connections::default(),
             lock_patience: self.lock_patience,
         }
@@ -99,6 +99,14 @@ impl Service {
     #[must_use]
     pub fn with_lock_patience(mut self, patience: Duration) -> Self {
         self.lock_patience = patience;
+        self
+    }
+
+    /// With this much patience for a server that answers nobody (20 seconds else), before those that come later in the same run
+    /// are told at once, or go to the next server.
+    #[must_use]
+    pub fn with_server_patience(mut self, patience: Duration) -> Self {
+        self.outages = Outages::new(patience);
         self
     }
 
