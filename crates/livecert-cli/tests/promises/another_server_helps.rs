@@ -107,6 +107,28 @@ fn but_not_when_every_server_would_refuse() {
     assert_eq!(other.control().requests(), []);
 }
 
+#[test]
+fn and_ends_what_it_has_begun() {
+    let bench = Bench::new();
+    let (home, other) = servers(&bench);
+    home.control().change(|behaviour| {
+        behaviour.new_order = NewOrder::RateLimited;
+        behaviour.rate_limit_retry_after = RetryAfter::Seconds(7200);
+    });
+    let detail = "Certificate not found".to_owned();
+    let fault = Fault::Problem { status: 404, kind: "malformed".into(), detail, retry_after: None };
+    other.control().fail(fault.of("POST", "/certificate", 1));
+    let home_url = home.directory();
+    let words = bench.words_at(&other, &["example.com"], &["--server", &home_url, "--cert-name", "begun"]);
+    let outcome = bench.livecert.run(&words).unwrap();
+    expect(&outcome, 1);
+    says(&outcome, &["Certificate not found"]);
+    // The home still wants to be left alone; the order is at the other one.
+    expect(&bench.livecert.run(&words).unwrap(), 0);
+    is_from(&bench, "begun", &other);
+    assert_eq!((sent(&home.control(), "/order"), sent(&other.control(), "/order")), (1, 1));
+}
+
 /// Whoever asks a server that answers nobody waits for it as long as the first one did.
 #[test]
 fn and_one_that_answers_nobody_is_not_waited_for_by_all() {

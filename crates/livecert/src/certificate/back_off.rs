@@ -95,7 +95,10 @@ impl CertificateError {
             CertificateError::Held { .. }
             | CertificateError::LimitReached { .. }
             | CertificateError::Outage { .. } => true,
-            CertificateError::NoServer { source, .. } => source.is_held(),
+            // The servers before the last one may have been asked, and it has not said until when.
+            CertificateError::NoServer { source, .. } => {
+                source.is_held() && !matches!(**source, CertificateError::Outage { .. })
+            }
             _ => false,
         }
     }

@@ -239,7 +239,7 @@ impl Service {
         let watches = ready.writers().iter().map(|writer| self.watch_credential(&writer.plugin)).collect();
 
         let mut earlier: Vec<(String, String)> = Vec::new();
-        let mut servers = settings.servers.iter().peekable();
+        let mut servers = settings.servers.iter();
         let made = loop {
             // There is always a home.
             let Some(server) = servers.next() else { return Err(CertificateError::NoNames) };
@@ -250,8 +250,9 @@ impl Service {
             // What is wrong with a fallback alone must not keep the next one from helping.
             let leaves =
                 error.calls_for_another_server() || (!earlier.is_empty() && error.is_about_the_server());
-            match servers.peek() {
-                Some(next) if leaves && !self.is_ordered(work)? => {
+            let others = servers.as_slice();
+            match others.first() {
+                Some(next) if leaves && !self.is_ordered(work, others)? => {
                     let (from, to, reason) = (server.to_string(), next.to_string(), with_causes(&error));
                     self.progress.event(cert, Event::Fallback { from: &from, to: &to, reason: &reason });
                     earlier.push((from, reason));
@@ -268,11 +269,14 @@ impl Service {
     }
 
     /// Whether there is an order that may still give a certificate: then it is taken up by the next run, and nobody else is
-    /// asked. After an hour it has had its chance.
-    fn is_ordered(&self, work: &Work<'_>) -> Result<bool, CertificateError> {
+    /// asked, unless it is one of the `others` that has it. After an hour it has had its chance.
+    fn is_ordered(&self, work: &Work<'_>, others: &[ServerUrl]) -> Result<bool, CertificateError> {
         let left = self.store.left_behind(work.cert, work.lock)?;
-        let young = |order: &PendingOrder| Timestamp::now().duration_since(order.made) < ORDER_CHANCE;
-        Ok(left.is_some_and(|(_, order)| young(&order)))
+        let stays = |order: &PendingOrder| {
+            let young = Timestamp::now().duration_since(order.made) < ORDER_CHANCE;
+            young && !others.iter().any(|other| other.as_str() == order.server)
+        };
+        Ok(left.is_some_and(|(_, order)| stays(&order)))
     }
 
     async fn make_at(
@@ -334,11 +338,11 @@ impl Service {
             return Err(CertificateError::Held { server, until, words });
         }
         if !left.as_ref().is_some_and(is_ours) {
+            self.within_limits(cert, server, settings, work.current)?;
             // Who goes on step by step waits for one order, and nobody for it.
             if !kept && let Some(outage) = self.outages.of(server) {
                 return Err(outage);
             }
-            self.within_limits(cert, server, settings, work.current)?;
         }
 
         // 2. The key. It is synced with its order, before the CA hears of it.
@@ -354,6 +358,13 @@ impl Service {
         self.progress.event(cert, Event::Begins { step: Step::Order });
 
         // 3. and 4. Directory and account; beside them, the zones of the names.
+        let noted = |begun: Instant| {
+            move |error: &CertificateError| {
+                self.outages.note(server, begun, error);
+                self.remember_hold(cert, server.as_str(), work.names(), end, error);
+            }
+        };
+        let begun = Instant::now();
         let preparing = self.prepare(server, work, solvers, !pending.url.is_empty());
         let prepared = self.unless_interrupted(preparing).await?;
         if let Err(CertificateError::Challenge(ChallengeError::Prepare { publisher, .. })) = &prepared
@@ -361,16 +372,12 @@ impl Service {
         {
             self.tell_of_credential(cert, writer.plugin.as_ref()).await;
         }
-        let begun = Instant::now();
-        let noted = |error: &CertificateError| {
-            self.outages.note(server, begun, error);
-            self.remember_hold(cert, server.as_str(), work.names(), end, error);
-        };
-        let (account, placement, caa) = prepared.inspect_err(noted)?;
+        let (account, placement, caa) = prepared.inspect_err(noted(begun))?;
 
         // 5. The order. Not to be interrupted while it is made: one that nobody knows of stays pending at the CA.
         let ledger = Ledger::begin(&self.store, cert, work.lock, ready.publications())?;
-        let order = self.order(server, work, account, &pending).await.inspect_err(noted)?;
+        let begun = Instant::now();
+        let order = self.order(server, work, account, &pending).await.inspect_err(noted(begun))?;
         self.outages.end(server);
         if pending.url != order.order.url.as_str() {
             pending.account = order.account.url().to_string();

@@ -25,7 +25,7 @@ pub(super) struct Outages {
 /// What was seen of a server.
 #[derive(Default)]
 struct Seen {
-    /// When it took an order last.
+    /// When it took or refused an order last.
     answered: Option<Instant>,
     /// Whom it has not answered since.
     silence: Option<Silence>,
@@ -61,7 +61,11 @@ impl Outages {
 
     /// The server has taken an order.
     pub(super) fn end(&self, server: &ServerUrl) {
-        let seen = Seen { answered: Some(Instant::now()), silence: None };
+        self.end_at(server, Instant::now());
+    }
+
+    fn end_at(&self, server: &ServerUrl, now: Instant) {
+        let seen = Seen { answered: Some(now), silence: None };
         self.with(|all| all.insert(server.as_str().to_owned(), seen));
     }
 
@@ -73,6 +77,10 @@ impl Outages {
     fn note_at(&self, server: &ServerUrl, begun: Instant, now: Instant, error: &CertificateError) {
         let CertificateError::Acme { source, .. } = error else { return };
         if !is_silence(source) {
+            // A refusal is an answer.
+            if source.problem().is_some() {
+                self.end_at(server, now);
+            }
             return;
         }
         self.with(|all| {
@@ -183,6 +191,20 @@ mod tests {
         // A later silence counts from its own beginning.
         three(&outages, begun + Duration::from_secs(40), Duration::from_secs(30));
         assert!(outages.of_at(&server(), begun + Duration::from_secs(71)).is_some());
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer() {
+        let (outages, begun) = (Outages::new(Duration::ZERO), Instant::now());
+        three(&outages, begun, Duration::from_secs(1));
+        assert!(outages.of(&server()).is_some());
+        let limited = r#"{"type": "urn:ietf:params:acme:error:rateLimited"}"#;
+        outages.note(
+            &server(),
+            begun,
+            &failed(Error::Problem(Box::new(serde_json::from_str(limited).unwrap()))),
+        );
+        assert!(outages.of(&server()).is_none());
     }
 
     #[test]
