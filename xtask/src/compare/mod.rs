@@ -155,11 +155,13 @@ fn measure(
     world.settle_for(peer);
     let certificates = case.certificates(peer.id(), round);
     let order = Order { certificates: &certificates, again: case.renewals, waits };
-    if case.renewals {
-        stopwatch::succeed_all(peer.issue(world, &Order { again: false, waits: Waits::Least, ..order }))?;
+    let patience = Case::patience(peer.id());
+    let first = peer.issue(world, &Order { again: false, waits: Waits::Least, ..order });
+    if case.renewals && stopwatch::take(world, first, patience)?.is_none() {
+        return Ok(None);
     }
     let before = world.counts();
-    let taken = stopwatch::take(world, peer.issue(world, &order), case.halted)?;
+    let taken = stopwatch::take(world, peer.issue(world, &order), patience)?;
     let after = world.counts();
     let sample =
         |taken| report::Sample { taken, acme: after.acme - before.acme, gandi: after.gandi - before.gandi };

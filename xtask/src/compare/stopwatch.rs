@@ -25,19 +25,13 @@ pub(super) struct Taken {
 const KILLED: i32 = 128 + 9;
 
 /// Runs the commands one after another, and takes their time as a whole; `None` if one was not done within `limit`.
-pub(super) fn take(
-    world: &World,
-    commands: Vec<Command>,
-    limit: Option<Duration>,
-) -> Result<Option<Taken>, Failure> {
+pub(super) fn take(world: &World, commands: Vec<Command>, limit: Duration) -> Result<Option<Taken>, Failure> {
     let note = world.folder().join("time.txt");
     let mut taken = Taken { wall: 0.0, cpu: 0.0, memory: 0.0 };
     for command in commands {
         let mut timed = Command::new(usage::TIME);
         timed.args(usage::WORDS).arg(&note);
-        if let Some(limit) = limit {
-            timed.args(["timeout", "--signal=KILL", &limit.as_secs().to_string()]);
-        }
+        timed.args(["timeout", "--signal=KILL", &limit.as_secs().to_string()]);
         timed.arg(command.get_program());
         timed.args(command.get_args());
         for (name, value) in command.get_envs() {
@@ -48,7 +42,7 @@ pub(super) fn take(
         }
         let begun = Instant::now();
         let output = timed.stdin(Stdio::null()).output()?;
-        if limit.is_some() && output.status.code() == Some(KILLED) {
+        if output.status.code() == Some(KILLED) {
             return Ok(None);
         }
         check(&timed, output)?;
